@@ -1,0 +1,1 @@
+"""Where text comes from: readers, splits, checks and schemas of each corpus."""
