@@ -1,1 +1,32 @@
-"""Mamba, a selective state-space model, in Keras 3. Nothing of TFX is needed here."""
+"""Mamba, a selective state-space model, in Keras 3 on TensorFlow. Knows nothing of TFX.
+
+from mamba_model import MambaConfig, NextTokenModel, adamw, generate
+
+model = NextTokenModel(MambaConfig(vocabulary_size=2000, d_model=192, n_layer=3))
+model.compile(adamw(model, 2.5e-3))
+model.fit(tokens, targets)                                   # (b, l) int each
+tokens, log_probabilities = generate(model, prompts, lengths, max_new_tokens=50)
+"""
+
+from mamba_model.backbone import MambaBackbone
+from mamba_model.block import MambaBlock, ResidualBlock
+from mamba_model.config import MambaConfig
+from mamba_model.generation import generate
+from mamba_model.scan import selective_scan, selective_scan_reference, selective_scan_step
+from mamba_model.tasks import NextTokenModel, SentimentModel
+from mamba_model.training_step import CompiledTraining, adamw
+
+__all__ = [
+    "CompiledTraining",
+    "MambaBackbone",
+    "MambaBlock",
+    "MambaConfig",
+    "NextTokenModel",
+    "ResidualBlock",
+    "SentimentModel",
+    "adamw",
+    "generate",
+    "selective_scan",
+    "selective_scan_reference",
+    "selective_scan_step",
+]

@@ -1,0 +1,85 @@
+"""Embedding, residual Mamba blocks, final norm: token ids to features.
+
+The state of the whole backbone is two stacked tensors, the layout in which exported
+signatures pass it:
+
+    conv  (n_layer, b, d_conv - 1, d_inner)
+    ssm   (n_layer, b, d_state, d_inner)
+"""
+
+import keras
+import tensorflow as tf
+
+from mamba_model.block import ResidualBlock, _Configured, register
+from mamba_model.config import MambaConfig
+
+
+@register
+class MambaBackbone(_Configured):
+    """tokens (b, l) int, mask (b, l) bool or None -> features (b, l, d_model).
+
+    With `state` the window goes on from there; with `return_state` the result is
+    (features, state), the state being that after each row's last real position.
+    """
+
+    def __init__(self, config: MambaConfig, **kwargs):
+        super().__init__(config, **kwargs)
+        policy = self.dtype_policy
+        self.embedding = keras.layers.Embedding(
+            config.vocabulary_size,
+            config.d_model,
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.02),
+            dtype=policy,
+            name="embedding",
+        )
+        self.word_dropout = keras.layers.Dropout(
+            config.word_dropout, noise_shape=(None, None, 1), dtype=policy
+        )
+        self.embedding_dropout = keras.layers.Dropout(config.embedding_dropout, dtype=policy)
+        self.blocks = [
+            ResidualBlock(config, dtype=policy, name=f"block_{i}") for i in range(config.n_layer)
+        ]
+        self.norm = keras.layers.RMSNormalization(
+            epsilon=config.norm_epsilon, dtype=policy, name="norm"
+        )
+
+    def build(self, tokens_shape):
+        self.embedding.build((None, None))
+        for block in self.blocks:
+            block.build((None, None, self.config.d_model))
+        self.norm.build((None, None, self.config.d_model))
+
+    def call(self, tokens, mask=None, state=None, return_state=False, training=False):
+        x = self.embedding(tokens)  # (b, l, d_model)
+        x = self.word_dropout(x, training=training)
+        x = self.embedding_dropout(x, training=training)
+        states = []
+        for i, block in enumerate(self.blocks):
+            layer_state = None if state is None else (state[0][i], state[1][i])
+            x, layer_state = block(
+                x, mask=mask, state=layer_state, return_state=True, training=training
+            )
+            states.append(layer_state)
+        x = self.norm(x)
+        return (x, _stack(states)) if return_state else x
+
+    def step(self, token, state):
+        """One token a row: token (b,) int; returns features (b, d_model) and the state."""
+        x = self.embedding(token)
+        states = []
+        for i, block in enumerate(self.blocks):
+            x, layer_state = block.step(x, (state[0][i], state[1][i]))
+            states.append(layer_state)
+        return self.norm(x), _stack(states)
+
+    def initial_state(self, batch_size):
+        """The state before any token: zeros, (conv, ssm)."""
+        c = self.config
+        conv = tf.zeros((c.n_layer, batch_size, c.d_conv - 1, c.d_inner), self.compute_dtype)
+        ssm_dtype = self.blocks[0].mixer.state_dtype
+        return conv, tf.zeros((c.n_layer, batch_size, c.d_state, c.d_inner), ssm_dtype)
+
+
+def _stack(states):
+    conv, ssm = zip(*states, strict=True)
+    return tf.stack(conv), tf.stack(ssm)

@@ -1,0 +1,232 @@
+"""The Mamba block and the residual block around it.
+
+Glossary, code name to the paper's symbol (Gu and Dao, arXiv:2312.00752, figure 3):
+
+    b, l        batch and length                  d_model     D, width of the residual stream
+    d_inner     E D, width inside the block       d_state     N, state per inner channel
+    delta       the input-dependent step size     dt_rank     rank of delta's projection
+    A, B, C, D  the state-space matrices; A = -exp(A_log)
+
+A block's state, all that it remembers of the past: the last d_conv - 1 inputs of its
+convolution, (b, d_conv - 1, d_inner), and the scan's state, (b, d_state, d_inner).
+
+Padding. At positions where `mask` is False delta is 0, so the state passes through, and the
+convolution sees 0. Padding on the right therefore changes neither a real position nor the
+state that is returned, which is the one at each row's own length.
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from mamba_model.config import MambaConfig
+from mamba_model.scan import selective_scan, selective_scan_step
+
+register = keras.saving.register_keras_serializable(package="mamba_model")
+
+
+@register
+class LogDecay(keras.initializers.Initializer):
+    """A_log = log(1), ..., log(d_state) for every channel (S4D-real)."""
+
+    def __call__(self, shape, dtype=None):
+        row = tf.math.log(tf.range(1, shape[1] + 1, dtype=tf.float32))
+        return tf.cast(tf.broadcast_to(row, shape), dtype or "float32")
+
+
+@register
+class DeltaBias(keras.initializers.Initializer):
+    """Bias b such that softplus(b) is log-uniform in [dt_min, dt_max], at least dt_init_floor.
+
+    An initializer and not an assignment while building, which Keras discards where it
+    builds a layer without state, leaving every delta at softplus(0) = 0.693.
+    """
+
+    def __init__(self, dt_min: float, dt_max: float, dt_init_floor: float, seed=None):
+        self.dt_min, self.dt_max, self.dt_init_floor = dt_min, dt_max, dt_init_floor
+        self._uniform = keras.initializers.RandomUniform(math.log(dt_min), math.log(dt_max), seed)
+
+    def __call__(self, shape, dtype=None):
+        dt = tf.exp(self._uniform(shape, dtype="float32"))
+        dt = tf.maximum(dt, self.dt_init_floor)
+        return tf.cast(dt + tf.math.log(-tf.math.expm1(-dt)), dtype or "float32")
+
+    def get_config(self):
+        return {
+            "dt_min": self.dt_min,
+            "dt_max": self.dt_max,
+            "dt_init_floor": self.dt_init_floor,
+            "seed": self._uniform.get_config()["seed"],
+        }
+
+
+def _fan_in(scale: float = 1.0) -> keras.initializers.Initializer:
+    """Uniform within scale / sqrt(fan in), PyTorch's default for linear layers."""
+    return keras.initializers.VarianceScaling(scale**2 / 3, "fan_in", "uniform")
+
+
+class _Configured(keras.layers.Layer):
+    """A layer made from a MambaConfig alone, which is all that it has to save."""
+
+    def __init__(self, config: MambaConfig, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config
+        self.supports_masking = True
+
+    def get_config(self):
+        return {**super().get_config(), "config": self.config.to_dict()}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        return cls(MambaConfig.from_dict(config.pop("config")), **config)
+
+
+@register
+class MambaBlock(_Configured):
+    """Projects in, convolves, scans selectively, gates, projects out.
+
+    Call: x (b, l, d_model), mask (b, l) bool or None, state (conv, ssm) or None; returns
+    (b, l, d_model), and with `return_state` also the state after the last real position.
+
+    Initial values are those of the authors' code (`mamba_simple.py`, `_init_weights`).
+    """
+
+    def __init__(self, config: MambaConfig, **kwargs):
+        super().__init__(config, **kwargs)
+        # delta and the state keep float32 where activations are 16 bits wide.
+        half = self.compute_dtype in ("float16", "bfloat16")
+        self.state_dtype = "float32" if half else self.compute_dtype
+        dense, c = keras.layers.Dense, config
+        policy = self.dtype_policy
+        self.in_proj = dense(
+            2 * c.d_inner,
+            use_bias=False,
+            kernel_initializer=_fan_in(),
+            dtype=policy,
+            name="in_proj",
+        )
+        self.x_proj = dense(
+            c.dt_rank + 2 * c.d_state,
+            use_bias=False,
+            kernel_initializer=_fan_in(),
+            dtype=policy,
+            name="x_proj",
+        )
+        self.dt_proj = dense(
+            c.d_inner,
+            activation="softplus",
+            kernel_initializer=keras.initializers.RandomUniform(
+                -(c.dt_rank**-0.5), c.dt_rank**-0.5
+            ),
+            bias_initializer=DeltaBias(c.dt_min, c.dt_max, c.dt_init_floor),
+            dtype=self.state_dtype,
+            name="dt_proj",
+        )
+        # Each block adds to the residual stream once, so n_layer blocks would let its
+        # variance grow n_layer-fold at the start.
+        self.out_proj = dense(
+            c.d_model,
+            use_bias=False,
+            kernel_initializer=_fan_in(1 / math.sqrt(c.n_layer)),
+            dtype=policy,
+            name="out_proj",
+        )
+
+    def build(self, x_shape):
+        c = self.config
+        self.in_proj.build((None, None, c.d_model))
+        self.x_proj.build((None, None, c.d_inner))
+        self.dt_proj.build((None, None, c.dt_rank))
+        self.out_proj.build((None, None, c.d_inner))
+        bound = 1 / math.sqrt(c.d_conv)
+        uniform = keras.initializers.RandomUniform
+        self.conv_kernel = self.add_weight(
+            (c.d_conv, c.d_inner), uniform(-bound, bound), name="conv_kernel"
+        )
+        self.conv_bias = self.add_weight((c.d_inner,), uniform(-bound, bound), name="conv_bias")
+        shape = (c.d_inner, c.d_state)
+        self.A_log = self.add_weight(shape, LogDecay(), name="A_log", autocast=False)
+        self.D = self.add_weight((c.d_inner,), "ones", name="D", autocast=False)
+
+    def call(self, x, mask=None, state=None, return_state=False):
+        x, gate = tf.split(self.in_proj(x), 2, axis=-1)  # (b, l, d_inner) each
+        if mask is not None:
+            x = tf.where(mask[..., None], x, tf.zeros_like(x))
+        conv_state, ssm_state = (None, None) if state is None else state
+        x, conv_state = self._convolve(x, mask, conv_state, return_state)
+        delta, B, C = self._selection(x)
+        if mask is not None:
+            delta = tf.where(mask[..., None], delta, tf.zeros_like(delta))
+        A = -tf.exp(tf.convert_to_tensor(self.A_log))
+        D = tf.convert_to_tensor(self.D)
+        y, ssm_state = selective_scan(x, delta, A, B, C, D, ssm_state, return_last_state=True)
+        y = self.out_proj(y * tf.nn.silu(gate))
+        return (y, (conv_state, ssm_state)) if return_state else y
+
+    def step(self, x, state):
+        """One token: x (b, d_model), state (conv, ssm); returns (b, d_model) and the state."""
+        conv_state, ssm_state = state
+        x, gate = tf.split(self.in_proj(x), 2, axis=-1)  # (b, d_inner) each
+        x, conv_state = self._convolve(x[:, None, :], None, conv_state, return_state=True)
+        x = x[:, 0, :]
+        delta, B, C = self._selection(x)
+        A = -tf.exp(tf.convert_to_tensor(self.A_log))
+        D = tf.convert_to_tensor(self.D)
+        y, ssm_state = selective_scan_step(x, delta, A, B, C, D, ssm_state)
+        return self.out_proj(y * tf.nn.silu(gate)), (conv_state, ssm_state)
+
+    def _convolve(self, x, mask, state, return_state):
+        """Causal depthwise convolution and SiLU: (b, l, d_inner) to the same, and the state."""
+        taps = self.config.d_conv
+        length = tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
+        if state is None:
+            padded = tf.pad(x, [[0, 0], [taps - 1, 0], [0, 0]])
+        else:
+            padded = tf.concat([tf.cast(state, x.dtype), x], axis=1)  # (b, d_conv - 1 + l, d)
+        # Shifted multiply-adds: a third faster than depthwise_conv2d in a training step.
+        kernel = tf.convert_to_tensor(self.conv_kernel)
+        y = sum(padded[:, j : j + length] * kernel[j] for j in range(taps))
+        y = tf.nn.silu(y + tf.convert_to_tensor(self.conv_bias))
+        if not return_state:
+            return y, None
+        if mask is None:
+            return y, padded[:, length:]
+        ends = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)  # each row's own length
+        window = ends[:, None] + tf.range(taps - 1)  # (b, d_conv - 1)
+        return y, tf.gather(padded, window, batch_dims=1)
+
+    def _selection(self, x):
+        """delta (..., d_inner), B and C (..., d_state) from the convolved input."""
+        c = self.config
+        dt, B, C = tf.split(self.x_proj(x), [c.dt_rank, c.d_state, c.d_state], axis=-1)
+        return self.dt_proj(dt), B, C
+
+
+@register
+class ResidualBlock(_Configured):
+    """x + dropout(block(norm(x))). Same call and step as MambaBlock."""
+
+    def __init__(self, config: MambaConfig, **kwargs):
+        super().__init__(config, **kwargs)
+        policy = self.dtype_policy
+        self.norm = keras.layers.RMSNormalization(
+            epsilon=config.norm_epsilon, dtype=policy, name="norm"
+        )
+        self.mixer = MambaBlock(config, dtype=policy, name="mixer")
+        self.dropout = keras.layers.Dropout(config.residual_dropout, dtype=policy)
+
+    def build(self, x_shape):
+        self.norm.build((None, None, self.config.d_model))
+        self.mixer.build((None, None, self.config.d_model))
+
+    def call(self, x, mask=None, state=None, return_state=False, training=False):
+        y, state = self.mixer(self.norm(x), mask=mask, state=state, return_state=True)
+        x = x + self.dropout(y, training=training)
+        return (x, state) if return_state else x
+
+    def step(self, x, state):
+        """One token: x (b, d_model), state (conv, ssm); returns (b, d_model) and the state."""
+        y, state = self.mixer.step(self.norm(x), state)
+        return x + y, state

@@ -1,0 +1,117 @@
+"""The two models: the backbone with a head, and what each is scored by.
+
+    NextTokenModel   tokens (b, l) -> logits (b, l, vocabulary_size), tied to the embedding
+    SentimentModel   tokens (b, l) -> logit (b,) of the positive class
+
+Id 0 is padding, always on the right: it is no target, and no head sees it.
+"""
+
+import keras
+import tensorflow as tf
+
+from mamba_model.backbone import MambaBackbone
+from mamba_model.block import register
+from mamba_model.config import MambaConfig
+from mamba_model.training_step import CompiledTraining
+
+PADDING = 0
+
+
+class _Task(CompiledTraining, keras.Model):
+    """A backbone under a head; made from its config alone, with all weights from the start."""
+
+    def __init__(self, config: MambaConfig, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config
+        self.backbone = MambaBackbone(config, dtype=self.dtype_policy, name="backbone")
+        self.output_dropout = keras.layers.Dropout(config.output_dropout, dtype=self.dtype_policy)
+
+    def build(self, tokens_shape=None):
+        self.backbone.build((None, None))
+
+    def get_config(self):
+        return {**super().get_config(), "config": self.config.to_dict()}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        return cls(MambaConfig.from_dict(config.pop("config")), **config)
+
+
+@register
+class NextTokenModel(_Task):
+    """Predicts each position's next token.
+
+    Call: tokens (b, l) int; `mask` (b, l) bool, True where real; `state` and `return_state`
+    as the backbone's, for text longer than a window. Logits are float32.
+
+    Targets for `fit` are tokens (b, l), those with id 0 are left out of loss and accuracy.
+    Loss is in nats per token.
+    """
+
+    def __init__(self, config: MambaConfig, **kwargs):
+        super().__init__(config, **kwargs)
+        self.build()
+
+    def call(self, tokens, mask=None, state=None, return_state=False, training=False):
+        features, state = self.backbone(
+            tokens, mask=mask, state=state, return_state=True, training=training
+        )
+        logits = self.logits(self.output_dropout(features, training=training))
+        return (logits, state) if return_state else logits
+
+    def logits(self, features):
+        """(..., d_model) -> (..., vocabulary_size) float32, by the embedding's own matrix."""
+        table = tf.cast(self.backbone.embedding.embeddings, features.dtype)
+        return tf.cast(tf.matmul(features, table, transpose_b=True), tf.float32)
+
+    def score(self, y, predictions):
+        y = tf.cast(y, tf.int32)
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, predictions)  # (b, l)
+        # A maximum, not an argmax: XLA runs it several times faster. Ties count as correct.
+        of_target = tf.gather(predictions, y, batch_dims=2)
+        correct = tf.cast(of_target >= tf.reduce_max(predictions, axis=-1), tf.float32)
+        return loss, correct, tf.cast(y != PADDING, tf.float32)
+
+
+@register
+class SentimentModel(_Task):
+    """Classifies a text as negative or positive.
+
+    Features are pooled over real positions, by mean and by maximum side by side; a text of
+    padding alone pools to zeros. Targets for `fit` are 0 or 1, (b,). Logits are float32.
+    """
+
+    def __init__(self, config: MambaConfig, **kwargs):
+        super().__init__(config, **kwargs)
+        self.pooled_dropout = keras.layers.Dropout(config.pooled_dropout, dtype=self.dtype_policy)
+        self.head = keras.layers.Dense(1, dtype=self.dtype_policy, name="head")
+        self.build()
+
+    def build(self, tokens_shape=None):
+        super().build(tokens_shape)
+        self.head.build((None, 2 * self.config.d_model))
+
+    def call(self, tokens, training=False):
+        mask = tf.not_equal(tokens, PADDING)
+        features = self.backbone(tokens, mask=mask, training=training)
+        features = self.output_dropout(features, training=training)
+        pooled = tf.concat(_pool(features, mask), axis=-1)  # (b, 2 d_model)
+        logit = self.head(self.pooled_dropout(pooled, training=training))
+        return tf.cast(logit[:, 0], tf.float32)
+
+    def score(self, y, predictions):
+        y = tf.cast(tf.reshape(y, tf.shape(predictions)), tf.float32)
+        loss = tf.nn.sigmoid_cross_entropy_with_logits(y, predictions)  # (b,)
+        correct = tf.cast(tf.equal(predictions > 0, y > 0.5), tf.float32)
+        return loss, correct, tf.ones_like(loss)
+
+
+def _pool(features, mask):
+    """Mean and maximum of (b, l, d) over the real positions, (b, d) each; 0 if none is."""
+    real = mask[..., None]  # (b, l, 1)
+    count = tf.reduce_sum(tf.cast(real, features.dtype), axis=1)  # (b, 1)
+    zeros = tf.zeros_like(features)
+    mean = tf.reduce_sum(tf.where(real, features, zeros), axis=1) / tf.maximum(count, 1)
+    top = tf.reduce_max(tf.where(real, features, zeros + features.dtype.min), axis=1)
+    return mean, tf.where(count > 0, top, tf.zeros_like(top))
