@@ -1,0 +1,104 @@
+"""What a corpus reader hands on: records, dead letters, and the source they came from.
+
+`data.bible` and `data.imdb` make these; `components/text_example_gen` turns them into
+Examples, a dead-letter file and the ledger that `check_corpus` reads. Nothing here knows
+either corpus.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+SPLITS = ("train", "eval", "test")
+
+INVALID_UTF8 = "invalid_utf8"
+EMPTY_TEXT = "empty_text"
+BAD_LABEL = "bad_label"
+MALFORMED_LINE = "malformed_line"
+TOO_LONG = "too_long"
+REASONS = (INVALID_UTF8, EMPTY_TEXT, BAD_LABEL, MALFORMED_LINE, TOO_LONG)
+
+EXCERPT_CHARACTERS = 200
+
+
+class DataError(ValueError):
+    """A mistake in the data that its owner can mend; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One usable example.
+
+    Attributes:
+        key: unique in its corpus; keys sort in source order (numbers are zero-padded).
+        split: one of SPLITS.
+        features: raw feature names (as in pipeline/features.py) to values.
+        file: the file in which it stood, for messages.
+        line: its first line there, from 1; 0 where a file is one record.
+    """
+
+    key: str
+    split: str
+    features: Mapping[str, str | int]
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """One record that cannot be used, and why.
+
+    Attributes:
+        file, line: as in Record.
+        reason: one of REASONS.
+        excerpt: the start of what stood there, at most EXCERPT_CHARACTERS.
+    """
+
+    file: str
+    line: int
+    reason: str
+    excerpt: str
+
+    def __post_init__(self) -> None:
+        if self.reason not in REASONS:
+            raise ValueError(f"reason: expected one of {REASONS}, got {self.reason!r}")
+        object.__setattr__(self, "excerpt", self.excerpt[:EXCERPT_CHARACTERS])
+
+
+@dataclass(frozen=True)
+class Source:
+    """A verified place that records are read from. Holds plain values only.
+
+    Attributes:
+        task: "bible" or "imdb".
+        kind: the format, such as "packaged", "csv", "aclimdb", "tsv", "gutenberg".
+        path: of the file or folder.
+        sha256: of the content, in hexadecimal; for a folder see `folder_sha256`.
+        shards: names of the parts that can be read independently of each other.
+    """
+
+    task: str
+    kind: str
+    path: str
+    sha256: str
+    shards: tuple[str, ...]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal; reads it in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def folder_sha256(folder: Path, files: Iterable[Path]) -> str:
+    """SHA-256 of the sorted list of (name relative to `folder`, SHA-256 of the file)."""
+    digest = hashlib.sha256()
+    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in files):
+        digest.update(f"{name}\t{file_sha256(path)}\n".encode())
+    return digest.hexdigest()
