@@ -1,0 +1,26 @@
+"""ReviewedSchema: puts a hand-reviewed schema into the pipeline.
+
+TFX's ImportSchemaGen is cached by the file's path, so an edited schema would not be
+noticed; this one is cached by the schema's text.
+"""
+
+from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
+
+
+@component
+def ReviewedSchema(
+    schema: OutputArtifact[standard_artifacts.Schema],
+    pbtxt: Parameter[str],
+):
+    """Writes `pbtxt`, a tensorflow_metadata Schema in text format, as the schema artifact."""
+    import os
+
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+    from tfx.utils import io_utils
+
+    io_utils.write_pbtxt_file(
+        os.path.join(schema.uri, "schema.pbtxt"), text_format.Parse(pbtxt, schema_pb2.Schema())
+    )

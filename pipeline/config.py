@@ -1,0 +1,198 @@
+"""One frozen configuration a run, and the presets.
+
+    config = with_settings(preset("imdb", "quick"), ["model.d_model=256", "seed=3"])
+
+Every number of a run stands here; stages read it and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mamba_model.config import MambaConfig
+from pipeline.errors import UserError
+from pipeline.tasks import TASKS
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Ingest and validation."""
+
+    fraction: float = 1.0  # share of the records that is kept, chosen by the hash of their keys
+    max_characters: int = 50_000  # a longer record is a dead letter
+    max_dead_letter_share: float = 0.01  # of all records read; more stops the run
+    gate: Literal["stop", "report"] = "stop"  # what DataGate does about anomalies
+
+
+@dataclass(frozen=True)
+class TransformConfig:
+    """Text to ids; the vocabulary's size is the model's."""
+
+    head: int = 0  # sentiment: tokens kept from a text's start ...
+    tail: int = 0  # ... and from its end
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Optimizer, schedule and batches."""
+
+    steps: int = 1_000
+    batch: int = 8  # next token: windows a step
+    window: int = 256  # next token: tokens a window
+    # Sentiment: (longest text, texts a step) of each bucket; b * l is near 4,096 tokens, as
+    # more does not fit the cache.
+    buckets: tuple[tuple[int, int], ...] = ((144, 28), (208, 20), (288, 14), (400, 10))
+    learning_rate: float = 2e-3  # peak, reached after warmup_steps, then falling as a cosine
+    final_learning_rate: float = 0.0
+    warmup_steps: int = 100
+    beta_2: float = 0.99
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0  # of all gradients together
+    average_momentum: float = 0.99  # exponential moving average of the weights; 0: none
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What a model must reach to be blessed."""
+
+    # sentiment
+    min_accuracy: float = 0.0
+    # next token
+    max_bits_per_char: float = 99.0
+    # against the last blessed model: worse by more than this is not blessed
+    tolerance: float = 0.0
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that determines a run's result, besides code and dependency set."""
+
+    task: str
+    preset: str
+    seed: int = 1
+    data: DataConfig = field(default_factory=DataConfig)
+    transform: TransformConfig = field(default_factory=TransformConfig)
+    model: MambaConfig = field(default_factory=lambda: MambaConfig(vocabulary_size=2_000))
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+
+def preset(task: str, name: str) -> RunConfig:
+    """The named configuration of a task.
+
+    Raises:
+        UserError: if there is no such task or preset.
+    """
+    if task not in TASKS:
+        raise UserError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
+    presets = _PRESETS[task]
+    if name not in presets:
+        raise UserError(f"preset of {task}: expected one of {', '.join(presets)}, got {name!r}")
+    return RunConfig(task=task, preset=name, **presets[name])
+
+
+_BIBLE_QUICK = dict(
+    model=MambaConfig(
+        vocabulary_size=2_000,
+        d_model=192,
+        n_layer=3,
+        embedding_dropout=0.1,
+        residual_dropout=0.1,
+        output_dropout=0.1,
+    ),
+    training=TrainingConfig(
+        steps=1_200,
+        learning_rate=2.5e-3,
+        beta_2=0.98,
+        weight_decay=0.1,
+    ),
+    # Pieces by their frequencies alone need about 2.4 bits a character.
+    evaluation=EvaluationConfig(max_bits_per_char=1.8, tolerance=0.02),
+)
+_IMDB_QUICK = dict(
+    transform=TransformConfig(head=100, tail=300),
+    model=MambaConfig(
+        vocabulary_size=8_000, d_model=128, n_layer=1, word_dropout=0.2, pooled_dropout=0.5
+    ),
+    training=TrainingConfig(steps=2_500),
+    # Guessing gives 0.5.
+    evaluation=EvaluationConfig(min_accuracy=0.8, tolerance=0.01),
+)
+_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "bible": {
+        "quick": _BIBLE_QUICK,
+        # Seconds of training on a part of the corpus: for tests.
+        "smoke": _BIBLE_QUICK
+        | dict(
+            data=DataConfig(fraction=0.1),
+            model=MambaConfig(vocabulary_size=800, d_model=64, n_layer=1),
+            training=TrainingConfig(steps=60, window=64, warmup_steps=10, average_momentum=0.9),
+            evaluation=EvaluationConfig(max_bits_per_char=2.6, tolerance=0.02),
+        ),
+    },
+    "imdb": {
+        "quick": _IMDB_QUICK,
+        "smoke": _IMDB_QUICK
+        | dict(
+            data=DataConfig(fraction=0.1),
+            transform=TransformConfig(head=30, tail=70),
+            model=MambaConfig(vocabulary_size=2_000, d_model=64, n_layer=1, word_dropout=0.1),
+            training=TrainingConfig(
+                steps=120, buckets=((100, 32),), warmup_steps=10, average_momentum=0.9
+            ),
+            evaluation=EvaluationConfig(min_accuracy=0.55, tolerance=0.05),
+        ),
+    },
+}
+
+
+def with_settings(config: RunConfig, settings: Iterable[str]) -> RunConfig:
+    """Applies `section.field=value` (or `field=value`) settings, in order.
+
+    Raises:
+        UserError: if a name is unknown or a value isn't of the field's type.
+    """
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set: expected section.field=value, got {setting!r}")
+        config = _replace(config, name.split("."), value, name)
+    return config
+
+
+def _replace(config: Any, path: list[str], value: str, name: str) -> Any:
+    kinds = typing.get_type_hints(type(config))
+    if path[0] not in kinds or path[0] in ("task", "preset"):
+        choices = ", ".join(n for n in kinds if n not in ("task", "preset"))
+        raise UserError(f"--set {name}: there is no {path[0]!r}; expected one of {choices}")
+    is_section = dataclasses.is_dataclass(kinds[path[0]])
+    if is_section != (len(path) > 1):
+        raise UserError(f"--set {name}: expected section.field=value, as in model.d_model=256")
+    if is_section:
+        new = _replace(getattr(config, path[0]), path[1:], value, name)
+    else:
+        new = _parse(value, kinds[path[0]], name)
+    return dataclasses.replace(config, **{path[0]: new})
+
+
+def _parse(value: str, kind: Any, name: str) -> Any:
+    if isinstance(kind, types.UnionType):  # `int | None`: a setting is never None
+        kind = typing.get_args(kind)[0]
+    if typing.get_origin(kind) is Literal:
+        choices = typing.get_args(kind)
+        if value not in choices:
+            raise UserError(f"--set {name}: expected one of {', '.join(choices)}, got {value!r}")
+        return value
+    try:
+        if kind in (int, float):
+            return kind(value)
+        # buckets: 144x28,208x20
+        return tuple(tuple(int(n) for n in pair.split("x")) for pair in value.split(","))
+    except ValueError:
+        expected = kind.__name__ if kind in (int, float) else "LENGTHxBATCH,..."
+        raise UserError(f"--set {name}: expected {expected}, got {value!r}") from None

@@ -1,0 +1,197 @@
+"""summary.json: what a run was made of and what came out, collected from ML Metadata.
+
+Keys: task, run_id, preset, seed, config, versions, data_sha256, vocabulary_sha256,
+weights_sha256, records (in, out, dead_letters, repeats, sampled_out), metrics (per
+split), training, blessed, failed_thresholds, pushed_path, seconds (per stage), cached
+(stages), error. What a run did not come to is null.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from data.records import Source
+from pipeline.code_hash import library_versions
+from pipeline.config import RunConfig
+from pipeline.pipeline import Places
+
+SUMMARY_FILE = "summary.json"
+
+
+def collect(
+    config: RunConfig, source: Source, places: Places, run_id: str, failure: Exception | None
+) -> dict[str, Any]:
+    """Builds the summary of a run that has ended, well or not."""
+    nodes = _nodes(places.metadata, run_id)
+    evaluation = _evaluation(nodes)
+    records = _records(nodes)
+    training = _training(nodes)
+    return {
+        "task": config.task,
+        "run_id": run_id,
+        "preset": config.preset,
+        "seed": config.seed,
+        "config": dataclasses.asdict(config),
+        "versions": library_versions(),
+        "data_sha256": source.sha256,
+        "vocabulary_sha256": _vocabulary_sha256(nodes),
+        "weights_sha256": training.pop("weights_sha256") if training else None,
+        "records": records,
+        "metrics": evaluation["metrics"],
+        "training": training,
+        "blessed": evaluation["blessed"],
+        "failed_thresholds": evaluation["failed_thresholds"],
+        "pushed_path": _pushed_path(nodes),
+        "seconds": {name: node.seconds for name, node in nodes.items()},
+        "cached": [name for name, node in nodes.items() if node.cached],
+        "error": None if failure is None else f"{type(failure).__name__}: {failure}",
+    }
+
+
+def write(summary: dict[str, Any], folder: Path) -> None:
+    """Writes the summary into the run's folder, whole or not at all."""
+    unfinished = folder / f".{SUMMARY_FILE}"
+    unfinished.write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
+    unfinished.replace(folder / SUMMARY_FILE)
+
+
+def read_all(runs: Path, task: str | None = None) -> list[dict[str, Any]]:
+    """The summaries of all runs, the newest last."""
+    files = runs.glob(f"{task or '*'}/*/{SUMMARY_FILE}")
+    summaries = [json.loads(f.read_text("utf-8")) for f in files if not f.parent.is_symlink()]
+    return sorted(summaries, key=lambda summary: summary["run_id"])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Node:
+    """What ML Metadata knows of one stage of the run."""
+
+    seconds: float
+    cached: bool
+    outputs: dict[str, pb.Artifact]
+
+
+def _nodes(metadata: Path, run_id: str) -> dict[str, _Node]:
+    """The run's stages that ended well, by their names, in the order in which they ran."""
+    if not metadata.exists():
+        return {}
+    connection = pb.ConnectionConfig()
+    connection.sqlite.filename_uri = str(metadata)
+    store = mlmd.MetadataStore(connection)
+    context = store.get_context_by_type_and_name("pipeline_run", run_id)
+    if context is None:
+        return {}
+    nodes = {}
+    for execution in sorted(store.get_executions_by_context(context.id), key=lambda e: e.id):
+        if execution.last_known_state not in (pb.Execution.COMPLETE, pb.Execution.CACHED):
+            continue
+        nodes[_node_name(store, execution)] = _Node(
+            seconds=(execution.last_update_time_since_epoch - execution.create_time_since_epoch)
+            / 1000,
+            cached=execution.last_known_state == pb.Execution.CACHED,
+            outputs=_outputs(store, execution),
+        )
+    return nodes
+
+
+def _node_name(store: mlmd.MetadataStore, execution: pb.Execution) -> str:
+    contexts = store.get_contexts_by_execution(execution.id)
+    (node,) = (context for context in contexts if context.type == "node")
+    return node.name.split(".")[-1]  # <pipeline>.<node>
+
+
+def _outputs(store: mlmd.MetadataStore, execution: pb.Execution) -> dict[str, pb.Artifact]:
+    events = [
+        event
+        for event in store.get_events_by_execution_ids([execution.id])
+        if event.type == pb.Event.OUTPUT
+    ]
+    artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
+    return {
+        next(step.key for step in event.path.steps if step.WhichOneof("value") == "key"): artifacts[
+            event.artifact_id
+        ]
+        for event in events
+    }
+
+
+def _output(nodes: dict[str, _Node], node: str, key: str) -> pb.Artifact | None:
+    return nodes[node].outputs.get(key) if node in nodes else None
+
+
+def _records(nodes: dict[str, _Node]) -> dict[str, Any] | None:
+    artifact = _output(nodes, "TextExampleGen", "records")
+    if artifact is None:
+        return None
+    ledger = json.loads(Path(artifact.uri, "records.json").read_text("utf-8"))
+    return {
+        "in": ledger["read"],
+        "out": ledger["examples"],
+        "dead_letters": ledger["dead_letters"],
+        "repeats": ledger["repeats"],
+        "sampled_out": ledger["sampled_out"],
+    }
+
+
+def _vocabulary_sha256(nodes: dict[str, _Node]) -> str | None:
+    from pipeline.tokenization import read_vocabulary
+
+    artifact = _output(nodes, "Transform", "transform_graph")
+    if artifact is None:
+        return None
+    return hashlib.sha256("\n".join(read_vocabulary(artifact.uri)).encode()).hexdigest()
+
+
+def _training(nodes: dict[str, _Node]) -> dict[str, Any] | None:
+    from pipeline.training import TRAINING_FILE
+
+    artifact = _output(nodes, "Trainer", "model_run")
+    if artifact is None:
+        return None
+    return json.loads(Path(artifact.uri, TRAINING_FILE).read_text("utf-8"))
+
+
+def _evaluation(nodes: dict[str, _Node]) -> dict[str, Any]:
+    import tensorflow_model_analysis as tfma
+
+    artifact = _output(nodes, "Evaluator", "evaluation")
+    if artifact is None:
+        return {"metrics": None, "blessed": False, "failed_thresholds": []}
+    result = tfma.load_eval_result(artifact.uri)
+    slices = {
+        " ".join(f"{name}={value}" for name, value in key) or "all": _numbers(metrics)
+        for key, metrics in result.slicing_metrics
+    }
+    validation = tfma.load_validation_result(artifact.uri)
+    return {
+        "metrics": {"eval": {**slices.pop("all"), "slices": slices}},
+        "blessed": validation.validation_ok,
+        "failed_thresholds": list(_failures(validation)),
+    }
+
+
+def _numbers(metrics: dict[str, dict[str, dict[str, dict[str, float]]]]) -> dict[str, float]:
+    return {name: value["doubleValue"] for name, value in metrics[""][""].items()}
+
+
+def _failures(validation: Any) -> Iterable[str]:
+    for in_slice in validation.metric_validations_per_slice:
+        for failure in in_slice.failures:
+            yield f"{failure.metric_key.name}: {failure.message}"
+
+
+def _pushed_path(nodes: dict[str, _Node]) -> str | None:
+    artifact = _output(nodes, "Pusher", "pushed_model")
+    if artifact is None or not artifact.custom_properties["pushed"].int_value:
+        return None
+    destination = artifact.custom_properties["pushed_destination"].string_value
+    return destination if os.path.isdir(destination) else None
