@@ -6,7 +6,7 @@ from tfx.types.artifact import Artifact, Property, PropertyType
 class IngestRecords(Artifact):
     """What became of every record that was read: made by TextExampleGen, read by DataGate.
 
-    Files: records.json, the ledger (see `text_example_gen/ledger.py`), and dead_letters.jsonl,
+    Files: records.json, the ledger (see `text_example_gen/transforms.py`), and dead_letters.jsonl,
     one line for each record that could not be used.
     """
 

@@ -17,7 +17,6 @@ from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 
-from components.text_example_gen.ledger import check_balance
 from components.text_example_gen.transforms import Ingest
 from data.records import SPLITS, Source
 from pipeline.errors import UserError
@@ -64,7 +63,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             )
         with fileio.open(ledger_path, "r") as stream:
             ledger = json.load(stream)
-        check_balance(ledger)
+        _check_balance(ledger)
         _check_dead_letters(ledger, dead_letters_path, exec_properties["max_dead_letter_share"])
         _check_enough(ledger, exec_properties["fraction"])
         examples.split_names = artifact_utils.encode_split_names(
@@ -93,6 +92,17 @@ def open_again(reader: str, identity: str) -> Source:
             f"{expected['sha256']}, got {source.sha256}. Start the run again."
         )
     return source
+
+
+def _check_balance(ledger: dict[str, Any]) -> None:
+    read, examples = ledger["read"], sum(ledger["examples"].values())
+    dead, repeats = sum(ledger["dead_letters"].values()), ledger["repeats"]
+    sampled_out = ledger["sampled_out"]
+    if read != examples + dead + repeats + sampled_out:
+        raise AssertionError(
+            f"records went missing: {read} read, but {examples} examples + {dead} dead letters "
+            f"+ {repeats} repeats + {sampled_out} sampled out"
+        )
 
 
 def _check_dead_letters(ledger: dict[str, Any], path: str, limit: float) -> None:

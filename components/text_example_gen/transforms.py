@@ -4,6 +4,20 @@
                     +-> records -> one of each text -> sample -> Split-<name>/*.gz
       every step counts what it saw or dropped ----------------> records.json
 
+The ledger, records.json, is the sum of those counts, each of them in the ledger's form:
+
+    {"source": {"task": "imdb", "kind": "packaged", "path": "...", "sha256": "..."},
+     "read": 25000,                                   = the sum of the next four
+     "examples": {"train": 22348, "eval": 2556, "test": 0},   written
+     "dead_letters": {"empty_text": 3},               unusable, by reason
+     "repeats": 96,                                   dropped: the text stands elsewhere
+     "sampled_out": 0,                                left out by `fraction`
+     "repeats_across_splits": 0,                      texts written to more than one split
+     "facts": {"train": {...}, ...}}                  see data/ledger.py
+
+Facts are of all usable records once repeats are dropped, before sampling, so that they
+can be compared with what is known of the whole corpus.
+
 The files are the same bits whatever the number of workers: records are gathered by
 file, sorted by key and serialised deterministically. Each file is written under a
 temporary name and renamed, so that none is ever half there.
@@ -23,14 +37,15 @@ from typing import Any
 import apache_beam as beam
 from tfx.dsl.io import fileio
 
-from components.text_example_gen import ledger as ledger_lib
-from components.text_example_gen.ledger import Counts
-from data.records import DeadLetter, Record, Source
+from data.ledger import add_facts, record_facts, same_text
+from data.records import SPLITS, DeadLetter, Record, Source
 from pipeline.features import CHARACTERS, TEXT
 
 # Of the same text in several splits, the one in the first of these is kept: what is held
 # out stays held out.
 _KEEP_FIRST = ("test", "eval", "train")
+
+Counts = dict[str, Any]  # a part of the ledger: numbers, nested
 
 
 class Ingest(beam.PTransform):
@@ -84,7 +99,8 @@ class Ingest(beam.PTransform):
             | "SameText" >> beam.GroupByKey()
             | "KeepOne" >> beam.FlatMap(_keep_one).with_outputs("counts", main="records")
         )
-        facts = unique.records | "Facts" >> beam.ParDo(_CountFacts(self._reader))
+        markers = importlib.import_module(self._reader).MARKERS
+        facts = unique.records | "Facts" >> beam.Map(_facts, markers)
         sampled = unique.records | "Sample" >> beam.FlatMap(_sample, self._fraction).with_outputs(
             "counts", main="records"
         )
@@ -138,12 +154,11 @@ def serialize(record: Record) -> bytes:
 def _read_shard(
     shard: str, source: Source, reader: str, max_characters: int
 ) -> Iterator[Record | beam.pvalue.TaggedOutput]:
-    counts: Counts = {("read",): 0}
+    counts: Counts = {"read": 0}
     for item in importlib.import_module(reader).read_shard(source, shard, max_characters):
-        counts[("read",)] += 1
+        counts["read"] += 1
         if isinstance(item, DeadLetter):
-            path = ("dead_letters", item.reason)
-            counts[path] = counts.get(path, 0) + 1
+            add_facts(counts, {"dead_letters": {item.reason: 1}})
             yield beam.pvalue.TaggedOutput("dead_letters", item)
         else:
             yield item
@@ -152,8 +167,8 @@ def _read_shard(
 
 def _identity(record: Record) -> bytes:
     """The same for texts that differ in nothing but white space."""
-    normalised = " ".join(str(record.features[TEXT]).split())
-    return hashlib.blake2b(normalised.encode(), digest_size=16).digest()
+    text = same_text(str(record.features[TEXT]))
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def _with_identity(record: Record) -> tuple[bytes, Record]:
@@ -171,7 +186,7 @@ def _keep_one(
             kept = record
     yield kept
     if repeats:
-        yield beam.pvalue.TaggedOutput("counts", {("repeats",): repeats})
+        yield beam.pvalue.TaggedOutput("counts", {"repeats": repeats})
 
 
 def _preference(record: Record) -> tuple[int, str]:
@@ -182,7 +197,7 @@ def _sample(record: Record, fraction: float) -> Iterator[Record | beam.pvalue.Ta
     if is_sampled(record.key, fraction):
         yield record
     else:
-        yield beam.pvalue.TaggedOutput("counts", {("sampled_out",): 1})
+        yield beam.pvalue.TaggedOutput("counts", {"sampled_out": 1})
 
 
 def _distinct(values: Iterable[Any]) -> list[str]:
@@ -195,7 +210,7 @@ def _distinct(values: Iterable[Any]) -> list[str]:
 
 def _count_across(text_splits: tuple[bytes, list[str]]) -> Iterator[Counts]:
     if len(text_splits[1]) > 1:
-        yield {("repeats_across_splits",): 1}
+        yield {"repeats_across_splits": 1}
 
 
 def _to_file(record: Record, files: int) -> tuple[str, tuple[str, bytes]]:
@@ -220,7 +235,7 @@ def _write_examples(
         for _, example in examples:
             writer.write(example)
     fileio.rename(unfinished, path, overwrite=True)
-    return {("examples", split): len(examples)}
+    return {"examples": {split: len(examples)}}
 
 
 def _write_dead_letters(_: None, path: str, dead_letters: list[DeadLetter]) -> None:
@@ -230,8 +245,24 @@ def _write_dead_letters(_: None, path: str, dead_letters: list[DeadLetter]) -> N
 
 
 def _write_ledger(counts: Counts, source: Source, path: str) -> None:
-    ledger = ledger_lib.make_ledger(source, counts)
-    _write_text(path, json.dumps(ledger, indent=1, ensure_ascii=False) + "\n")
+    ledger: Counts = {
+        "source": {
+            "task": source.task,
+            "kind": source.kind,
+            "path": source.path,
+            "sha256": source.sha256,
+        },
+        "read": 0,
+        "examples": dict.fromkeys(SPLITS, 0),
+        "dead_letters": {},
+        "repeats": 0,
+        "sampled_out": 0,
+        "repeats_across_splits": 0,
+        "facts": {split: {} for split in SPLITS},
+    }
+    add_facts(ledger, counts)
+    text = json.dumps(ledger, indent=1, sort_keys=True, ensure_ascii=False)
+    _write_text(path, text + "\n")
 
 
 def _write_text(path: str, text: str) -> None:
@@ -247,19 +278,8 @@ def _unfinished(path: str) -> str:
     return os.path.join(folder, f".{name}.{os.urandom(4).hex()}")
 
 
-class _CountFacts(beam.DoFn):
-    """Counts each record by `ledger.record_facts`."""
-
-    def __init__(self, reader: str):
-        super().__init__()
-        self._reader = reader
-
-    def setup(self) -> None:
-        markers = importlib.import_module(self._reader).MARKERS
-        self._pattern = ledger_lib.markers_pattern(markers)
-
-    def process(self, record: Record) -> Iterator[Counts]:
-        yield ledger_lib.record_facts(record, self._pattern)
+def _facts(record: Record, markers: tuple[str, ...]) -> Counts:
+    return {"facts": {record.split: record_facts(record, markers)}}
 
 
 class _SumCounts(beam.CombineFn):
@@ -269,12 +289,12 @@ class _SumCounts(beam.CombineFn):
         return {}
 
     def add_input(self, accumulator: Counts, counts: Counts) -> Counts:
-        return ledger_lib.add_counts(accumulator, counts)
+        return add_facts(accumulator, counts)
 
     def merge_accumulators(self, accumulators: Iterable[Counts]) -> Counts:
         total: Counts = {}
         for accumulator in accumulators:
-            ledger_lib.add_counts(total, accumulator)
+            add_facts(total, accumulator)
         return total
 
     def extract_output(self, accumulator: Counts) -> Counts:
