@@ -150,9 +150,7 @@ def read_shard(source: Source, shard: str, max_characters: int) -> Iterator[Reco
             reason = MALFORMED_LINE if text else EMPTY_TEXT
             yield DeadLetter(source.path, verse.line, reason, verse.text)
         else:
-            chapter[verse.verse] = Verse(
-                verse.book, verse.chapter, verse.verse, text, verse.line
-            )
+            chapter[verse.verse] = Verse(verse.book, verse.chapter, verse.verse, text, verse.line)
     for key in sorted(key for key, chapter in chapters.items() if chapter):
         yield _chapter_record(source.path, chapters[key], max_characters)
 

@@ -197,8 +197,6 @@ class _GutenbergReader:
         if readable is None:
             yield DeadLetter(self.file, number, INVALID_UTF8, printable(text))
         elif not readable:
-            yield DeadLetter(
-                self.file, number, EMPTY_TEXT, f"{book} {chapter}:{verse} has no text"
-            )
+            yield DeadLetter(self.file, number, EMPTY_TEXT, f"{book} {chapter}:{verse} has no text")
         else:
             yield Verse(book, chapter, verse, readable, number)

@@ -6,6 +6,7 @@ are what Transform writes and the Trainer reads.
 
 # Raw: both tasks.
 TEXT = "text"
+CHARACTERS = "characters"  # length of the text, added by ingest for the schema to limit
 
 # Raw: reviews.
 LABEL = "label"  # 0 negative, 1 positive

@@ -1,0 +1,23 @@
+"""Types of the artifacts that our components pass on and that TFX has no name for."""
+
+from tfx.types.artifact import Artifact, Property, PropertyType
+
+
+class IngestRecords(Artifact):
+    """What became of every record that was read: made by TextExampleGen, read by DataGate.
+
+    Files: records.json, the ledger (see `text_example_gen/transforms.py`), and dead_letters.jsonl,
+    one line for each record that could not be used.
+    """
+
+    TYPE_NAME = "IngestRecords"
+
+
+class DataBlessing(Artifact):
+    """DataGate's verdict on the data.
+
+    Property `blessed`: 1 where nothing was found, else 0.  File: report.json.
+    """
+
+    TYPE_NAME = "DataBlessing"
+    PROPERTIES = {"blessed": Property(type=PropertyType.INT)}  # noqa: RUF012

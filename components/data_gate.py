@@ -1,0 +1,99 @@
+"""DataGate: stops a run whose data is not what was expected, before anything learns from it.
+
+ExampleValidator writes down what breaks the schema and lets the run go on; the reader's
+`check_corpus` knows what a schema cannot say, such as the number of chapters or the
+edition. The gate reads both. A stage that must not see bad data is put behind it with
+`add_upstream_node(data_gate)`.
+
+TFX reads the annotations of a component function as objects, so this module does without
+`from __future__ import annotations`.
+"""
+
+import importlib
+import json
+import os
+import sys
+
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import Artifact, standard_artifacts
+
+from components.artifacts import DataBlessing, IngestRecords
+
+
+@component
+def DataGate(
+    anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
+    records: InputArtifact[IngestRecords],
+    blessing: OutputArtifact[DataBlessing],
+    reader: Parameter[str],
+    mode: Parameter[str] = "stop",  # type: ignore[assignment]
+    code_sha256: Parameter[str] = "",  # type: ignore[assignment]
+) -> None:
+    """Prints every finding, writes all to report.json, and stops the run if there are any.
+
+    Args:
+        anomalies: of ExampleValidator.
+        records: of TextExampleGen.
+        blessing: `blessed` is 1 where nothing was found, else 0.
+        reader: path of the corpus module, such as "data.imdb".
+        mode: "stop" raises on a finding, "report" goes on.
+        code_sha256: hash of the code of the checks; a part of the cache key only.
+
+    Raises:
+        UserError: in mode "stop", with the number of findings and the first of them.
+    """
+    from tfx.dsl.io import fileio
+
+    from pipeline.errors import UserError
+
+    if mode not in ("stop", "report"):
+        raise UserError(f"data gate: expected mode 'stop' or 'report', got {mode!r}")
+    with fileio.open(os.path.join(records.uri, "records.json"), "r") as stream:
+        ledger = json.load(stream)
+    findings = schema_findings(anomalies, ledger["source"]) + corpus_findings(reader, ledger)
+    for finding in findings:
+        print(f"data gate: {finding}", file=sys.stderr)
+    if findings and mode == "stop":
+        raise UserError(
+            f"data gate: {len(findings)} finding(s) in {ledger['source']['path']}; the run stops "
+            f"before it learns from them. First: {findings[0]}"
+        )
+    report = os.path.join(blessing.uri, "report.json")
+    unfinished = f"{report}.{os.urandom(4).hex()}"
+    fileio.makedirs(blessing.uri)
+    with fileio.open(unfinished, "w") as stream:
+        json.dump({"mode": mode, "findings": findings}, stream, indent=1, ensure_ascii=False)
+    fileio.rename(unfinished, report, overwrite=True)
+    blessing.blessed = int(not findings)
+
+
+def schema_findings(anomalies: Artifact, source: dict[str, str]) -> list[str]:
+    """What breaks the schema, one line each: split, feature, value and what to do."""
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+    from tfx.dsl.io import fileio
+    from tfx.types import artifact_utils
+
+    remedy = f"Mend {source['path']} or, if it is right, data/schema/{source['task']}.pbtxt."
+    findings = []
+    for split in artifact_utils.decode_split_names(anomalies.split_names):
+        uri = artifact_utils.get_split_uri([anomalies], split)
+        found = anomalies_pb2.Anomalies()
+        with fileio.open(os.path.join(uri, "SchemaDiff.pb"), "rb") as stream:
+            found.ParseFromString(stream.read())
+        infos = dict(found.anomaly_info)
+        if found.HasField("dataset_anomaly_info"):
+            infos["(the split)"] = found.dataset_anomaly_info
+        for feature, info in sorted(infos.items()):
+            for reason in info.reason or [info]:
+                what = " ".join(f"{reason.short_description}: {reason.description}".split())
+                findings.append(f"split {split}, feature {feature}: {what} {remedy}")
+    return findings
+
+
+def corpus_findings(reader: str, ledger: dict) -> list[str]:
+    """What the reader's own check finds in the ledger, one line each."""
+    from data.records import Source
+
+    source = Source(**ledger["source"], shards=())
+    return list(importlib.import_module(reader).check_corpus(source, ledger))

@@ -1,0 +1,1 @@
+"""ExampleGen for text: a verified source to splits of Examples, and a ledger of every record."""

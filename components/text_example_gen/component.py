@@ -1,0 +1,113 @@
+"""TextExampleGen: the ExampleGen of this pipeline.
+
+TFX's own FileBasedExampleGen names its input by number, size and time stamp of the files,
+so that a touched file runs everything again and an edited one may not. This one names it
+by the hash of its content.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+
+from components.artifacts import IngestRecords
+from components.text_example_gen import executor
+from data.records import Source
+from pipeline.errors import UserError
+
+MAX_CHARACTERS = 20_000
+MAX_DEAD_LETTER_SHARE = 0.01
+
+
+class TextExampleGenSpec(component_spec.ComponentSpec):
+    """Parameters and outputs; see TextExampleGen."""
+
+    PARAMETERS = {  # noqa: RUF012
+        "source": component_spec.ExecutionParameter(type=str),
+        "reader": component_spec.ExecutionParameter(type=str),
+        "fraction": component_spec.ExecutionParameter(type=float),
+        "max_characters": component_spec.ExecutionParameter(type=int),
+        "max_dead_letter_share": component_spec.ExecutionParameter(type=float),
+        "files_per_split": component_spec.ExecutionParameter(type=int),
+        "code_sha256": component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {}  # noqa: RUF012
+    OUTPUTS = {  # noqa: RUF012
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "records": component_spec.ChannelParameter(type=IngestRecords),
+    }
+
+
+class TextExampleGen(base_beam_component.BaseBeamComponent):
+    """Reads a verified source into splits of Examples.
+
+    Outputs:
+        examples: Examples, gzipped TFRecords of tf.train.Example under Split-<name>/; the
+            reader's features, each with one value, and CHARACTERS, the length of the text.
+            A split without a record is left out.
+        records: IngestRecords, the ledger and the dead letters.
+
+    Args:
+        source: as the reader's `open_source` returned it. Its content's hash is part of the
+            cache key; where it is the packaged corpus, its path is not.
+        reader: path of the corpus module, such as "data.imdb".
+        fraction: share of the records to keep, in (0, 1].
+        max_characters: a longer text becomes a dead letter.
+        max_dead_letter_share: of the records read, in [0, 1]; more stop the run.
+        files_per_split: a split's records are sorted in memory file by file, so a corpus of
+            many gigabytes wants more than 1. A file that would be empty is not written.
+        code_sha256: hash of the code that this component runs; a part of the cache key only.
+
+    Raises:
+        UserError: if a number is out of its range.
+    """
+
+    SPEC_CLASS = TextExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+
+    def __init__(
+        self,
+        source: Source,
+        reader: str,
+        fraction: float = 1.0,
+        max_characters: int = MAX_CHARACTERS,
+        max_dead_letter_share: float = MAX_DEAD_LETTER_SHARE,
+        files_per_split: int = 1,
+        code_sha256: str = "",
+    ):
+        if not 0 < fraction <= 1:
+            raise UserError(f"fraction: expected more than 0 and at most 1, got {fraction}")
+        if not 0 <= max_dead_letter_share <= 1:
+            raise UserError(
+                f"max_dead_letter_share: expected 0 to 1, got {max_dead_letter_share}"
+            )
+        for name, value in (("max_characters", max_characters), ("files_per_split", files_per_split)):
+            if value < 1:
+                raise UserError(f"{name}: expected 1 or more, got {value}")
+        super().__init__(
+            spec=TextExampleGenSpec(
+                source=source_identity(source),
+                reader=reader,
+                fraction=float(fraction),
+                max_characters=max_characters,
+                max_dead_letter_share=float(max_dead_letter_share),
+                files_per_split=files_per_split,
+                code_sha256=code_sha256,
+                examples=types.Channel(type=standard_artifacts.Examples),
+                records=types.Channel(type=IngestRecords),
+            )
+        )
+
+
+def source_identity(source: Source) -> str:
+    """What names a source in the cache key, as JSON: what it is and the hash of its content.
+
+    A packaged corpus is found again without its path, which differs from one environment to
+    the next; any other source keeps its path, by which the executor opens it.
+    """
+    path = "" if source.kind == "packaged" else source.path
+    identity = {"task": source.task, "kind": source.kind, "path": path, "sha256": source.sha256}
+    return json.dumps(identity, sort_keys=True)

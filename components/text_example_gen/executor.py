@@ -1,0 +1,136 @@
+"""Runs the ingest of `transforms.py` and judges its ledger.
+
+Everything a user can mend is raised here, outside of the Beam workers, which would wrap
+the message in a trace of their own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from typing import Any
+
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.proto import example_gen_pb2
+from tfx.types import Artifact, artifact_utils
+
+from components.text_example_gen.transforms import Ingest
+from data.records import SPLITS, Source
+from pipeline.errors import UserError
+
+LEDGER = "records.json"
+DEAD_LETTERS = "dead_letters.jsonl"
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Source to Examples and ledger; see `component.TextExampleGen` for the parameters."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes both outputs.
+
+        Raises:
+            UserError: the source changed since the run was put together; too many of its
+                records cannot be used; or train or eval is left without an example.
+            AssertionError: a record that was read is not accounted for.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        records = artifact_utils.get_single_instance(output_dict["records"])
+        examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        ledger_path = os.path.join(records.uri, LEDGER)
+        dead_letters_path = os.path.join(records.uri, DEAD_LETTERS)
+        source = open_again(exec_properties["reader"], exec_properties["source"])
+        with self._make_beam_pipeline() as pipeline:
+            _ = pipeline | Ingest(
+                source=source,
+                reader=exec_properties["reader"],
+                fraction=exec_properties["fraction"],
+                max_characters=exec_properties["max_characters"],
+                files_per_split=exec_properties["files_per_split"],
+                split_uris={
+                    split: artifact_utils.get_split_uri([examples], split) for split in SPLITS
+                },
+                dead_letters_path=dead_letters_path,
+                ledger_path=ledger_path,
+            )
+        with fileio.open(ledger_path, "r") as stream:
+            ledger = json.load(stream)
+        _check_balance(ledger)
+        _check_dead_letters(ledger, dead_letters_path, exec_properties["max_dead_letter_share"])
+        _check_enough(ledger, exec_properties["fraction"])
+        examples.split_names = artifact_utils.encode_split_names(
+            [split for split in SPLITS if ledger["examples"][split]]
+        )
+        examples_utils.set_payload_format(
+            examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
+        )
+        examples_utils.set_file_format(examples, "tfrecords_gzip")
+
+
+def open_again(reader: str, identity: str) -> Source:
+    """Opens the source that `identity` (see `component.source_identity`) names.
+
+    Its content is hashed once more: what is read is what the cache key names, whatever
+    happened to the files since the run was put together.
+
+    Raises:
+        UserError: if the content is another one now.
+    """
+    expected = json.loads(identity)
+    source: Source = importlib.import_module(reader).open_source(expected["path"] or None)
+    if source.sha256 != expected["sha256"]:
+        raise UserError(
+            f"{source.path}: changed while the run was going on: expected SHA-256 "
+            f"{expected['sha256']}, got {source.sha256}. Start the run again."
+        )
+    return source
+
+
+def _check_balance(ledger: dict[str, Any]) -> None:
+    read, examples = ledger["read"], sum(ledger["examples"].values())
+    dead, repeats = sum(ledger["dead_letters"].values()), ledger["repeats"]
+    sampled_out = ledger["sampled_out"]
+    if read != examples + dead + repeats + sampled_out:
+        raise AssertionError(
+            f"records went missing: {read} read, but {examples} examples + {dead} dead letters "
+            f"+ {repeats} repeats + {sampled_out} sampled out"
+        )
+
+
+def _check_dead_letters(ledger: dict[str, Any], path: str, limit: float) -> None:
+    dead, read = sum(ledger["dead_letters"].values()), ledger["read"]
+    if dead <= limit * read:
+        return
+    # TFX deletes the outputs of a failed execution, but not what lies beside them.
+    kept_path = f"{os.path.dirname(path)}-{DEAD_LETTERS}"
+    fileio.copy(path, kept_path, overwrite=True)
+    with fileio.open(path, "r") as stream:
+        first = [json.loads(line) for _, line in zip(range(3), stream, strict=False)]
+    reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(ledger["dead_letters"].items()))
+    examples = "; ".join(
+        f"{letter['file']}:{letter['line']} {letter['reason']} {letter['excerpt'][:60]!r}"
+        for letter in first
+    )
+    raise UserError(
+        f"{ledger['source']['path']}: {dead} of {read} records cannot be used "
+        f"({dead / read:.1%}; at most {limit:.1%} may): {reasons}. First: {examples}. "
+        f"All of them: {kept_path}. Mend the source or raise max_dead_letter_share."
+    )
+
+
+def _check_enough(ledger: dict[str, Any], fraction: float) -> None:
+    empty = [split for split in ("train", "eval") if not ledger["examples"][split]]
+    if empty:
+        raise UserError(
+            f"{ledger['source']['path']}: no example for {' and '.join(empty)} among the "
+            f"{ledger['read']} records read, with fraction {fraction:g}; training and evaluation "
+            "need at least one each. Give more text or a larger fraction."
+        )

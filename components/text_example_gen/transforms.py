@@ -1,0 +1,301 @@
+"""The Beam side of TextExampleGen: shards of a source to files of Examples.
+
+    shards -> read -+-> dead letters ------------------------> dead_letters.jsonl
+                    +-> records -> one of each text -> sample -> Split-<name>/*.gz
+      every step counts what it saw or dropped ----------------> records.json
+
+The ledger, records.json, is the sum of those counts, each of them in the ledger's form:
+
+    {"source": {"task": "imdb", "kind": "packaged", "path": "...", "sha256": "..."},
+     "read": 25000,                                   = the sum of the next four
+     "examples": {"train": 22348, "eval": 2556, "test": 0},   written
+     "dead_letters": {"empty_text": 3},               unusable, by reason
+     "repeats": 96,                                   dropped: the text stands elsewhere
+     "sampled_out": 0,                                left out by `fraction`
+     "repeats_across_splits": 0,                      texts written to more than one split
+     "facts": {"train": {...}, ...}}                  see data/ledger.py
+
+Facts are of all usable records once repeats are dropped, before sampling, so that they
+can be compared with what is known of the whole corpus.
+
+The files are the same bits whatever the number of workers: records are gathered by
+file, sorted by key and serialised deterministically. Each file is written under a
+temporary name and renamed, so that none is ever half there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import apache_beam as beam
+from tfx.dsl.io import fileio
+
+from data.ledger import add_facts, record_facts, same_text
+from data.records import SPLITS, DeadLetter, Record, Source
+from pipeline.features import CHARACTERS, TEXT
+
+# Of the same text in several splits, the one in the first of these is kept: what is held
+# out stays held out.
+_KEEP_FIRST = ("test", "eval", "train")
+
+Counts = dict[str, Any]  # a part of the ledger: numbers, nested
+
+
+class Ingest(beam.PTransform):
+    """Reads `source` and writes Examples, dead letters and the ledger.
+
+    Args:
+        source: what to read.
+        reader: path of the corpus module that reads it, such as "data.imdb".
+        fraction: share of the records to keep, by a hash of the key.
+        max_characters: of a text; the reader makes a longer one a dead letter.
+        files_per_split: files that a split is spread over, by a hash of the key.
+        split_uris: split to the folder of its files.
+        dead_letters_path, ledger_path: where those two go.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        reader: str,
+        fraction: float,
+        max_characters: int,
+        files_per_split: int,
+        split_uris: Mapping[str, str],
+        dead_letters_path: str,
+        ledger_path: str,
+    ):
+        super().__init__()
+        self._source = source
+        self._reader = reader
+        self._fraction = fraction
+        self._max_characters = max_characters
+        self._files_per_split = files_per_split
+        self._split_uris = dict(split_uris)
+        self._dead_letters_path = dead_letters_path
+        self._ledger_path = ledger_path
+
+    def expand(self, pipeline: beam.Pipeline) -> None:
+        """Builds the graph above on `pipeline`."""
+        read = (
+            pipeline
+            | "Shards" >> beam.Create(list(self._source.shards))
+            | "SpreadShards" >> beam.Reshuffle()
+            | "Read"
+            >> beam.FlatMap(
+                _read_shard, self._source, self._reader, self._max_characters
+            ).with_outputs("dead_letters", "counts", main="records")
+        )
+        unique = (
+            read.records
+            | "TextIdentity" >> beam.Map(_with_identity)
+            | "SameText" >> beam.GroupByKey()
+            | "KeepOne" >> beam.FlatMap(_keep_one).with_outputs("counts", main="records")
+        )
+        markers = importlib.import_module(self._reader).MARKERS
+        facts = unique.records | "Facts" >> beam.Map(_facts, markers)
+        sampled = unique.records | "Sample" >> beam.FlatMap(_sample, self._fraction).with_outputs(
+            "counts", main="records"
+        )
+        written = (
+            sampled.records
+            | "ToFile" >> beam.Map(_to_file, self._files_per_split)
+            | "GatherFiles" >> beam.GroupByKey()
+            | "WriteExamples" >> beam.Map(_write_examples, self._files_per_split, self._split_uris)
+        )
+        across = (
+            sampled.records
+            | "WhereText" >> beam.Map(lambda record: (_identity(record), record.split))
+            | "TextInSplits" >> beam.CombinePerKey(_distinct)
+            | "AcrossSplits" >> beam.FlatMap(_count_across)
+        )
+        start = pipeline | "Once" >> beam.Create([None])
+        _ = start | "WriteDeadLetters" >> beam.Map(
+            _write_dead_letters, self._dead_letters_path, beam.pvalue.AsList(read.dead_letters)
+        )
+        _ = (
+            (read.counts, unique.counts, facts, sampled.counts, written, across)
+            | "AllCounts" >> beam.Flatten()
+            | "SumCounts" >> beam.CombineGlobally(_SumCounts())
+            | "WriteLedger" >> beam.Map(_write_ledger, self._source, self._ledger_path)
+        )
+
+
+def is_sampled(key: str, fraction: float) -> bool:
+    """Whether a record is among the `fraction` of all that are kept; 1 keeps every one."""
+    return zlib.crc32(key.encode()) % 10_000 < fraction * 10_000
+
+
+def serialize(record: Record) -> bytes:
+    """A record as a serialised tf.train.Example, the same bits each time.
+
+    The length of the text stands beside it as CHARACTERS, because TFDV can check the range
+    of a number but not the length of a string.
+    """
+    import tensorflow as tf
+
+    features = {**record.features, CHARACTERS: len(str(record.features[TEXT]))}
+    example = tf.train.Example()
+    for name, value in features.items():
+        if isinstance(value, str):
+            example.features.feature[name].bytes_list.value.append(value.encode())
+        else:
+            example.features.feature[name].int64_list.value.append(value)
+    return example.SerializeToString(deterministic=True)
+
+
+def _read_shard(
+    shard: str, source: Source, reader: str, max_characters: int
+) -> Iterator[Record | beam.pvalue.TaggedOutput]:
+    counts: Counts = {"read": 0}
+    for item in importlib.import_module(reader).read_shard(source, shard, max_characters):
+        counts["read"] += 1
+        if isinstance(item, DeadLetter):
+            add_facts(counts, {"dead_letters": {item.reason: 1}})
+            yield beam.pvalue.TaggedOutput("dead_letters", item)
+        else:
+            yield item
+    yield beam.pvalue.TaggedOutput("counts", counts)
+
+
+def _identity(record: Record) -> bytes:
+    """The same for texts that differ in nothing but white space."""
+    text = same_text(str(record.features[TEXT]))
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def _with_identity(record: Record) -> tuple[bytes, Record]:
+    return _identity(record), record
+
+
+def _keep_one(
+    group: tuple[bytes, Iterable[Record]],
+) -> Iterator[Record | beam.pvalue.TaggedOutput]:
+    kept: Record | None = None
+    repeats = -1
+    for record in group[1]:
+        repeats += 1
+        if kept is None or _preference(record) < _preference(kept):
+            kept = record
+    yield kept
+    if repeats:
+        yield beam.pvalue.TaggedOutput("counts", {"repeats": repeats})
+
+
+def _preference(record: Record) -> tuple[int, str]:
+    return _KEEP_FIRST.index(record.split), record.key
+
+
+def _sample(record: Record, fraction: float) -> Iterator[Record | beam.pvalue.TaggedOutput]:
+    if is_sampled(record.key, fraction):
+        yield record
+    else:
+        yield beam.pvalue.TaggedOutput("counts", {"sampled_out": 1})
+
+
+def _distinct(values: Iterable[Any]) -> list[str]:
+    """Splits, or lists of splits that were combined before, to one sorted list of splits."""
+    splits: set[str] = set()
+    for value in values:
+        splits.update([value] if isinstance(value, str) else value)
+    return sorted(splits)
+
+
+def _count_across(text_splits: tuple[bytes, list[str]]) -> Iterator[Counts]:
+    if len(text_splits[1]) > 1:
+        yield {"repeats_across_splits": 1}
+
+
+def _to_file(record: Record, files: int) -> tuple[str, tuple[str, bytes]]:
+    file = zlib.crc32(record.key.encode()) % files
+    return f"{record.split}/{file:05d}", (record.key, serialize(record))
+
+
+def _write_examples(
+    group: tuple[str, Iterable[tuple[str, bytes]]], files: int, split_uris: Mapping[str, str]
+) -> Counts:
+    import tensorflow as tf
+
+    split, file = group[0].split("/")
+    examples = sorted(group[1])
+    if len({key for key, _ in examples}) < len(examples):
+        raise AssertionError(f"{split}: the reader gave the same key to different records")
+    path = os.path.join(split_uris[split], f"data_tfrecord-{file}-of-{files:05d}.gz")
+    fileio.makedirs(split_uris[split])
+    # Unfinished files stand one folder up: TFX reads whatever lies in the split's own.
+    unfinished = _unfinished(split_uris[split])
+    with tf.io.TFRecordWriter(unfinished, options="GZIP") as writer:
+        for _, example in examples:
+            writer.write(example)
+    fileio.rename(unfinished, path, overwrite=True)
+    return {"examples": {split: len(examples)}}
+
+
+def _write_dead_letters(_: None, path: str, dead_letters: list[DeadLetter]) -> None:
+    ordered = sorted(dead_letters, key=lambda letter: (letter.file, letter.line, letter.reason))
+    lines = [json.dumps(asdict(letter), ensure_ascii=False) + "\n" for letter in ordered]
+    _write_text(path, "".join(lines))
+
+
+def _write_ledger(counts: Counts, source: Source, path: str) -> None:
+    ledger: Counts = {
+        "source": {
+            "task": source.task,
+            "kind": source.kind,
+            "path": source.path,
+            "sha256": source.sha256,
+        },
+        "read": 0,
+        "examples": dict.fromkeys(SPLITS, 0),
+        "dead_letters": {},
+        "repeats": 0,
+        "sampled_out": 0,
+        "repeats_across_splits": 0,
+        "facts": {split: {} for split in SPLITS},
+    }
+    add_facts(ledger, counts)
+    text = json.dumps(ledger, indent=1, sort_keys=True, ensure_ascii=False)
+    _write_text(path, text + "\n")
+
+
+def _write_text(path: str, text: str) -> None:
+    unfinished = _unfinished(path)
+    with fileio.open(unfinished, "w") as stream:
+        stream.write(text)
+    fileio.rename(unfinished, path, overwrite=True)
+
+
+def _unfinished(path: str) -> str:
+    """A temporary name beside `path` that no other worker has."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{os.urandom(4).hex()}")
+
+
+def _facts(record: Record, markers: tuple[str, ...]) -> Counts:
+    return {"facts": {record.split: record_facts(record, markers)}}
+
+
+class _SumCounts(beam.CombineFn):
+    """Adds up counts, in place."""
+
+    def create_accumulator(self) -> Counts:
+        return {}
+
+    def add_input(self, accumulator: Counts, counts: Counts) -> Counts:
+        return add_facts(accumulator, counts)
+
+    def merge_accumulators(self, accumulators: Iterable[Counts]) -> Counts:
+        total: Counts = {}
+        for accumulator in accumulators:
+            add_facts(total, accumulator)
+        return total
+
+    def extract_output(self, accumulator: Counts) -> Counts:
+        return accumulator

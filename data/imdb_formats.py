@@ -1,0 +1,249 @@
+"""The three ways in which reviews are stored, each read as a stream of rows.
+
+- a CSV file with a header that names `text` and `label` (the packaged corpus is one, with
+  a `source` column and other reviews beside IMDB's);
+- the folder aclImdb: train/pos/<id>_<rating>.txt, train/urls_pos.txt, and so on;
+- the archive aclImdb_v1.tar.gz of that folder.
+
+Each reader yields Row, or DeadLetter for what cannot be one, in the order of the source,
+and holds one row in memory at a time. data/imdb.py makes records of them.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.decoding import ERRORS, printable, repaired
+from data.records import (
+    BAD_LABEL,
+    EMPTY_TEXT,
+    INVALID_UTF8,
+    MALFORMED_LINE,
+    TOO_LONG,
+    DataError,
+    DeadLetter,
+)
+
+# A line longer than this is cut: no review is, and a file without line ends may be huge.
+LONGEST_LINE = 1 << 20  # characters
+
+_LABELS = {"0": 0, "neg": 0, "negative": 0, "1": 1, "pos": 1, "positive": 1}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One review as it stands in its source.
+
+    Attributes:
+        key: unique; sorts in the order of the source.
+        film: the address of the film's page, "" where the source has none.
+        source: the CSV's `source` column, "" where it has none.
+        within_label: index among the rows with the same `label` and `source`, from 0.
+    """
+
+    key: str
+    text: str
+    label: int
+    film: str
+    source: str
+    within_label: int
+    file: str
+    line: int
+
+
+# --- CSV ------------------------------------------------------------------------------
+
+
+def is_csv(path: Path) -> bool:
+    """Whether the file's first line is a header with `text` and `label`."""
+    with path.open(encoding="utf-8-sig", errors=ERRORS) as stream:
+        return {"text", "label"} <= set(_header(stream.readline(1000)))
+
+
+def _header(line: str) -> list[str]:
+    return [name.strip().lower() for name in next(csv.reader([line.rstrip("\r\n")]), [])]
+
+
+def csv_rows(path: Path, max_characters: int) -> Iterator[Row | DeadLetter]:
+    """Yields the rows of a CSV file; quoted fields may hold line ends.
+
+    Quotes are taken strictly: a quote that is not doubled within a quoted field makes the
+    row malformed, and reading goes on at the next line, so that a stray quote costs a row
+    or two and not the rest of the file.
+
+    Args:
+        path: UTF-8 with or without a mark, header `text,label` in any order; further
+            columns are ignored but for `source`.
+        max_characters: a longer text becomes a dead letter, and is not read on.
+
+    Raises:
+        DataError: if the header lacks `text` or `label`.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), max_characters + 1))
+    with path.open(encoding="utf-8-sig", errors=ERRORS, newline="") as stream:
+        lines = _short_lines(stream)
+        header = _header(next(lines, ""))
+        if not {"text", "label"} <= set(header):
+            raise DataError(
+                f"{path}:1: expected a CSV header with 'text' and 'label', got "
+                f"{','.join(header)[:60]!r}. See data/README.md for the accepted formats."
+            )
+        yield from _csv_body(str(path), header, csv.reader(lines, strict=True))
+
+
+def _short_lines(stream) -> Iterator[str]:
+    while line := stream.readline(LONGEST_LINE):
+        rest = line
+        while rest and rest[-1] not in "\r\n":  # the cut part is read over, and dropped
+            rest = stream.readline(LONGEST_LINE)
+        yield line
+
+
+def _csv_body(file: str, header: list[str], reader) -> Iterator[Row | DeadLetter]:
+    text_at, label_at = header.index("text"), header.index("label")
+    source_at = header.index("source") if "source" in header else None
+    index = 0
+    within: dict[tuple[str, int], int] = {}
+    while True:
+        line = reader.line_num + 2  # the header was taken before the reader counted
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            reason = TOO_LONG if "field limit" in str(error) else MALFORMED_LINE
+            yield DeadLetter(file, line, reason, str(error))
+            continue
+        if not fields:  # a blank line
+            continue
+        index += 1
+        if len(fields) != len(header) or any("\0" in field for field in fields):
+            yield DeadLetter(file, line, MALFORMED_LINE, printable(",".join(fields)))
+            continue
+        source = fields[source_at] if source_at is not None else ""
+        review = checked(fields[text_at], fields[label_at], file, line)
+        if isinstance(review, DeadLetter):
+            yield review
+            continue
+        text, label = review
+        count = within.setdefault((source, label), 0)
+        within[source, label] += 1
+        yield Row(f"{index:09d}", text, label, "", source, count, file, line)
+
+
+def checked(text: str, label: str, file: str, line: int) -> tuple[str, int] | DeadLetter:
+    """Returns the repaired text and the label as 0 or 1, or why they cannot be used."""
+    readable = repaired(text)
+    if readable is None:
+        return DeadLetter(file, line, INVALID_UTF8, printable(text))
+    if not readable.strip():
+        return DeadLetter(file, line, EMPTY_TEXT, f"label {printable(label)!r}, no text")
+    number = _LABELS.get(label.strip().lower())
+    if number is None:
+        return DeadLetter(file, line, BAD_LABEL, f"{printable(label)[:40]!r}: {readable}")
+    return readable, number
+
+
+# --- aclImdb --------------------------------------------------------------------------
+
+ACLIMDB_SHARDS = ("train/neg", "train/pos", "test/neg", "test/pos")
+_REVIEW = re.compile(r"(train|test)/(neg|pos)/([^/]+)\.txt")
+_URLS = re.compile(r"(train|test)/urls_(neg|pos)\.txt")
+_NAME = re.compile(r"([0-9]{1,8})_([0-9]{1,2})")
+
+
+def is_aclimdb(folder: Path) -> bool:
+    """Whether the folder holds aclImdb's training reviews."""
+    return (folder / "train/pos").is_dir() and (folder / "train/neg").is_dir()
+
+
+def aclimdb_files(folder: Path) -> Iterator[Path]:
+    """Yields what is read of the folder aclImdb: labelled reviews and film addresses."""
+    for shard in ACLIMDB_SHARDS:
+        if (folder / shard).is_dir():
+            yield from (folder / shard).glob("*.txt")
+            yield _urls_file(folder, shard)
+
+
+def _urls_file(folder: Path, shard: str) -> Path:
+    split, side = shard.split("/")
+    file = folder / split / f"urls_{side}.txt"
+    if not file.is_file():
+        raise DataError(
+            f"{file}: missing; it says which film each review of {shard} is about, which "
+            "keeps the reviews of one film in one split. Unpack the whole archive again, or "
+            "give the reviews as CSV."
+        )
+    return file
+
+
+def folder_rows(folder: Path, shard: str) -> Iterator[Row | DeadLetter]:
+    """Yields the reviews of one part of the folder aclImdb, such as "train/pos"."""
+    films = _films(_urls_file(folder, shard).read_bytes())
+    for file in sorted((folder / shard).glob("*.txt"), key=lambda file: _order(file.stem)):
+        yield _review_row(f"{shard}/{file.name}", file.read_bytes(), films, str(file))
+
+
+def archive_rows(archive: Path) -> Iterator[Row | DeadLetter]:
+    """Yields the reviews in an archive of the folder aclImdb, in the archive's order.
+
+    Reads the archive twice: the film addresses stand behind some of the reviews.
+
+    Raises:
+        DataError: if the archive is damaged, or holds no film addresses for its reviews.
+    """
+    films: dict[str, list[str]] = {}
+    try:
+        for name, content in _members(archive, _URLS):
+            films["/".join(_URLS.fullmatch(name).groups())] = _films(content)  # type: ignore[union-attr]
+        for name, content in _members(archive, _REVIEW):
+            shard = name.rpartition("/")[0]
+            if shard not in films:
+                raise DataError(
+                    f"{archive}: holds {name} but no film addresses for {shard} "
+                    f"(urls_{shard[-3:]}.txt). Get the archive again."
+                )
+            yield _review_row(name, content, films[shard], f"{archive}:{name}")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DataError(f"{archive}: damaged archive ({error}). Get it again.") from error
+
+
+def _members(archive: Path, wanted: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
+    """Yields (name below aclImdb/, content) of the wanted files; nothing is unpacked."""
+    with tarfile.open(archive, "r|*") as stream:
+        for member in stream:
+            name = member.name.removeprefix("./").partition("/")[2]
+            if member.isfile() and wanted.fullmatch(name):
+                content = stream.extractfile(member)
+                yield name, content.read() if content else b""
+
+
+def _films(urls: bytes) -> list[str]:
+    return [line.strip() for line in urls.decode("utf-8", ERRORS).split("\n")]
+
+
+def _order(stem: str) -> tuple[int, str]:
+    name = _NAME.fullmatch(stem)
+    return (int(name[1]) if name else -1, stem)
+
+
+def _review_row(name: str, content: bytes, films: list[str], file: str) -> Row | DeadLetter:
+    """Makes a row of one file; its name says which review it is and how many stars."""
+    text = content.decode("utf-8", ERRORS)
+    split, side, stem = _REVIEW.fullmatch(name).groups()  # type: ignore[union-attr]
+    parts = _NAME.fullmatch(stem)
+    if parts is None or int(parts[1]) >= len(films) or not films[int(parts[1])]:
+        return DeadLetter(file, 0, MALFORMED_LINE, f"no <id>_<rating> with a film: {name}")
+    number, rating = int(parts[1]), int(parts[2])
+    if not (7 <= rating <= 10 if side == "pos" else 1 <= rating <= 4):
+        return DeadLetter(file, 0, BAD_LABEL, f"{rating} of 10 stars among {side}: {text[:100]}")
+    review = checked(text, side, file, 0)
+    if isinstance(review, DeadLetter):
+        return review
+    key = f"{split}/{side}/{number:08d}"
+    return Row(key, review[0], review[1], films[number], "", number, file, 0)
