@@ -10,12 +10,12 @@ signatures pass it:
 import keras
 import tensorflow as tf
 
-from mamba_model.block import ResidualBlock, _Configured, register
+from mamba_model.block import ConfiguredLayer, ResidualBlock, register, rms_norm
 from mamba_model.config import MambaConfig
 
 
 @register
-class MambaBackbone(_Configured):
+class MambaBackbone(ConfiguredLayer):
     """tokens (b, l) int, mask (b, l) bool or None -> features (b, l, d_model).
 
     With `state` the window goes on from there; with `return_state` the result is
@@ -39,9 +39,7 @@ class MambaBackbone(_Configured):
         self.blocks = [
             ResidualBlock(config, dtype=policy, name=f"block_{i}") for i in range(config.n_layer)
         ]
-        self.norm = keras.layers.RMSNormalization(
-            epsilon=config.norm_epsilon, dtype=policy, name="norm"
-        )
+        self.norm = rms_norm(config, policy)
 
     def build(self, tokens_shape):
         self.embedding.build((None, None))

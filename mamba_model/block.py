@@ -61,12 +61,14 @@ class DeltaBias(keras.initializers.Initializer):
         }
 
 
-def _fan_in(scale: float = 1.0) -> keras.initializers.Initializer:
-    """Uniform within scale / sqrt(fan in), PyTorch's default for linear layers."""
-    return keras.initializers.VarianceScaling(scale**2 / 3, "fan_in", "uniform")
+def rms_norm(config: MambaConfig, policy) -> keras.layers.Layer:
+    """The norm of the residual stream. It works by position, so a mask passes through it."""
+    norm = keras.layers.RMSNormalization(epsilon=config.norm_epsilon, dtype=policy, name="norm")
+    norm.supports_masking = True
+    return norm
 
 
-class _Configured(keras.layers.Layer):
+class ConfiguredLayer(keras.layers.Layer):
     """A layer made from a MambaConfig alone, which is all that it has to save."""
 
     def __init__(self, config: MambaConfig, **kwargs):
@@ -84,7 +86,7 @@ class _Configured(keras.layers.Layer):
 
 
 @register
-class MambaBlock(_Configured):
+class MambaBlock(ConfiguredLayer):
     """Projects in, convolves, scans selectively, gates, projects out.
 
     Call: x (b, l, d_model), mask (b, l) bool or None, state (conv, ssm) or None; returns
@@ -98,40 +100,31 @@ class MambaBlock(_Configured):
         # delta and the state keep float32 where activations are 16 bits wide.
         half = self.compute_dtype in ("float16", "bfloat16")
         self.state_dtype = "float32" if half else self.compute_dtype
-        dense, c = keras.layers.Dense, config
-        policy = self.dtype_policy
-        self.in_proj = dense(
-            2 * c.d_inner,
-            use_bias=False,
-            kernel_initializer=_fan_in(),
-            dtype=policy,
-            name="in_proj",
-        )
-        self.x_proj = dense(
-            c.dt_rank + 2 * c.d_state,
-            use_bias=False,
-            kernel_initializer=_fan_in(),
-            dtype=policy,
-            name="x_proj",
-        )
-        self.dt_proj = dense(
+        c = config
+        bound = c.dt_rank**-0.5
+        self.in_proj = self._linear("in_proj", 2 * c.d_inner)
+        self.x_proj = self._linear("x_proj", c.dt_rank + 2 * c.d_state)
+        self.dt_proj = keras.layers.Dense(
             c.d_inner,
             activation="softplus",
-            kernel_initializer=keras.initializers.RandomUniform(
-                -(c.dt_rank**-0.5), c.dt_rank**-0.5
-            ),
+            kernel_initializer=keras.initializers.RandomUniform(-bound, bound),
             bias_initializer=DeltaBias(c.dt_min, c.dt_max, c.dt_init_floor),
             dtype=self.state_dtype,
             name="dt_proj",
         )
-        # Each block adds to the residual stream once, so n_layer blocks would let its
+        # Each block adds to the residual stream once: unscaled, n_layer blocks would let its
         # variance grow n_layer-fold at the start.
-        self.out_proj = dense(
-            c.d_model,
+        self.out_proj = self._linear("out_proj", c.d_model, 1 / math.sqrt(c.n_layer))
+
+    def _linear(self, name: str, width: int, scale: float = 1.0) -> keras.layers.Dense:
+        """A projection without bias, uniform in scale / sqrt(fan in): PyTorch's default."""
+        initializer = keras.initializers.VarianceScaling(scale**2 / 3, "fan_in", "uniform")
+        return keras.layers.Dense(
+            width,
             use_bias=False,
-            kernel_initializer=_fan_in(1 / math.sqrt(c.n_layer)),
-            dtype=policy,
-            name="out_proj",
+            kernel_initializer=initializer,
+            dtype=self.dtype_policy,
+            name=name,
         )
 
     def build(self, x_shape):
@@ -205,15 +198,13 @@ class MambaBlock(_Configured):
 
 
 @register
-class ResidualBlock(_Configured):
+class ResidualBlock(ConfiguredLayer):
     """x + dropout(block(norm(x))). Same call and step as MambaBlock."""
 
     def __init__(self, config: MambaConfig, **kwargs):
         super().__init__(config, **kwargs)
         policy = self.dtype_policy
-        self.norm = keras.layers.RMSNormalization(
-            epsilon=config.norm_epsilon, dtype=policy, name="norm"
-        )
+        self.norm = rms_norm(config, policy)
         self.mixer = MambaBlock(config, dtype=policy, name="mixer")
         self.dropout = keras.layers.Dropout(config.residual_dropout, dtype=policy)
 

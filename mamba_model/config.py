@@ -27,7 +27,7 @@ class MambaConfig:
     d_state: int = 16  # n, size of the state per inner channel
     d_conv: int = 4  # taps of the causal depthwise convolution
     expand: int = 2  # d_inner / d_model
-    dt_rank: int | None = None  # rank of delta's projection; None: ceil(d_model / 16)
+    dt_rank: int = None  # type: ignore[assignment]  # rank of delta's projection; None: ceil(d_model / 16)
     dt_min: float = 1e-3  # delta's bias starts log-uniform in [dt_min, dt_max]
     dt_max: float = 0.1
     dt_init_floor: float = 1e-4  # and never below this

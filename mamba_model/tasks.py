@@ -17,7 +17,7 @@ from mamba_model.training_step import CompiledTraining
 PADDING = 0
 
 
-class _Task(CompiledTraining, keras.Model):
+class _Task(CompiledTraining):
     """A backbone under a head; made from its config alone, with all weights from the start."""
 
     def __init__(self, config: MambaConfig, **kwargs):

@@ -1,7 +1,7 @@
 """Training as one XLA-compiled function: forward, backward, optimizer and weight averaging.
 
-`CompiledTraining` is mixed into a Keras model; `compile` and `fit` then work as ever, with
-every callback. It does not use Keras's own `jit_compile`, which Keras drops while
+`CompiledTraining` is a Keras model whose `compile` and `fit` work as ever, with every
+callback. It does not use Keras's own `jit_compile`, which Keras drops while
 deterministic ops are asked for; a function compiled inside the training step stays both
 compiled and deterministic. Only training and evaluation steps are compiled: calling,
 predicting and exporting the model are not, because TensorFlow Serving runs no
@@ -12,8 +12,8 @@ import keras
 import tensorflow as tf
 
 
-class CompiledTraining:
-    """Mixin, before `keras.Model`, that compiles `train_step` and `test_step` with XLA.
+class CompiledTraining(keras.Model):
+    """A model whose `train_step` and `test_step` are compiled with XLA.
 
     XLA compiles anew for each shape of a batch, which takes seconds: give it few shapes.
 
@@ -24,8 +24,8 @@ class CompiledTraining:
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._loss = keras.metrics.Mean(name="loss")
-        self._accuracy = keras.metrics.Mean(name="accuracy")
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+        self.accuracy_tracker = keras.metrics.Mean(name="accuracy")
 
     def score(self, y, predictions):
         raise NotImplementedError(f"{type(self).__name__} must define score(y, predictions)")
@@ -50,7 +50,7 @@ class CompiledTraining:
 
     @property
     def metrics(self):
-        return [self._loss, self._accuracy]
+        return [self.loss_tracker, self.accuracy_tracker]
 
     def train_step(self, data):
         return self._train(data) if self.run_eagerly else self._compiled_train(data)
@@ -74,8 +74,8 @@ class CompiledTraining:
         loss, correct, weight = self.score(y, self(x, training=training))
         if sample_weight is not None:
             weight = weight * tf.cast(sample_weight, weight.dtype)
-        self._loss.update_state(loss, weight)
-        self._accuracy.update_state(correct, weight)
+        self.loss_tracker.update_state(loss, weight)
+        self.accuracy_tracker.update_state(correct, weight)
         return tf.math.divide_no_nan(tf.reduce_sum(loss * weight), tf.reduce_sum(weight))
 
 
