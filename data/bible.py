@@ -13,7 +13,7 @@ import argparse
 import importlib.util
 import sys
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -139,20 +139,27 @@ def read_shard(source: Source, shard: str, max_characters: int) -> Iterator[Reco
         "tsv": bible_formats.tsv_verses,
         "gutenberg": bible_formats.gutenberg_verses,
     }[source.kind](path)
-    chapters: dict[tuple[int, int], dict[int, Verse]] = {}
+    yield from chapters(verses, source.path, max_characters)
+
+
+def chapters(
+    verses: Iterable[Verse | DeadLetter], file: str, max_characters: int
+) -> Iterator[Record | DeadLetter]:
+    """Gathers verses, in any order, into one record per chapter, as `read_shard` yields them."""
+    found: dict[tuple[int, int], dict[int, Verse]] = {}
     for verse in verses:
         if isinstance(verse, DeadLetter):
             yield verse
             continue
-        chapter = chapters.setdefault((books.number(verse.book), verse.chapter), {})
+        chapter = found.setdefault((books.number(verse.book), verse.chapter), {})
         text = BIBLE.apply(verse.text.strip().replace("\n", " "))
         if not text or verse.verse in chapter:
             reason = MALFORMED_LINE if text else EMPTY_TEXT
-            yield DeadLetter(source.path, verse.line, reason, verse.text)
+            yield DeadLetter(file, verse.line, reason, verse.text)
         else:
             chapter[verse.verse] = Verse(verse.book, verse.chapter, verse.verse, text, verse.line)
-    for key in sorted(key for key, chapter in chapters.items() if chapter):
-        yield _chapter_record(source.path, chapters[key], max_characters)
+    for key in sorted(key for key, chapter in found.items() if chapter):
+        yield _chapter_record(file, found[key], max_characters)
 
 
 def _chapter_record(
