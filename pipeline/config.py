@@ -24,7 +24,7 @@ class DataConfig:
     """Ingest and validation."""
 
     fraction: float = 1.0  # share of the records that is kept, chosen by the hash of their keys
-    max_characters: int = 50_000  # a longer record is a dead letter
+    max_characters: int = 20_000  # a longer record is a dead letter; see data/schema/
     max_dead_letter_share: float = 0.01  # of all records read; more stops the run
     gate: Literal["stop", "report"] = "stop"  # what DataGate does about anomalies
 

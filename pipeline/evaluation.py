@@ -21,9 +21,6 @@ from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
 from pipeline.tasks import TASKS
 
-# Examples a batch: the model's memory grows with it.
-_BATCH = 16
-
 
 def eval_config(config: RunConfig) -> tfma.EvalConfig:
     """The Evaluator's configuration; thresholds are on all of `eval`, slices only inform."""
@@ -69,7 +66,6 @@ def eval_config(config: RunConfig) -> tfma.EvalConfig:
             *(tfma.SlicingSpec(feature_keys=[name]) for name in task.slices),
         ],
         metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
-        options=tfma.Options(desired_batch_size=wrappers_pb2.Int32Value(value=_BATCH)),
     )
 
 

@@ -48,6 +48,8 @@ def save(
     folder: str,
 ) -> None:
     """Writes the SavedModel of a trained model to `folder`."""
+    trained, model = model, type(model)(model.config)  # without the compiled training step
+    model.set_weights(trained.get_weights())
     model.transform = transform_output.transform_features_layer()
 
     def to_tokens(text: tf.Tensor) -> tf.RaggedTensor:

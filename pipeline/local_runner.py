@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import datetime
 import logging
-import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tfx.dsl.compiler import compiler, constants
@@ -16,9 +14,10 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable import runtime_parameter_utils
 
 from data.records import Source
-from pipeline import run_summary
+from pipeline import run_summary, runs
 from pipeline.config import RunConfig
-from pipeline.pipeline import Places, create_pipeline
+from pipeline.pipeline import create_pipeline
+from pipeline.runs import Places
 
 # In memory and in order. Unnamed, Beam would look for another engine, and download it.
 BEAM_ARGS = ("--runner=FnApiRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
@@ -37,8 +36,7 @@ def run(
     """
     started = datetime.datetime.now()
     run_id = f"{started:%Y%m%d-%H%M%S-%f}-{config.preset}"
-    folder = places.runs / config.task / run_id
-    folder.mkdir(parents=True)
+    places.runs.mkdir(parents=True, exist_ok=True)
     pipeline = compiler.Compiler().compile(create_pipeline(config, source, places, beam_args))
     runtime_parameter_utils.substitute_runtime_parameter(
         pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
@@ -46,26 +44,19 @@ def run(
 
     failure: Exception | None = None
     stages = _StageLines()
-    logging.getLogger("absl").addHandler(stages)
+    tfx_log = logging.getLogger("absl")
+    tfx_log.addHandler(stages)
     try:
         LocalDagRunner().run_with_ir(pipeline)
     except Exception as error:
         failure = error
         raise
     finally:
-        logging.getLogger("absl").removeHandler(stages)
+        tfx_log.removeHandler(stages)
         summary = run_summary.collect(config, source, places, run_id, failure)
-        run_summary.write(summary, folder)
-    _link_latest(folder)
+        runs.write_summary(summary, places)
+    runs.link_latest(places, config.task, run_id)
     return summary
-
-
-def _link_latest(folder: Path) -> None:
-    """Points runs/<task>/latest at a finished run; never leaves it missing."""
-    unfinished = folder.parent / f".latest-{os.getpid()}"
-    unfinished.unlink(missing_ok=True)
-    unfinished.symlink_to(folder.name)
-    unfinished.replace(folder.parent / "latest")
 
 
 class _StageLines(logging.Handler):
@@ -78,15 +69,16 @@ class _StageLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         message = str(record.msg)
-        if message == "Component %s is running.":
-            self._started, self._cached = time.monotonic(), False
-            self._print(f"  {record.args[0]:<18}", end="")  # type: ignore[index]
-        elif message.startswith("A cached execution"):
+        if message.startswith("A cached execution"):
             self._cached = True
-        elif message == "Component %s is finished.":
-            seconds = time.monotonic() - self._started
-            self._print("cached" if self._cached else f"{seconds:.1f} s")
-
-    @staticmethod
-    def _print(text: str, end: str = "\n") -> None:
-        print(text, end=end, file=sys.stderr, flush=True)
+        elif message in ("Component %s is running.", "Component %s is finished."):
+            (name,) = record.args  # type: ignore[misc]
+            if message.endswith("running."):
+                self._started, self._cached = time.monotonic(), False
+                if sys.stderr.isatty():
+                    print(f"  {name}", end="", file=sys.stderr, flush=True)
+            else:
+                took = f"{time.monotonic() - self._started:.1f} s"
+                begin = "\r" if sys.stderr.isatty() else ""
+                line = f"{begin}  {name:<18}{'cached' if self._cached else took:>9}"
+                print(line, file=sys.stderr, flush=True)

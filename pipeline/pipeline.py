@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tfx.components.evaluator.component import Evaluator
@@ -29,19 +28,8 @@ from data.records import Source
 from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
+from pipeline.runs import Places
 from pipeline.tasks import TASKS
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a run keeps its files."""
-
-    runs: Path  # metadata, artifacts and summaries
-    serving_models: Path  # pushed models, <task>/<version>
-
-    @property
-    def metadata(self) -> Path:
-        return self.runs / "metadata.sqlite"
 
 
 def create_pipeline(
@@ -134,7 +122,7 @@ def create_pipeline(
 
     return Pipeline(
         pipeline_name=config.task,
-        pipeline_root=str(places.runs / "artifacts" / config.task),
+        pipeline_root=str(places.artifacts(config.task)),
         components=[
             example_gen,
             statistics_gen,

@@ -1,4 +1,4 @@
-"""summary.json: what a run was made of and what came out, collected from ML Metadata.
+"""A run's summary: what it was made of and what came out, collected from ML Metadata.
 
 Keys: task, run_id, preset, seed, config, versions, data_sha256, vocabulary_sha256,
 weights_sha256, records (in, out, dead_letters, repeats, sampled_out), metrics (per
@@ -22,9 +22,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from data.records import Source
 from pipeline.code_hash import library_versions
 from pipeline.config import RunConfig
-from pipeline.pipeline import Places
-
-SUMMARY_FILE = "summary.json"
+from pipeline.runs import Places
 
 
 def collect(
@@ -55,20 +53,6 @@ def collect(
         "cached": [name for name, node in nodes.items() if node.cached],
         "error": None if failure is None else f"{type(failure).__name__}: {failure}",
     }
-
-
-def write(summary: dict[str, Any], folder: Path) -> None:
-    """Writes the summary into the run's folder, whole or not at all."""
-    unfinished = folder / f".{SUMMARY_FILE}"
-    unfinished.write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
-    unfinished.replace(folder / SUMMARY_FILE)
-
-
-def read_all(runs: Path, task: str | None = None) -> list[dict[str, Any]]:
-    """The summaries of all runs, the newest last."""
-    files = runs.glob(f"{task or '*'}/*/{SUMMARY_FILE}")
-    summaries = [json.loads(f.read_text("utf-8")) for f in files if not f.parent.is_symlink()]
-    return sorted(summaries, key=lambda summary: summary["run_id"])
 
 
 @dataclasses.dataclass(frozen=True)

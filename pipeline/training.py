@@ -10,6 +10,7 @@ import csv
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -93,7 +94,10 @@ def fit(model: Any, batches: Any, training: dict[str, Any], log_folder: str) -> 
     tokens = 0
     started = time.monotonic()
     logs = _Logs(log_folder)
-    with tqdm(total=steps, unit="step", desc="training", mininterval=5) as bar:
+    seconds_between_updates = 1 if sys.stderr.isatty() else 30
+    with tqdm(
+        total=steps, unit="step", desc="  Trainer", mininterval=seconds_between_updates, leave=False
+    ) as bar:
         for step in range(steps):
             batch = batches[step]
             tokens += int(np.count_nonzero(batch[0]))

@@ -1,0 +1,234 @@
+"""The command line: `tf-mamba COMMAND`, also `python -m pipeline.cli`.
+
+Exit codes: 0 success, 1 an error (one line on stderr), 2 wrong usage, 3 the run went to
+its end but its model was not blessed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from data.records import DataError
+from pipeline.errors import UserError
+
+NOT_BLESSED = 3
+_TASK_NAMES = ("bible", "imdb")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    options = _parser().parse_args(arguments)
+    if not options.debug:
+        # Before TensorFlow is imported: it reads this once.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        _silence_libraries()
+    try:
+        return options.command(options)
+    except KeyboardInterrupt:
+        print("tf-mamba: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if options.debug:
+            raise
+        print(f"tf-mamba: {_one_line(error)}", file=sys.stderr)
+        return 1
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, UserError | DataError):
+        return text
+    return f"{type(error).__name__}: {text} (--debug shows where)"
+
+
+def _silence_libraries() -> None:
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore")
+    logging.getLogger().setLevel(logging.ERROR)
+    # TFX tells of its stages here; local_runner listens, the terminal does not.
+    logging.getLogger("absl").propagate = False
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tf-mamba", description="Trains, evaluates and uses Mamba models on text."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Any, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        sub.add_argument("--debug", action="store_true", help="show tracebacks and all logs")
+        sub.add_argument(
+            "--root",
+            type=Path,
+            default=Path.cwd(),
+            help="folder of runs/ and serving_models/ (default: this one)",
+        )
+        return sub
+
+    run = add("run", _run, "Run the pipeline from the text to a pushed model.")
+    run.add_argument("task", choices=_TASK_NAMES)
+    run.add_argument("--preset", default="quick", help="quick (default) or smoke")
+    run.add_argument("--source", help="a local file or folder instead of the packaged corpus")
+    run.add_argument("--seed", type=int, help="of weights, order and dropout (default: 1)")
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.FIELD=VALUE",
+        help="overrides the preset, as in model.d_model=256 or data.gate=report; may be repeated",
+    )
+
+    score = add("score", _score, "Score the pushed model on a file; prints JSON.")
+    score.add_argument("task", choices=_TASK_NAMES)
+    score.add_argument(
+        "file",
+        type=Path,
+        help="imdb: CSV text,label; bible: text, one verse a line, a blank line between documents",
+    )
+
+    predict = add("predict", _predict, "Label texts by the pushed model.")
+    predict.add_argument("task", choices=("imdb",))
+    predict.add_argument("text", nargs="+")
+
+    generate = add("generate", _generate, "Continue a prompt by the pushed model.")
+    generate.add_argument("task", choices=("bible",))
+    generate.add_argument("prompt")
+    generate.add_argument("--max-new-tokens", type=int, default=100)
+    generate.add_argument("--temperature", type=float, default=0.8, help="0: always the likeliest")
+    generate.add_argument("--top-k", type=int, default=50, help="0: among all tokens")
+    generate.add_argument("--seed", type=int, default=0)
+
+    runs = add("runs", _runs, "List past runs, or show one.")
+    actions = runs.add_subparsers(metavar="show RUN")
+    show = actions.add_parser("show", help="one run's summary as JSON")
+    show.add_argument("run", help="a run's id, or `latest`")
+
+    download = add("download", _download, "Fetch a corpus from its official address.")
+    download.add_argument("task", choices=_TASK_NAMES)
+    download.add_argument("--to", type=Path, default=Path("downloads"), help="folder")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    import importlib
+
+    from pipeline import config as configuration
+    from pipeline.tasks import TASKS
+
+    config = configuration.preset(options.task, options.preset)
+    settings = list(options.set)
+    if options.seed is not None:
+        settings.append(f"seed={options.seed}")
+    config = configuration.with_settings(config, settings)
+    source = importlib.import_module(TASKS[config.task].reader).open_source(options.source)
+
+    from pipeline import local_runner
+    from pipeline.runs import Places
+
+    root = options.root.resolve()
+    print(
+        f"{config.task} at preset {config.preset}, seed {config.seed},"
+        f" {source.kind} source {source.sha256[:12]}",
+        file=sys.stderr,
+    )
+    summary = local_runner.run(config, source, Places(root / "runs", root / "serving_models"))
+    print(_report(summary, root))
+    return 0 if summary["blessed"] else NOT_BLESSED
+
+
+def _report(summary: dict[str, Any], root: Path) -> str:
+    metrics = summary["metrics"]["eval"]
+    figures = ", ".join(
+        f"{name} {value:.4g}" for name, value in metrics.items() if name != "slices"
+    )
+    lines = [f"eval: {figures}"]
+    if summary["blessed"]:
+        lines.append(f"blessed, pushed to {summary['pushed_path']}")
+    else:
+        text = f"NOT BLESSED, not pushed: {'; '.join(summary['failed_thresholds'])}"
+        lines.append(f"\033[31m{text}\033[0m" if sys.stdout.isatty() else text)
+    lines.append(f"summary: {root}/runs/{summary['task']}/{summary['run_id']}/summary.json")
+    return "\n".join(lines)
+
+
+def _score(options: argparse.Namespace) -> int:
+    from pipeline import pushed_model, scoring
+
+    if not options.file.is_file():
+        raise UserError(f"{options.file}: no such file")
+    model = pushed_model.latest_version(options.root / "serving_models", options.task)
+    score = scoring.score_reviews if options.task == "imdb" else scoring.score_text
+    print(json.dumps(score(model, options.file)))
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    import tensorflow as tf
+
+    from pipeline import pushed_model
+
+    model = pushed_model.latest_version(options.root / "serving_models", options.task)
+    outputs = pushed_model.signature(model, "serving_default")(text=tf.constant(options.text))
+    labels, probabilities = outputs["label"].numpy(), outputs["probability"].numpy()
+    for text, label, probability in zip(options.text, labels, probabilities, strict=True):
+        excerpt = " ".join(text.split())[:60]
+        print(f"{label.decode()}  (positive: {probability:.3f})  {excerpt}")
+    return 0
+
+
+def _generate(options: argparse.Namespace) -> int:
+    import tensorflow as tf
+
+    from pipeline import pushed_model
+
+    if options.max_new_tokens < 1:
+        raise UserError(f"--max-new-tokens: expected 1 or more, got {options.max_new_tokens}")
+    if options.temperature < 0 or options.top_k < 0:
+        raise UserError("--temperature and --top-k: expected 0 or more")
+    model = pushed_model.latest_version(options.root / "serving_models", options.task)
+    outputs = pushed_model.signature(model, "generate")(
+        text=tf.constant([options.prompt]),
+        max_new_tokens=tf.constant(options.max_new_tokens),
+        temperature=tf.constant(options.temperature),
+        top_k=tf.constant(options.top_k),
+        seed=tf.constant(options.seed),
+    )
+    print(options.prompt + outputs["text"].numpy()[0].decode())
+    return 0
+
+
+def _runs(options: argparse.Namespace) -> int:
+    from pipeline import runs
+
+    summaries = runs.read_summaries(options.root / "runs")
+    if not hasattr(options, "run"):
+        for summary in summaries:
+            print(runs.one_line(summary))
+        return 0
+    wanted = [s for s in summaries if options.run in (s["run_id"], "latest")]
+    if not wanted:
+        raise UserError(f"run {options.run!r}: there is none; `tf-mamba runs` lists them")
+    print(json.dumps(wanted[-1], indent=2))
+    return 0
+
+
+def _download(options: argparse.Namespace) -> int:
+    from data.download import download
+
+    path = download(options.task, options.to)
+    print(f"{path}\nuse it with: tf-mamba run {options.task} --source {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The folder of runs: where each run's files go, and reading them back.
+
+runs/metadata.sqlite                 ML Metadata of all runs
+runs/artifacts/<task>/               what the stages made
+runs/<task>/<run id>/summary.json    see run_summary.py
+runs/<task>/latest                   link to the last run that went to its end
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where runs keep their files."""
+
+    runs: Path
+    serving_models: Path  # pushed models, <task>/<version>
+
+    @property
+    def metadata(self) -> Path:
+        return self.runs / "metadata.sqlite"
+
+    def artifacts(self, task: str) -> Path:
+        return self.runs / "artifacts" / task
+
+    def run(self, task: str, run_id: str) -> Path:
+        return self.runs / task / run_id
+
+
+def write_summary(summary: dict[str, Any], places: Places) -> Path:
+    """Writes a run's summary, whole or not at all; returns its path."""
+    path = places.run(summary["task"], summary["run_id"]) / _SUMMARY
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{_SUMMARY}")
+    unfinished.write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
+    unfinished.replace(path)
+    return path
+
+
+def link_latest(places: Places, task: str, run_id: str) -> None:
+    """Points runs/<task>/latest at a run; never leaves it missing."""
+    link = places.run(task, "latest")
+    unfinished = link.with_name(f".latest-{os.getpid()}")
+    unfinished.unlink(missing_ok=True)
+    unfinished.symlink_to(run_id)
+    unfinished.replace(link)
+
+
+def read_summaries(runs: Path) -> list[dict[str, Any]]:
+    """The summaries of all runs, the newest last."""
+    files = [f for f in runs.glob(f"*/*/{_SUMMARY}") if not f.parent.is_symlink()]
+    return sorted((json.loads(f.read_text("utf-8")) for f in files), key=lambda s: s["run_id"])
+
+
+def one_line(summary: dict[str, Any]) -> str:
+    """A run as a row: task, id, seconds, verdict, metrics."""
+    verdict = "blessed" if summary["blessed"] else "failed" if summary["error"] else "not blessed"
+    metrics = (summary["metrics"] or {}).get("eval", {})
+    figures = "  ".join(f"{k} {v:.4g}" for k, v in metrics.items() if k != "slices")
+    task, run_id, seconds = summary["task"], summary["run_id"], sum(summary["seconds"].values())
+    return f"{task:<6} {run_id:<30} {seconds:6.0f} s  {verdict:<11}  {figures}"
