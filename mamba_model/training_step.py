@@ -39,8 +39,8 @@ class CompiledTraining(keras.Model):
             jit_compile=False,
         )
         self.optimizer.build(self.trainable_variables)  # no variable may be made under XLA
-        self._compiled_train = tf.function(self._train, jit_compile=True, autograph=False)
-        self._compiled_test = tf.function(self._test, jit_compile=True, autograph=False)
+        self._compiled_train = _compiled(self._train)
+        self._compiled_test = _compiled(self._test)
 
     def get_compile_config(self):
         return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)}
@@ -77,6 +77,14 @@ class CompiledTraining(keras.Model):
         self.loss_tracker.update_state(loss, weight)
         self.accuracy_tracker.update_state(correct, weight)
         return tf.math.divide_no_nan(tf.reduce_sum(loss * weight), tf.reduce_sum(weight))
+
+
+def _compiled(step):
+    """`step` under XLA, as a plain function: a tf.function that is an attribute of a model
+    is saved with it, and these must not reach an export.
+    """
+    compiled = tf.function(step, jit_compile=True, autograph=False)
+    return lambda data: compiled(data)
 
 
 def adamw(
