@@ -29,8 +29,10 @@ from data.records import (
     DeadLetter,
 )
 
-# A line longer than this is cut: no review is, and a file without line ends may be huge.
-LONGEST_LINE = 1 << 20  # characters
+# What bounds memory, in characters: a longer field makes its row too long, a longer line is
+# cut (and its field then is too long). The longest packaged review has 13,704.
+LONGEST_FIELD = 1 << 19
+LONGEST_LINE = 2 * LONGEST_FIELD
 
 _LABELS = {"0": 0, "neg": 0, "negative": 0, "1": 1, "pos": 1, "positive": 1}
 
@@ -69,7 +71,7 @@ def _header(line: str) -> list[str]:
     return [name.strip().lower() for name in next(csv.reader([line.rstrip("\r\n")]), [])]
 
 
-def csv_rows(path: Path, max_characters: int) -> Iterator[Row | DeadLetter]:
+def csv_rows(path: Path) -> Iterator[Row | DeadLetter]:
     """Yields the rows of a CSV file; quoted fields may hold line ends.
 
     Quotes are taken strictly: a quote that is not doubled within a quoted field makes the
@@ -79,12 +81,11 @@ def csv_rows(path: Path, max_characters: int) -> Iterator[Row | DeadLetter]:
     Args:
         path: UTF-8 with or without a mark, header `text,label` in any order; further
             columns are ignored but for `source`.
-        max_characters: a longer text becomes a dead letter, and is not read on.
 
     Raises:
         DataError: if the header lacks `text` or `label`.
     """
-    csv.field_size_limit(max(csv.field_size_limit(), max_characters + 1))
+    csv.field_size_limit(LONGEST_FIELD)  # of the whole process, alas
     with path.open(encoding="utf-8-sig", errors=ERRORS, newline="") as stream:
         lines = _short_lines(stream)
         header = _header(next(lines, ""))
