@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -16,11 +17,13 @@ from tfx.orchestration.portable import runtime_parameter_utils
 from data.records import Source
 from pipeline import run_summary, runs
 from pipeline.config import RunConfig
+from pipeline.errors import UserError
 from pipeline.pipeline import create_pipeline
 from pipeline.runs import Places
 
 # In memory and in order. Unnamed, Beam would look for another engine, and download it.
 BEAM_ARGS = ("--runner=FnApiRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
+_LEAST_FREE = 1 << 20  # bytes; with less, a failure is put down to the disk
 
 
 def run(
@@ -32,7 +35,8 @@ def run(
         The summary, see run_summary.py; `blessed` says whether the model was good enough.
 
     Raises:
-        Whatever a stage raised; the summary is written first, with the error in it.
+        UserError: if the disk is full.
+        Exception: what a stage raised; the summary is written first, with the error in it.
     """
     started = datetime.datetime.now()
     run_id = f"{started:%Y%m%d-%H%M%S-%f}-{config.preset}"
@@ -42,19 +46,24 @@ def run(
         pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
     )
 
-    failure: Exception | None = None
     stages = _StageLines()
     tfx_log = logging.getLogger("absl")
+    tfx_log.setLevel(logging.INFO)
     tfx_log.addHandler(stages)
     try:
         LocalDagRunner().run_with_ir(pipeline)
     except Exception as error:
-        failure = error
+        if shutil.disk_usage(places.runs).free < _LEAST_FREE:
+            raise UserError(
+                f"{places.runs}: the disk is full; {stages.stage} did not finish, and what came"
+                " before it is kept. Make room and run again."
+            ) from error
+        runs.write_summary(run_summary.collect(config, source, places, run_id, error), places)
         raise
     finally:
         tfx_log.removeHandler(stages)
-        summary = run_summary.collect(config, source, places, run_id, failure)
-        runs.write_summary(summary, places)
+    summary = run_summary.collect(config, source, places, run_id)
+    runs.write_summary(summary, places)
     runs.link_latest(places, config.task, run_id)
     return summary
 
@@ -64,6 +73,7 @@ class _StageLines(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
+        self.stage = ""
         self._started = 0.0
         self._cached = False
 
@@ -72,13 +82,13 @@ class _StageLines(logging.Handler):
         if message.startswith("A cached execution"):
             self._cached = True
         elif message in ("Component %s is running.", "Component %s is finished."):
-            (name,) = record.args  # type: ignore[misc]
+            self.stage = record.getMessage().split()[1]
             if message.endswith("running."):
                 self._started, self._cached = time.monotonic(), False
                 if sys.stderr.isatty():
-                    print(f"  {name}", end="", file=sys.stderr, flush=True)
+                    print(f"  {self.stage}", end="", file=sys.stderr, flush=True)
             else:
                 took = f"{time.monotonic() - self._started:.1f} s"
                 begin = "\r" if sys.stderr.isatty() else ""
-                line = f"{begin}  {name:<18}{'cached' if self._cached else took:>9}"
+                line = f"{begin}  {self.stage:<18}{'cached' if self._cached else took:>9}"
                 print(line, file=sys.stderr, flush=True)

@@ -26,9 +26,13 @@ from pipeline.runs import Places
 
 
 def collect(
-    config: RunConfig, source: Source, places: Places, run_id: str, failure: Exception | None
+    config: RunConfig,
+    source: Source,
+    places: Places,
+    run_id: str,
+    failure: Exception | None = None,
 ) -> dict[str, Any]:
-    """Builds the summary of a run that has ended, well or not."""
+    """Builds the summary of a run that has ended, well or by `failure`."""
     nodes = _nodes(places.metadata, run_id)
     evaluation = _evaluation(nodes)
     records = _records(nodes)

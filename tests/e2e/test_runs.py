@@ -1,0 +1,135 @@
+"""From the packaged text to an answer of the pushed model, for both tasks."""
+
+import json
+import math
+
+import pytest
+
+from data import bible as bible_reader
+from data import imdb as imdb_reader
+from data.records import Record
+
+pytestmark = pytest.mark.slow
+
+STAGES = {
+    "ReviewedSchema", "TextExampleGen", "StatisticsGen", "ExampleValidator", "DataGate",
+    "Transform", "Trainer", "Evaluator", "Pusher",
+}  # fmt: skip
+
+
+def _held_out(reader, most):
+    source = reader.open_source(None)
+    for shard in source.shards:
+        for item in reader.read_shard(source, shard, 10**6):
+            if isinstance(item, Record) and item.split == "eval" and most > 0:
+                most -= 1
+                yield item.features
+
+
+@pytest.fixture(params=["bible", "imdb"])
+def finished(request):
+    return request.param, request.getfixturevalue(request.param)
+
+
+def test_summary_accounts_for_every_record(finished):
+    task, command = finished
+    records = command.summary(task)["records"]
+    assert records["in"] == {"bible": 1189, "imdb": 25000}[task]
+    kept = sum(records["out"].values())
+    assert (
+        records["in"]
+        == kept
+        + sum(records["dead_letters"].values())
+        + records["repeats"]
+        + (records["sampled_out"])
+    )
+
+
+def test_summary_holds_what_identifies_the_run(finished):
+    task, command = finished
+    summary = command.summary(task)
+    assert (summary["task"], summary["preset"], summary["seed"]) == (task, "smoke", 1)
+    for name in ("data_sha256", "vocabulary_sha256", "weights_sha256"):
+        assert len(summary[name]) == 64
+    assert set(summary["seconds"]) == STAGES
+    assert summary["error"] is None
+
+
+def test_run_is_blessed_and_its_model_pushed(finished):
+    task, command = finished
+    summary = command.summary(task)
+    assert summary["blessed"] is True
+    versions = list((command.root / "serving_models" / task).iterdir())
+    assert [str(version) for version in versions] == [summary["pushed_path"]]
+
+
+def test_a_second_run_takes_every_stage_from_the_cache(finished):
+    task, command = finished
+    before = command.summary(task)
+    command.succeeds("run", task, "--preset", "smoke")
+    after = command.summary(task)
+    assert set(after["cached"]) == STAGES
+    assert after["run_id"] != before["run_id"]
+    for name in ("metrics", "weights_sha256", "pushed_path", "records"):
+        assert after[name] == before[name]
+
+
+def test_runs_lists_each_run_and_shows_one(finished):
+    task, command = finished
+    summary = command.summary(task)
+    assert summary["run_id"] in command.succeeds("runs")
+    shown = json.loads(command.succeeds("runs", "show", summary["run_id"]))
+    assert shown == summary
+
+
+def test_a_killed_run_left_no_model_and_its_stages_are_not_run_again(imdb):
+    seconds = imdb.summary("imdb")["seconds"]
+    runs = [path for path in (imdb.root / "runs" / "imdb").iterdir() if not path.is_symlink()]
+    assert all((run / "summary.json").exists() for run in runs)  # the killed one left none
+    assert seconds["Transform"] > 1
+
+
+def test_generation_continues_the_prompt_the_same_way_twice(bible):
+    prompt = "And the LORD said unto Moses,"
+    first = bible.succeeds("generate", "bible", prompt, "--seed", "5")
+    assert first.startswith(prompt)
+    assert len(first.strip()) > len(prompt) + 20
+    assert bible.succeeds("generate", "bible", prompt, "--seed", "5") == first
+    assert bible.succeeds("generate", "bible", prompt, "--seed", "6") != first
+
+
+def test_score_of_the_held_out_chapters_is_what_the_evaluator_found(bible, tmp_path):
+    # The smoke run's own eval chapters are a part of these.
+    texts = [features["text"] for features in _held_out(bible_reader, 20)]
+    file = tmp_path / "chapters.txt"
+    file.write_text("\n\n".join(texts) + "\n", "utf-8")
+    score = json.loads(bible.succeeds("score", "bible", str(file)))
+    assert score["chars"] == sum(len(text) + 1 for text in texts)
+    assert score["bits_per_char"] == pytest.approx(
+        bible.summary("bible")["metrics"]["eval"]["bits_per_char"], rel=0.1
+    )
+
+
+def test_score_of_reviews_gives_accuracy_auc_and_log_loss(imdb, tmp_path):
+    import csv
+
+    rows = [(f["text"], f["label"]) for f in _held_out(imdb_reader, 1500)]
+    rows = rows[:200] + rows[-200:]  # sorted by label
+    file = tmp_path / "reviews.csv"
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([("text", "label"), *rows])
+    score = json.loads(imdb.succeeds("score", "imdb", str(file)))
+    assert score["n"] == 400
+    assert 0.5 < score["accuracy"] <= 1
+    assert 0.5 < score["auc"] <= 1
+    assert 0 < score["log_loss"] < math.log(2)
+
+
+def test_predict_tells_a_plainly_good_review_from_a_plainly_bad_one(imdb):
+    good, bad = imdb.succeeds(
+        "predict", "imdb",
+        "A wonderful, moving film with excellent acting. I loved it, one of the best ever.",
+        "Terrible acting, awful plot, a boring waste of time. The worst film I have seen.",
+    ).splitlines()  # fmt: skip
+    assert good.startswith("positive")
+    assert bad.startswith("negative")
