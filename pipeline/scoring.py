@@ -22,7 +22,6 @@ from pipeline.errors import UserError
 
 # Reviews: read at a time and sorted by length, so that a batch has little padding.
 _BLOCK, _BATCH = 1024, 32
-_MAX_CHARACTERS = 1_000_000
 # Equal parts of [0, 1] into which probabilities are counted for the AUC.
 _BINS = 1 << 20
 # Text: characters of a part, and documents whose parts go through side by side.
@@ -61,7 +60,7 @@ def score_reviews(model: Path, file: Path) -> dict[str, float | int]:
 
 
 def _rows(file: Path) -> Iterator[tuple[str, int]]:
-    for row in imdb_formats.csv_rows(file, _MAX_CHARACTERS):
+    for row in imdb_formats.csv_rows(file):
         if isinstance(row, DeadLetter):
             raise UserError(f"{row.file}:{row.line}: {row.reason}: {row.excerpt[:80]!r}")
         yield row.text, row.label
