@@ -87,9 +87,7 @@ def tsv_verses(path: Path) -> Iterator[Verse | DeadLetter]:
 
         fields = line.split("\t")
         book = books.named(fields[0])
-        if len(fields) != 4 or book is None:
-            yield dead(MALFORMED_LINE)
-        elif not (_is_count(fields[1]) and _is_count(fields[2])):
+        if len(fields) != 4 or book is None or not (_is_count(fields[1]) and _is_count(fields[2])):
             yield dead(MALFORMED_LINE)
         elif not fields[3].strip():
             yield dead(EMPTY_TEXT)

@@ -1,0 +1,93 @@
+"""Facts about a corpus: counted from its records, judged by each corpus's `check_corpus`.
+
+The facts of a split, as they stand in the ledger under "facts":
+
+    {"records": 103, "lines": 2695, "words": 69182, "characters": 360709,
+     "markers": {"thou": 455}, "values": {"testament": {"old": 80, "new": 23}}}
+
+Words are what blanks separate; a marker is counted wherever it stands as a whole word, in
+any letter case. components/text_example_gen counts the same in Beam, for corpora of any
+size; `split_facts` is its plain twin, for tests and for `python -m data.describe`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from data.records import SPLITS, Record
+
+# Which of a group of repeats is kept: the most precious split, then the smallest key.
+_KEEP_ORDER = ("test", "eval", "train")
+
+
+def same_text(text: str) -> str:
+    """Returns what two texts that count as repeats of each other share."""
+    return " ".join(text.split())
+
+
+def without_repeats(records: Iterable[Record]) -> list[Record]:
+    """Returns the records with one left of each group of repeats, as ingest leaves them."""
+    kept: dict[str, Record] = {}
+    for record in records:
+        text = same_text(str(record.features["text"]))
+        kept[text] = min(kept.get(text, record), record, key=_precedence)
+    return sorted(kept.values(), key=lambda record: record.key)
+
+
+def _precedence(record: Record) -> tuple[int, str]:
+    return _KEEP_ORDER.index(record.split), record.key
+
+
+def split_facts(records: Iterable[Record], markers: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Returns the facts of each split.
+
+    Args:
+        records: all of a corpus, or some of it.
+        markers: lower-case words.
+    """
+    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, markers))})\b")
+    facts: dict[str, dict[str, Any]] = {split: {} for split in SPLITS}
+    for record in records:
+        _add(facts[record.split], _record_facts(record, pattern))
+    return facts
+
+
+def _record_facts(record: Record, pattern: re.Pattern[str]) -> dict[str, Any]:
+    text = str(record.features["text"])
+    markers: dict[str, int] = {}
+    for word in pattern.findall(text.lower()):
+        markers[word] = markers.get(word, 0) + 1
+    return {
+        "records": 1,
+        "lines": text.count("\n") + 1,
+        "words": len(text.split()),
+        "characters": len(text),
+        "markers": markers,
+        "values": {
+            name: {str(value): 1} for name, value in record.features.items() if name != "text"
+        },
+    }
+
+
+def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for name, value in more.items():
+        if isinstance(value, Mapping):
+            _add(total.setdefault(name, {}), value)
+        else:
+            total[name] = total.get(name, 0) + value
+
+
+def total_facts(ledger: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the facts in a ledger, added up over its splits."""
+    total: dict[str, Any] = {}
+    for split in SPLITS:
+        _add(total, ledger["facts"].get(split, {}))
+    return total
+
+
+def rate_per_thousand(facts: Mapping[str, Any], words: Iterable[str]) -> float:
+    """Returns how many of a thousand words are among `words`; 0.0 where there is no text."""
+    counts = facts.get("markers", {})
+    return 1000 * sum(counts.get(word, 0) for word in words) / max(facts.get("words", 0), 1)
