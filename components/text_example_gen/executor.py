@@ -18,7 +18,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 
 from components.text_example_gen.transforms import Ingest
-from data.records import SPLITS, Source
+from data.records import SPLITS, DataError, Source
 from pipeline.errors import UserError
 
 LEDGER = "records.json"
@@ -37,8 +37,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Writes both outputs.
 
         Raises:
-            UserError: the source changed since the run was put together; too many of its
-                records cannot be used; or train or eval is left without an example.
+            UserError: the source cannot be read, or changed since the run was put together;
+                too many of its records cannot be used; or train or eval is left without an
+                example.
             AssertionError: a record that was read is not accounted for.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
@@ -63,15 +64,16 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             )
         with fileio.open(ledger_path, "r") as stream:
             ledger = json.load(stream)
+        if unreadable := ledger.get("unreadable"):
+            raise UserError(min(unreadable))
         _check_balance(ledger)
         _check_dead_letters(ledger, dead_letters_path, exec_properties["max_dead_letter_share"])
         _check_enough(ledger, exec_properties["fraction"])
         examples.split_names = artifact_utils.encode_split_names(
             [split for split in SPLITS if ledger["examples"][split]]
         )
-        examples_utils.set_payload_format(
-            examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
-        )
+        tf_example = example_gen_pb2.FORMAT_TF_EXAMPLE  # type: ignore[attr-defined]
+        examples_utils.set_payload_format(examples, tf_example)
         examples_utils.set_file_format(examples, "tfrecords_gzip")
 
 
@@ -82,10 +84,13 @@ def open_again(reader: str, identity: str) -> Source:
     happened to the files since the run was put together.
 
     Raises:
-        UserError: if the content is another one now.
+        UserError: if it is not there, or its content is another one now.
     """
     expected = json.loads(identity)
-    source: Source = importlib.import_module(reader).open_source(expected["path"] or None)
+    try:
+        source: Source = importlib.import_module(reader).open_source(expected["path"] or None)
+    except DataError as error:
+        raise UserError(str(error)) from error
     if source.sha256 != expected["sha256"]:
         raise UserError(
             f"{source.path}: changed while the run was going on: expected SHA-256 "

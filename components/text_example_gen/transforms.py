@@ -13,7 +13,7 @@ The ledger, records.json, is the sum of those counts, each of them in the ledger
      "repeats": 96,                                   dropped: the text stands elsewhere
      "sampled_out": 0,                                left out by `fraction`
      "repeats_across_splits": 0,                      texts written to more than one split
-     "facts": {"train": {...}, ...}}                  see data/ledger.py
+     "facts": {"train": {...}, ...}}                  see data/facts.py
 
 Facts are of all usable records once repeats are dropped, before sampling, so that they
 can be compared with what is known of the whole corpus.
@@ -37,8 +37,8 @@ from typing import Any
 import apache_beam as beam
 from tfx.dsl.io import fileio
 
-from data.ledger import add_facts, record_facts, same_text
-from data.records import SPLITS, DeadLetter, Record, Source
+from data.facts import same_text, split_facts
+from data.records import SPLITS, DataError, DeadLetter, Record, Source
 from pipeline.features import CHARACTERS, TEXT
 
 # Of the same text in several splits, the one in the first of these is kept: what is held
@@ -155,13 +155,16 @@ def _read_shard(
     shard: str, source: Source, reader: str, max_characters: int
 ) -> Iterator[Record | beam.pvalue.TaggedOutput]:
     counts: Counts = {"read": 0}
-    for item in importlib.import_module(reader).read_shard(source, shard, max_characters):
-        counts["read"] += 1
-        if isinstance(item, DeadLetter):
-            add_facts(counts, {"dead_letters": {item.reason: 1}})
-            yield beam.pvalue.TaggedOutput("dead_letters", item)
-        else:
-            yield item
+    try:
+        for item in importlib.import_module(reader).read_shard(source, shard, max_characters):
+            counts["read"] += 1
+            if isinstance(item, DeadLetter):
+                _add(counts, {"dead_letters": {item.reason: 1}})
+                yield beam.pvalue.TaggedOutput("dead_letters", item)
+            else:
+                yield item
+    except DataError as error:  # the executor raises it, without Beam's trace around it
+        counts["unreadable"] = {str(error): 1}
     yield beam.pvalue.TaggedOutput("counts", counts)
 
 
@@ -178,12 +181,10 @@ def _with_identity(record: Record) -> tuple[bytes, Record]:
 def _keep_one(
     group: tuple[bytes, Iterable[Record]],
 ) -> Iterator[Record | beam.pvalue.TaggedOutput]:
-    kept: Record | None = None
-    repeats = -1
-    for record in group[1]:
-        repeats += 1
-        if kept is None or _preference(record) < _preference(kept):
-            kept = record
+    records = iter(group[1])
+    kept, repeats = next(records), 0
+    for record in records:
+        kept, repeats = min(kept, record, key=_preference), repeats + 1
     yield kept
     if repeats:
         yield beam.pvalue.TaggedOutput("counts", {"repeats": repeats})
@@ -260,7 +261,7 @@ def _write_ledger(counts: Counts, source: Source, path: str) -> None:
         "repeats_across_splits": 0,
         "facts": {split: {} for split in SPLITS},
     }
-    add_facts(ledger, counts)
+    _add(ledger, counts)
     text = json.dumps(ledger, indent=1, sort_keys=True, ensure_ascii=False)
     _write_text(path, text + "\n")
 
@@ -279,7 +280,17 @@ def _unfinished(path: str) -> str:
 
 
 def _facts(record: Record, markers: tuple[str, ...]) -> Counts:
-    return {"facts": {record.split: record_facts(record, markers)}}
+    return {"facts": split_facts([record], markers)}
+
+
+def _add(total: Counts, more: Mapping[str, Any]) -> Counts:
+    """Adds the counts `more` to `total`, in place."""
+    for name, value in more.items():
+        if isinstance(value, Mapping):
+            _add(total.setdefault(name, {}), value)
+        else:
+            total[name] = total.get(name, 0) + value
+    return total
 
 
 class _SumCounts(beam.CombineFn):
@@ -289,12 +300,12 @@ class _SumCounts(beam.CombineFn):
         return {}
 
     def add_input(self, accumulator: Counts, counts: Counts) -> Counts:
-        return add_facts(accumulator, counts)
+        return _add(accumulator, counts)
 
     def merge_accumulators(self, accumulators: Iterable[Counts]) -> Counts:
         total: Counts = {}
         for accumulator in accumulators:
-            add_facts(total, accumulator)
+            _add(total, accumulator)
         return total
 
     def extract_output(self, accumulator: Counts) -> Counts:
