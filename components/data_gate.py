@@ -9,16 +9,23 @@ TFX reads the annotations of a component function as objects, so this module doe
 `from __future__ import annotations`.
 """
 
+# mypy takes TFX's annotations for the types of what the function gets.
+# mypy: disable-error-code="type-arg, arg-type, assignment, call-overload"
+
 import importlib
 import json
 import os
 import sys
 
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.types import Artifact, standard_artifacts
+from tfx.dsl.io import fileio
+from tfx.types import Artifact, artifact_utils, standard_artifacts
 
 from components.artifacts import DataBlessing, IngestRecords
+from data.records import Source
+from pipeline.errors import UserError
 
 
 @component
@@ -27,8 +34,8 @@ def DataGate(
     records: InputArtifact[IngestRecords],
     blessing: OutputArtifact[DataBlessing],
     reader: Parameter[str],
-    mode: Parameter[str] = "stop",  # type: ignore[assignment]
-    code_sha256: Parameter[str] = "",  # type: ignore[assignment]
+    mode: Parameter[str] = "stop",
+    code_sha256: Parameter[str] = "",
 ) -> None:
     """Prints every finding, writes all to report.json, and stops the run if there are any.
 
@@ -43,10 +50,13 @@ def DataGate(
     Raises:
         UserError: in mode "stop", with the number of findings and the first of them.
     """
-    from tfx.dsl.io import fileio
+    judge(anomalies, records, blessing, reader, mode)
 
-    from pipeline.errors import UserError
 
+def judge(
+    anomalies: Artifact, records: Artifact, blessing: Artifact, reader: str, mode: str
+) -> None:
+    """The work of DataGate, which see."""
     if mode not in ("stop", "report"):
         raise UserError(f"data gate: expected mode 'stop' or 'report', got {mode!r}")
     with fileio.open(os.path.join(records.uri, "records.json"), "r") as stream:
@@ -70,10 +80,6 @@ def DataGate(
 
 def schema_findings(anomalies: Artifact, source: dict[str, str]) -> list[str]:
     """What breaks the schema, one line each: split, feature, value and what to do."""
-    from tensorflow_metadata.proto.v0 import anomalies_pb2
-    from tfx.dsl.io import fileio
-    from tfx.types import artifact_utils
-
     remedy = f"Mend {source['path']} or, if it is right, data/schema/{source['task']}.pbtxt."
     findings = []
     for split in artifact_utils.decode_split_names(anomalies.split_names):
@@ -85,15 +91,13 @@ def schema_findings(anomalies: Artifact, source: dict[str, str]) -> list[str]:
         if found.HasField("dataset_anomaly_info"):
             infos["(the split)"] = found.dataset_anomaly_info
         for feature, info in sorted(infos.items()):
-            for reason in info.reason or [info]:
-                what = " ".join(f"{reason.short_description}: {reason.description}".split())
-                findings.append(f"split {split}, feature {feature}: {what} {remedy}")
+            reasons = [f"{why.short_description}: {why.description}" for why in info.reason]
+            what = " ".join("; ".join(reasons).split())
+            findings.append(f"split {split}, feature {feature}: {what} {remedy}")
     return findings
 
 
 def corpus_findings(reader: str, ledger: dict) -> list[str]:
     """What the reader's own check finds in the ledger, one line each."""
-    from data.records import Source
-
     source = Source(**ledger["source"], shards=())
     return list(importlib.import_module(reader).check_corpus(source, ledger))

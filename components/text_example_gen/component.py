@@ -81,10 +81,11 @@ class TextExampleGen(base_beam_component.BaseBeamComponent):
         if not 0 < fraction <= 1:
             raise UserError(f"fraction: expected more than 0 and at most 1, got {fraction}")
         if not 0 <= max_dead_letter_share <= 1:
-            raise UserError(
-                f"max_dead_letter_share: expected 0 to 1, got {max_dead_letter_share}"
-            )
-        for name, value in (("max_characters", max_characters), ("files_per_split", files_per_split)):
+            raise UserError(f"max_dead_letter_share: expected 0 to 1, got {max_dead_letter_share}")
+        for name, value in (
+            ("max_characters", max_characters),
+            ("files_per_split", files_per_split),
+        ):
             if value < 1:
                 raise UserError(f"{name}: expected 1 or more, got {value}")
         super().__init__(

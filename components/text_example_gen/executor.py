@@ -72,9 +72,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples.split_names = artifact_utils.encode_split_names(
             [split for split in SPLITS if ledger["examples"][split]]
         )
-        examples_utils.set_payload_format(
-            examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
-        )
+        tf_example = example_gen_pb2.FORMAT_TF_EXAMPLE  # type: ignore[attr-defined]
+        examples_utils.set_payload_format(examples, tf_example)
         examples_utils.set_file_format(examples, "tfrecords_gzip")
 
 

@@ -181,12 +181,10 @@ def _with_identity(record: Record) -> tuple[bytes, Record]:
 def _keep_one(
     group: tuple[bytes, Iterable[Record]],
 ) -> Iterator[Record | beam.pvalue.TaggedOutput]:
-    kept: Record | None = None
-    repeats = -1
-    for record in group[1]:
-        repeats += 1
-        if kept is None or _preference(record) < _preference(kept):
-            kept = record
+    records = iter(group[1])
+    kept, repeats = next(records), 0
+    for record in records:
+        kept, repeats = min(kept, record, key=_preference), repeats + 1
     yield kept
     if repeats:
         yield beam.pvalue.TaggedOutput("counts", {"repeats": repeats})

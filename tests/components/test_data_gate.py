@@ -1,0 +1,237 @@
+import copy
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+from components.data_gate import DataGate
+from data import bible, facts
+from data.records import Record
+from pipeline.errors import UserError
+
+
+def rows_of(records) -> list[dict]:
+    """Raw features as ingest writes them."""
+    return [{**r.features, "characters": len(r.features["text"])} for r in records]
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """Validates rows against the schema of `task` as ExampleValidator does, and runs the gate."""
+
+    def judge(task, rows, ledger, mode="stop"):
+        import pandas as pd
+        import tensorflow_data_validation as tfdv
+        from tfx.types import standard_artifacts
+
+        from components.artifacts import DataBlessing, IngestRecords
+
+        schema = tfdv.load_schema_text(f"data/schema/{task}.pbtxt")
+        stats = tfdv.generate_statistics_from_dataframe(
+            pd.DataFrame(rows), tfdv.StatsOptions(schema=schema), n_jobs=1
+        )
+        anomalies, records = standard_artifacts.ExampleAnomalies(), IngestRecords()
+        anomalies.uri, records.uri = str(tmp_path / "anomalies"), str(tmp_path / "records")
+        anomalies.split_names = '["train"]'
+        split = tmp_path / "anomalies/Split-train"
+        split.mkdir(parents=True)
+        found = tfdv.validate_statistics(stats, schema)
+        (split / "SchemaDiff.pb").write_bytes(found.SerializeToString())
+        (tmp_path / "records").mkdir()
+        (tmp_path / "records/records.json").write_text(json.dumps(ledger))
+        blessing = DataBlessing()
+        blessing.uri = str(tmp_path / "blessing")
+        DataGate.test_call(anomalies, records, blessing, f"data.{task}", mode=mode)
+        return blessing
+
+    return judge
+
+
+@pytest.fixture
+def ledger_of(tmp_path):
+    """The ledger of a source, counted in one loop in memory."""
+
+    def count(task: str, path: Path) -> dict:
+        module = importlib.import_module(f"data.{task}")
+        source = module.open_source(str(path))
+        items = list(module.read_shard(source, source.shards[0], 20_000))
+        kept = facts.without_repeats(item for item in items if isinstance(item, Record))
+        return {
+            "source": {
+                "task": task,
+                "kind": source.kind,
+                "path": source.path,
+                "sha256": source.sha256,
+            },
+            "facts": facts.split_facts(kept, module.MARKERS),
+            "repeats_across_splits": 0,
+        }
+
+    return count
+
+
+@pytest.fixture
+def read_reviews(write_reviews, reviews, ledger_of):
+    """Rows and ledger of real reviews."""
+    path = write_reviews(reviews)
+    module = importlib.import_module("data.imdb")
+    source = module.open_source(str(path))
+    records = list(module.read_shard(source, source.shards[0], 20_000))
+    return rows_of(records), ledger_of("imdb", path)
+
+
+@pytest.fixture
+def read_chapters(write_verses, chapters, ledger_of):
+    """Rows and ledger of the real book of Psalms and what comes after it."""
+    some = chapters[478:]
+    return rows_of(some), ledger_of("bible", write_verses(some))
+
+
+def test_lets_real_reviews_pass(judged, read_reviews):
+    blessing = judged("imdb", *read_reviews)
+    assert blessing.blessed == 1
+    report = json.loads(Path(blessing.uri, "report.json").read_text())
+    assert report == {"mode": "stop", "findings": []}
+
+
+def test_lets_real_chapters_pass(judged, read_chapters):
+    assert judged("bible", *read_chapters).blessed == 1
+
+
+def change(**features):
+    """A fault: the first row gets other values; None takes the feature out."""
+
+    def apply(rows):
+        rows[0].update(features)
+
+    return apply
+
+
+def drop(feature):
+    def apply(rows):
+        for row in rows:
+            del row[feature]
+
+    return apply
+
+
+def add_feature(rows):
+    for row in rows:
+        row["rating"] = 8
+
+
+def one_label_only(rows):
+    rows[:] = [row for row in rows if row["label"] == 1]
+
+
+def label_as_text(rows):
+    for row in rows:
+        row["label"] = "negative positive".split()[row["label"]]
+
+
+@pytest.mark.parametrize(
+    ("task", "fault", "feature", "what"),
+    [
+        ("imdb", change(label=2), "label", "Unexpectedly large value: 2"),
+        ("imdb", change(label=-1), "label", "Unexpectedly small value: -1"),
+        ("imdb", one_label_only, "label", "Expected at least 2 unique values"),
+        ("imdb", label_as_text, "label", "Expected data of type: INT"),
+        ("imdb", drop("label"), "label", "Column dropped"),
+        ("imdb", change(text=None), "text", "The feature was present in fewer examples"),
+        ("imdb", drop("text"), "text", "Column dropped"),
+        ("imdb", change(characters=9), "characters", "Unexpectedly small value: 9"),
+        ("imdb", change(characters=20_001), "characters", "Unexpectedly large value: 20001"),
+        ("imdb", change(length_bucket="285-"), "length_bucket", "285-"),
+        ("imdb", add_feature, "rating", "New column"),
+        ("bible", change(testament="middle"), "testament", "middle"),
+        ("bible", change(book="Tobit"), "book", "Tobit"),
+        ("bible", change(chapter=151), "chapter", "Unexpectedly large value: 151"),
+        ("bible", change(chapter=0), "chapter", "Unexpectedly small value: 0"),
+        ("bible", change(text=None), "text", "The feature was present in fewer examples"),
+        ("bible", change(characters=49), "characters", "Unexpectedly small value: 49"),
+        ("bible", change(characters=20_001), "characters", "Unexpectedly large value: 20001"),
+    ],
+)
+def test_stops_on_what_breaks_the_schema(judged, request, tmp_path, task, fault, feature, what):
+    rows, ledger = request.getfixturevalue({"imdb": "read_reviews", "bible": "read_chapters"}[task])
+    rows = copy.deepcopy(rows)
+    fault(rows)
+    with pytest.raises(UserError) as caught:
+        judged(task, rows, ledger)
+    message = str(caught.value)
+    path = ledger["source"]["path"]
+    assert message.startswith(f"data gate: 1 finding(s) in {path}; the run stops ")
+    assert f"First: split train, feature {feature}: " in message
+    assert what in message
+    assert message.endswith(f"Mend {path} or, if it is right, data/schema/{task}.pbtxt.")
+    assert "\n" not in message
+    assert not (tmp_path / "blessing").exists()
+
+
+def test_prints_every_finding_and_goes_on_where_it_only_reports(judged, read_reviews, capsys):
+    rows, ledger = copy.deepcopy(read_reviews)
+    change(label=2, characters=3)(rows)
+    blessing = judged("imdb", rows, ledger, mode="report")
+    assert blessing.blessed == 0
+    report = json.loads(Path(blessing.uri, "report.json").read_text())
+    assert [finding.split(": ")[0] for finding in report["findings"]] == [
+        "split train, feature characters",
+        "split train, feature label",
+    ]
+    printed = capsys.readouterr().err
+    assert all(f"data gate: {finding}\n" in printed for finding in report["findings"])
+
+
+def test_stops_on_an_edition_that_is_not_the_king_james(judged, chapters, write_verses, ledger_of):
+    modern = {"thou": "you", "thee": "you", "thy": "your", "ye": "you", "hath": "has",
+              "saith": "says", "unto": "to", "shalt": "shall"}  # fmt: skip
+    changed = []
+    for chapter in chapters[:50]:
+        text = " ".join(modern.get(word.lower(), word) for word in chapter.features["text"].split())
+        changed.append(
+            Record(chapter.key, chapter.split, {**chapter.features, "text": text}, "", 0)
+        )
+    with pytest.raises(UserError, match=r"First: edition: expected at least 8\.0 of thou"):
+        judged("bible", rows_of(changed), ledger_of("bible", write_verses(changed)))
+
+
+def test_stops_on_a_packaged_text_that_is_not_whole(judged, read_chapters):
+    rows, ledger = copy.deepcopy(read_chapters)
+    ledger["source"]["kind"] = "packaged"
+    with pytest.raises(UserError, match=r"3 finding\(s\) .* First: books: expected 66, got 48"):
+        judged("bible", rows, ledger)
+
+
+def test_stops_on_a_text_in_two_splits(judged, read_reviews):
+    rows, ledger = copy.deepcopy(read_reviews)
+    ledger["repeats_across_splits"] = 3
+    with pytest.raises(UserError, match="First: repeats: expected no text in two splits, got 3"):
+        judged("imdb", rows, ledger)
+
+
+def test_refuses_a_mode_that_it_does_not_know(judged, read_reviews):
+    with pytest.raises(UserError, match="expected mode 'stop' or 'report', got 'warn'"):
+        judged("imdb", *read_reviews, mode="warn")
+
+
+def test_the_domains_of_the_bibles_schema_are_those_of_the_reader():
+    import tensorflow_data_validation as tfdv
+
+    from data import books
+
+    schema = tfdv.load_schema_text("data/schema/bible.pbtxt")
+    domains = {f.name: tuple(f.string_domain.value) for f in schema.feature if f.type == 1}
+    assert domains["book"] == books.BOOKS
+    assert set(domains["testament"]) == {books.testament(book) for book in books.BOOKS}
+    assert bible.WHOLE_BOOKS == len(domains["book"])
+
+
+def test_the_domain_of_length_buckets_is_that_of_the_reader():
+    import tensorflow_data_validation as tfdv
+
+    from data import imdb
+
+    schema = tfdv.load_schema_text("data/schema/imdb.pbtxt")
+    buckets = tfdv.get_feature(schema, "length_bucket").string_domain.value
+    assert tuple(buckets) == tuple(name for name, _ in imdb.LENGTH_BUCKETS)

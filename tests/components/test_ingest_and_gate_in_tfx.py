@@ -1,0 +1,134 @@
+"""From a source to the gate, as the pipeline's runner runs it."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UserError
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs ingest, statistics, validation and gate; returns {component: its execution's state}."""
+
+    def run_dag(task: str, path=None, mode: str = "stop", **parameters) -> dict[str, str]:
+        from ml_metadata.proto import metadata_store_pb2
+        from tfx.components import ExampleValidator, StatisticsGen
+        from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+        from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+        from tfx.orchestration.metadata import Metadata, sqlite_metadata_connection_config
+        from tfx.orchestration.pipeline import Pipeline
+
+        from components.data_gate import DataGate
+        from components.text_example_gen.component import TextExampleGen
+
+        reader = f"data.{task}"
+        source = importlib.import_module(reader).open_source(path and str(path))
+        schema = ImportSchemaGen(schema_file=f"data/schema/{task}.pbtxt")
+        ingest = TextExampleGen(source, reader, **parameters)
+        statistics = StatisticsGen(
+            examples=ingest.outputs["examples"],
+            schema=schema.outputs["schema"],
+            exclude_splits=["test"],
+        )
+        validator = ExampleValidator(
+            statistics=statistics.outputs["statistics"],
+            schema=schema.outputs["schema"],
+            exclude_splits=["test"],
+        )
+        gate = DataGate(
+            anomalies=validator.outputs["anomalies"],
+            records=ingest.outputs["records"],
+            reader=reader,
+            mode=mode,
+        )
+        metadata = sqlite_metadata_connection_config(str(tmp_path / "metadata.db"))
+        LocalDagRunner().run(
+            Pipeline(
+                pipeline_name=task,
+                pipeline_root=str(tmp_path / "root"),
+                components=[schema, ingest, statistics, validator, gate],
+                enable_cache=True,
+                metadata_connection_config=metadata,
+                beam_pipeline_args=["--runner=FnApiRunner", "--setup_file=setup.py"],
+            )
+        )
+        with Metadata(metadata) as handle:
+            names = {kind.id: kind.name for kind in handle.store.get_execution_types()}
+            latest = sorted(handle.store.get_executions(), key=lambda execution: execution.id)
+            return {
+                names[execution.type_id].rpartition(".")[
+                    2
+                ]: metadata_store_pb2.Execution.State.Name(execution.last_known_state)
+                for execution in latest
+            }
+
+    return run_dag
+
+
+def ledgers(root: Path) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(root.rglob("records.json"))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "examples", "repeats"),
+    [
+        ("bible", {"train": 970, "eval": 103, "test": 116}, 0),
+        ("imdb", {"train": 22348, "eval": 2556, "test": 0}, 96),
+    ],
+)
+def test_the_packaged_corpus_passes_whole_and_the_second_run_is_cached(
+    run, tmp_path, task, examples, repeats
+):
+    assert set(run(task).values()) == {"COMPLETE"}
+    (ledger,) = ledgers(tmp_path / "root")
+    assert ledger["examples"] == examples
+    assert ledger["repeats"] == repeats
+    assert ledger["dead_letters"] == {}
+    report = next((tmp_path / "root").rglob("report.json"))
+    assert json.loads(report.read_text()) == {"mode": "stop", "findings": []}
+    states = run(task)
+    assert len(states) == 5
+    assert set(states.values()) == {"CACHED"}
+
+
+@pytest.mark.slow
+def test_a_touched_source_is_cached_and_an_edited_one_is_read_again(
+    run, write_reviews, reviews, tmp_path
+):
+    path = write_reviews(reviews)
+    assert run("imdb", path)["TextExampleGen"] == "COMPLETE"
+    write_reviews(reviews)
+    assert run("imdb", path)["TextExampleGen"] == "CACHED"
+    assert run("imdb", path, fraction=0.9)["TextExampleGen"] == "COMPLETE"
+    write_reviews(reviews[:-1])
+    assert run("imdb", path)["TextExampleGen"] == "COMPLETE"
+    assert [ledger["read"] for ledger in ledgers(tmp_path / "root")] == [300, 300, 299]
+
+
+@pytest.mark.slow
+def test_a_finding_stops_the_run_with_one_line_or_is_reported(run, write_reviews, reviews):
+    path = write_reviews([*reviews, ("Too short", 1)])
+    with pytest.raises(UserError) as caught:
+        run("imdb", path)
+    assert "feature characters: Out-of-range values: Unexpectedly small value: 9." in str(
+        caught.value
+    )
+    assert "\n" not in str(caught.value)
+    states = run("imdb", path, mode="report")
+    assert states["TextExampleGen"] == "CACHED"
+    assert states["DataGate"] == "COMPLETE"
+
+
+@pytest.mark.slow
+def test_dead_letters_outlive_the_outputs_that_tfx_deletes(run, write_reviews, reviews, tmp_path):
+    path = write_reviews([*reviews[:50], *((text, 7) for text, _ in reviews[50:60])])
+    with pytest.raises(UserError, match=r"10 of 60 records cannot be used .* bad_label 10\. First"):
+        run("imdb", path)
+    (kept,) = (tmp_path / "root").rglob("*dead_letters.jsonl")
+    assert kept.parent == tmp_path / "root/TextExampleGen/records"
+    assert [json.loads(line)["reason"] for line in kept.open()] == ["bad_label"] * 10
+    assert ledgers(tmp_path / "root") == []

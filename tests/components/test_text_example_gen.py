@@ -1,0 +1,264 @@
+import importlib
+import tarfile
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from components.text_example_gen.component import TextExampleGen, source_identity
+from data import bible, facts, imdb
+from data.records import REASONS, SPLITS, Record
+from pipeline.errors import UserError
+
+
+def plain_ledger(reader: str, path) -> dict:
+    """The ledger, counted in one loop in memory."""
+    module = importlib.import_module(reader)
+    source = module.open_source(str(path))
+    items = [item for shard in source.shards for item in module.read_shard(source, shard, 20_000)]
+    records = [item for item in items if isinstance(item, Record)]
+    dead = Counter(item.reason for item in items if not isinstance(item, Record))
+    kept = facts.without_repeats(records)
+    split = Counter(record.split for record in kept)
+    return {
+        "source": {
+            "task": source.task,
+            "kind": source.kind,
+            "path": str(path),
+            "sha256": source.sha256,
+        },
+        "read": len(items),
+        "examples": {name: split[name] for name in SPLITS},
+        "dead_letters": dead,
+        "repeats": len(records) - len(kept),
+        "sampled_out": 0,
+        "repeats_across_splits": 0,
+        "facts": facts.split_facts(kept, module.MARKERS),
+    }
+
+
+def add_faults(path: Path) -> Path:
+    """Adds one row for each reason of a dead letter to a CSV of reviews."""
+    with path.open("ab") as stream:
+        stream.write(b'"   ",1\n')
+        stream.write(b"A fine film,7\n")
+        stream.write(b"A film, and a comma too many,1\n")
+        stream.write(b"A film \xc3\xa9 " + b"\xff\xfe\x81" * 40 + b",1\n")
+        stream.write(b"A long film. " * 2000 + b",0\n")
+    return path
+
+
+def test_writes_the_same_bits_with_one_worker_and_with_two(ingest, write_folder, reviews):
+    folder = write_folder(reviews)
+    one = ingest("data.imdb", folder, workers=1, files_per_split=2)
+    two = ingest("data.imdb", folder, workers=2, files_per_split=2)
+    assert sorted(one.files) == [
+        f"Split-{split}/data_tfrecord-0000{file}-of-00002.gz"
+        for split in ("eval", "test", "train")
+        for file in (0, 1)
+    ]
+    assert one.files == two.files
+    assert one.ledger == two.ledger
+
+
+def test_the_order_of_rows_in_a_csv_changes_their_keys_but_not_their_splits(
+    ingest, write_reviews, reviews
+):
+    forth = ingest("data.imdb", write_reviews(reviews))
+    back = ingest("data.imdb", write_reviews(reviews[::-1], "back.csv"))
+    for split in ("train", "eval"):
+        assert forth.read(split) == back.read(split)[::-1]
+
+
+def test_every_example_has_the_readers_features_and_the_length_of_its_text(
+    ingest, write_reviews, reviews
+):
+    ingested = ingest("data.imdb", write_reviews(reviews))
+    written = ingested.read("train") + ingested.read("eval")
+    assert sorted((row["text"], row["label"]) for row in written) == sorted(reviews)
+    for row in written:
+        assert row["characters"] == len(row["text"])
+        assert row["length_bucket"] == imdb.length_bucket(row["text"])
+        assert set(row) == {"text", "characters", "label", "length_bucket"}
+
+
+def test_chapters_stand_in_the_split_of_their_name_in_the_order_of_the_canon(
+    ingest, write_verses, chapters
+):
+    some = chapters[:60]
+    ingested = ingest("data.bible", write_verses(some))
+    for split in ("train", "eval", "test"):
+        expected = [
+            {**chapter.features, "characters": len(chapter.features["text"])}
+            for chapter in some
+            if bible.split_of(chapter.features["book"], chapter.features["chapter"]) == split
+        ]
+        assert ingested.read(split) == expected
+    assert ingested.ledger["facts"]["test"]["records"] > 0
+
+
+def test_a_split_without_records_is_not_named(ingest, write_reviews, reviews):
+    ingested = ingest("data.imdb", write_reviews(reviews))
+    assert ingested.examples.split_names == '["train", "eval"]'
+    assert ingested.examples.get_string_custom_property("payload_format") == "FORMAT_TF_EXAMPLE"
+    assert ingested.examples.get_string_custom_property("file_format") == "tfrecords_gzip"
+
+
+def test_the_ledger_is_that_of_a_plain_loop(ingest, write_reviews, reviews):
+    path = add_faults(write_reviews([*reviews, *reviews[:7]]))
+    ingested = ingest("data.imdb", path, max_dead_letter_share=1.0)
+    assert ingested.ledger == plain_ledger("data.imdb", path)
+    assert ingested.ledger["read"] == 312
+    assert ingested.ledger["repeats"] == 7
+
+
+def test_the_ledger_of_chapters_is_that_of_a_plain_loop(ingest, write_verses, chapters):
+    path = write_verses(chapters[900:])
+    assert ingest("data.bible", path).ledger == plain_ledger("data.bible", path)
+
+
+def test_every_kind_of_dead_letter_is_kept_with_file_line_and_reason(
+    ingest, write_reviews, reviews
+):
+    path = write_reviews(reviews)
+    first = path.read_bytes().count(b"\n") + 1
+    ingested = ingest("data.imdb", add_faults(path), max_characters=4000, max_dead_letter_share=1.0)
+    letters = ingested.dead_letters
+    assert [(letter["line"] - first, letter["reason"]) for letter in letters] == [
+        (0, "empty_text"),
+        (1, "bad_label"),
+        (2, "malformed_line"),
+        (3, "invalid_utf8"),
+        (4, "too_long"),
+    ]
+    assert {letter["reason"] for letter in letters} == set(REASONS)
+    assert {letter["file"] for letter in letters} == {str(path)}
+    assert letters[1]["excerpt"] == "'7': A fine film"
+    assert ingested.ledger["dead_letters"] == dict.fromkeys(REASONS, 1)
+    assert sum(ingested.ledger["examples"].values()) == len(reviews)
+
+
+def test_too_many_dead_letters_stop_and_are_kept_beside_the_outputs(
+    ingest, write_reviews, reviews, tmp_path
+):
+    path = add_faults(write_reviews(reviews))
+    with pytest.raises(UserError) as caught:
+        ingest("data.imdb", path)
+    kept = tmp_path / "ingest-0/records-dead_letters.jsonl"
+    assert len(kept.read_text().splitlines()) == 5
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(
+        f"{path}: 5 of 305 records cannot be used (1.6%; at most 1.0% may): bad_label 1, "
+        "empty_text 1, invalid_utf8 1, malformed_line 1, too_long 1. First: "
+    )
+    assert "bad_label \"'7': A fine film\"" in message
+    assert message.endswith(f"All of them: {kept}. Mend the source or raise max_dead_letter_share.")
+
+
+def test_as_many_dead_letters_as_may_be_do_not_stop(ingest, write_reviews, reviews):
+    path = write_reviews([*reviews[:99], ("", 1)])
+    assert ingest("data.imdb", path).ledger["dead_letters"] == {"empty_text": 1}
+    path = write_reviews([*reviews[:98], ("", 1)], "more.csv")
+    with pytest.raises(UserError, match=r"1 of 99 records cannot be used \(1\.0%"):
+        ingest("data.imdb", path)
+
+
+def test_a_repeat_stays_on_the_held_out_side_only(ingest, write_folder, reviews):
+    held_out = [text for text, _ in reviews[225:]]
+    repeated = [(f"  {text}\n".replace(" ", "  "), 1) for text in held_out[:10]]
+    ingested = ingest("data.imdb", write_folder([*repeated, *reviews[10:]]))
+    assert ingested.ledger["repeats"] == 10
+    assert ingested.ledger["repeats_across_splits"] == 0
+    learned = {facts.same_text(row["text"]) for row in ingested.read("train")}
+    learned |= {facts.same_text(row["text"]) for row in ingested.read("eval")}
+    tested = {facts.same_text(row["text"]) for row in ingested.read("test")}
+    assert not learned & tested
+    assert tested == {facts.same_text(text) for text in held_out}
+
+
+def test_of_repeats_in_one_split_the_first_stays(ingest, write_reviews, reviews):
+    ingested = ingest("data.imdb", write_reviews([*reviews, *((f"{t} ", y) for t, y in reviews)]))
+    assert ingested.ledger["repeats"] == 300
+    written = ingested.read("train") + ingested.read("eval")
+    assert sorted(row["text"] for row in written) == sorted(text for text, _ in reviews)
+
+
+def test_a_fraction_keeps_records_by_the_hash_of_their_key(ingest, write_reviews, reviews):
+    path = write_reviews(reviews)
+    ingested = ingest("data.imdb", path, fraction=0.4)
+    expected = [
+        item.features["text"]
+        for item in imdb.read_shard(imdb.open_source(str(path)), imdb.ONE_SHARD, 20_000)
+        if isinstance(item, Record) and zlib.crc32(item.key.encode()) % 10_000 < 4000
+    ]
+    written = ingested.read("train") + ingested.read("eval")
+    assert sorted(row["text"] for row in written) == sorted(expected)
+    ledger = ingested.ledger
+    assert ledger["sampled_out"] == len(reviews) - len(expected) > 100
+    assert ledger["facts"] == ingest("data.imdb", path).ledger["facts"]
+
+
+def test_a_source_without_an_eval_example_stops(ingest, write_reviews, reviews):
+    in_train = [row for row in reviews if zlib.crc32(facts.same_text(row[0]).encode()) % 10][:5]
+    with pytest.raises(UserError, match=r"no example for eval among the 5 records read"):
+        ingest("data.imdb", write_reviews(in_train))
+
+
+def test_a_source_that_changed_after_the_run_was_put_together_stops(
+    ingest, write_reviews, reviews, monkeypatch
+):
+    path = write_reviews(reviews)
+    before = imdb.open_source(str(path))
+    write_reviews(reviews[:-1])
+    after = imdb.open_source
+    answers = iter([before])
+    monkeypatch.setattr(imdb, "open_source", lambda path: next(answers, None) or after(path))
+    with pytest.raises(UserError, match=f"changed while the run was .* {before.sha256}, got "):
+        ingest("data.imdb", path)
+
+
+def test_what_the_reader_cannot_read_stops_on_one_line(ingest, tmp_path, write_folder, reviews):
+    folder = write_folder(reviews)
+    archive = tmp_path / "aclImdb.tar.gz"
+    with tarfile.open(archive, "w:gz") as stream:
+        stream.add(folder, "aclImdb")
+    archive.write_bytes(archive.read_bytes()[:-30_000])
+    with pytest.raises(UserError) as caught:
+        ingest("data.imdb", archive)
+    assert str(caught.value).startswith(f"{archive}: damaged archive (")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_identity_of_a_packaged_corpus_is_free_of_its_path():
+    source = bible.open_source()
+    assert source_identity(source) == (
+        f'{{"kind": "packaged", "path": "", "sha256": "{bible.PACKAGED_SHA256}", "task": "bible"}}'
+    )
+
+
+def test_the_identity_of_a_file_changes_with_its_content_and_not_with_its_time(
+    write_reviews, reviews
+):
+    path = write_reviews(reviews)
+    before = source_identity(imdb.open_source(str(path)))
+    write_reviews(reviews)
+    assert source_identity(imdb.open_source(str(path))) == before
+    write_reviews([(reviews[0][0] + "!", reviews[0][1]), *reviews[1:]])
+    assert source_identity(imdb.open_source(str(path))) != before
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"fraction": 0.0}, "fraction: expected more than 0 and at most 1, got 0.0"),
+        ({"fraction": 1.5}, "fraction: expected more than 0 and at most 1, got 1.5"),
+        ({"max_dead_letter_share": -0.1}, "max_dead_letter_share: expected 0 to 1, got -0.1"),
+        ({"max_characters": 0}, "max_characters: expected 1 or more, got 0"),
+        ({"files_per_split": 0}, "files_per_split: expected 1 or more, got 0"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(parameters, message):
+    with pytest.raises(UserError, match=message):
+        TextExampleGen(bible.open_source(), "data.bible", **parameters)
