@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from data.decoding import ERRORS, printable, repaired
 from data.records import (
@@ -72,7 +73,10 @@ def is_csv(path: Path) -> bool:
 
 
 def _header(line: str) -> list[str]:
-    return [name.strip().lower() for name in next(csv.reader([line.rstrip("\r\n")]), [])]
+    try:
+        return [name.strip().lower() for name in next(csv.reader([line.rstrip("\r\n")]), [])]
+    except csv.Error:  # not text at all
+        return []
 
 
 def csv_rows(path: Path) -> Iterator[Row | DeadLetter]:
@@ -91,25 +95,37 @@ def csv_rows(path: Path) -> Iterator[Row | DeadLetter]:
     """
     csv.field_size_limit(LONGEST_FIELD)  # of the whole process, alas
     with path.open(encoding="utf-8-sig", errors=ERRORS, newline="") as stream:
-        lines = _short_lines(stream)
+        lines = _Lines(stream)
         header = _header(next(lines, ""))
         if not {"text", "label"} <= set(header):
             raise DataError(
                 f"{path}:1: expected a CSV header with 'text' and 'label', got "
                 f"{','.join(header)[:60]!r}. See data/README.md for the accepted formats."
             )
-        yield from _csv_body(str(path), header, csv.reader(lines, strict=True))
+        yield from _csv_body(str(path), header, lines)
 
 
-def _short_lines(stream) -> Iterator[str]:
-    while line := stream.readline(LONGEST_LINE):
-        rest = line
+class _Lines:
+    """The lines of a stream, each cut at LONGEST_LINE; remembers the last one."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.last = ""
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        self.last = rest = self.stream.readline(LONGEST_LINE)
+        if not rest:
+            raise StopIteration
         while rest and rest[-1] not in "\r\n":  # the cut part is read over, and dropped
-            rest = stream.readline(LONGEST_LINE)
-        yield line
+            rest = self.stream.readline(LONGEST_LINE)
+        return self.last
 
 
-def _csv_body(file: str, header: list[str], reader) -> Iterator[Row | DeadLetter]:
+def _csv_body(file: str, header: list[str], lines: _Lines) -> Iterator[Row | DeadLetter]:
+    reader = csv.reader(lines, strict=True)
     text_at, label_at = header.index("text"), header.index("label")
     source_at = header.index("source") if "source" in header else None
     index = 0
@@ -122,7 +138,7 @@ def _csv_body(file: str, header: list[str], reader) -> Iterator[Row | DeadLetter
             return
         except csv.Error as error:
             reason = TOO_LONG if "field limit" in str(error) else MALFORMED_LINE
-            yield DeadLetter(file, line, reason, str(error))
+            yield DeadLetter(file, line, reason, f"{error}: {printable(lines.last[:200])}")
             continue
         if not fields:  # a blank line
             continue

@@ -343,6 +343,9 @@ def test_unknown_sources_are_refused(tmp_path):
     (tmp_path / "reviews.csv").write_text("review,sentiment\nA film,1\n")
     with pytest.raises(DataError, match="expected a CSV header with 'text' and 'label'"):
         imdb.open_source(str(tmp_path / "reviews.csv"))
+    (tmp_path / "reviews.csv").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00text,label\n")
+    with pytest.raises(DataError, match="expected a CSV header with 'text' and 'label'"):
+        imdb.open_source(str(tmp_path / "reviews.csv"))
 
 
 def test_packaged_reviews_pass_their_checks(reviews):
