@@ -165,8 +165,8 @@ def _domain_rates(name: str, texts: Sequence[str]) -> str:
     records = [Record(str(i), "train", {"text": text}, "", 0) for i, text in enumerate(texts)]
     words = sum(len(text.split()) for text in texts)
     return (
-        f"{name}: film words {_rate(records, imdb.FILM_WORDS):.2f} per 1,000 words, "
-        f"{words / len(texts):.0f} words a text"
+        f"{name}: texts {len(texts):,}, film words {_rate(records, imdb.FILM_WORDS):.2f} per "
+        f"1,000 words, words a text {words / len(texts):.0f}"
     )
 
 

@@ -45,11 +45,12 @@ def gutenberg_text(verses):
 
     A header, the START marker, a table of contents, the titles (those of Samuel and Kings
     with their second title), paragraphs of one to four verses wrapped at 70 columns, so
-    that marks stand anywhere in a line and at its end, the END marker, and a licence
-    that quotes a mark.
+    that marks stand anywhere in a line and at its end, one verse in two paragraphs as
+    there, the END marker, and a licence that quotes a mark.
     """
     body = ["The Old Testament of the King James Version of the Bible\n"]
-    book, paragraph = None, []
+    book = None
+    paragraph: list[str] = []
 
     def close_paragraph():
         if paragraph:
@@ -70,6 +71,11 @@ def gutenberg_text(verses):
         elif verse.verse == 1 or verse.verse % 4 == verse.chapter % 3:
             close_paragraph()
         paragraph.append(f"{verse.chapter}:{verse.verse} {verse.text}")
+        if (book, verse.chapter, verse.verse) == ("Revelation", 22, 20):
+            before, after = paragraph.pop().split(" Even so")
+            paragraph.append(before)
+            close_paragraph()
+            paragraph.append(f"Even so{after}")
     close_paragraph()
     return "\n".join(
         [

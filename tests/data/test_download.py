@@ -38,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range")
         self.server.ranges.append(asked)
         content = self.server.content
-        start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked else 0
+        start = int(re.sub(r"^bytes=(\d+)-$", r"\1", asked)) if asked else 0
         if self.server.status or start >= len(content):
             self.send_error(self.server.status or 416)
             return
