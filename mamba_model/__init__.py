@@ -3,7 +3,7 @@
 from mamba_model import MambaConfig, NextTokenModel, adamw, generate
 
 model = NextTokenModel(MambaConfig(vocabulary_size=2000, d_model=192, n_layer=3))
-model.compile(adamw(model, 2.5e-3))
+model.compile(adamw(2.5e-3))
 model.fit(tokens, targets)                                   # (b, l) int each
 tokens, log_probabilities = generate(model, prompts, lengths, max_new_tokens=50)
 """

@@ -31,7 +31,17 @@ class CompiledTraining(keras.Model):
         raise NotImplementedError(f"{type(self).__name__} must define score(y, predictions)")
 
     def compile(self, optimizer, run_eagerly=False, steps_per_execution=1):
-        """As `keras.Model.compile`, without loss and metrics, which are the model's own."""
+        """As `keras.Model.compile`, without loss and metrics, which are the model's own.
+
+        Weight decay, if the optimizer has it, is for matrices only: vectors (biases, norms,
+        D) and A_log are left out. The authors' code marks A_log and D so and leaves the rest
+        to the trainer; decaying what has two or more axes is nanoGPT's rule. Decay on A_log
+        would pull every state to the same time scale.
+        """
+        if not optimizer.built:
+            optimizer.exclude_from_weight_decay(
+                [v for v in self.trainable_variables if len(v.shape) < 2 or v.name == "A_log"]
+            )
         super().compile(
             optimizer=optimizer,
             run_eagerly=run_eagerly,
@@ -60,7 +70,7 @@ class CompiledTraining(keras.Model):
 
     def _train(self, data):
         with tf.GradientTape() as tape:
-            loss = self._measure(data, training=True)
+            loss = self.optimizer.scale_loss(self._measure(data, training=True))
         gradients = tape.gradient(loss, self.trainable_variables)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         return self.get_metrics_result()
@@ -88,7 +98,6 @@ def _compiled(step):
 
 
 def adamw(
-    model,
     learning_rate,
     *,
     beta_1: float = 0.9,
@@ -97,20 +106,19 @@ def adamw(
     clip_norm: float | None = 1.0,
     average: float | None = None,
 ) -> keras.optimizers.AdamW:
-    """AdamW for `model`, with decay on matrices only.
+    """AdamW as Mamba is trained with.
 
     Args:
-        model: a built model of this package.
         learning_rate: a float or a Keras schedule.
+        weight_decay: share by which a matrix shrinks a step, times the learning rate; see
+            `CompiledTraining.compile` for what does not decay.
         clip_norm: bound on the global norm of the gradients; None: no bound.
         average: momentum of the exponential moving average of the weights, which replaces
             them when `fit` ends; None: no average.
 
-    Vectors (biases, norms, D), A_log and delta's bias do not decay: the authors' code marks
-    A_log and D so, and leaves the rest to the trainer; decaying exactly the tensors of two or
-    more axes is nanoGPT's rule. Decay on A_log would pull every state to the same time scale.
+    Source of the defaults: Gu and Dao, arXiv:2312.00752, appendix E.2.
     """
-    optimizer = keras.optimizers.AdamW(
+    return keras.optimizers.AdamW(
         learning_rate,
         weight_decay=weight_decay,
         beta_1=beta_1,
@@ -119,7 +127,3 @@ def adamw(
         use_ema=average is not None,
         ema_momentum=0.99 if average is None else average,
     )
-    optimizer.exclude_from_weight_decay(
-        [v for v in model.trainable_variables if len(v.shape) < 2 or v.name == "A_log"]
-    )
-    return optimizer
