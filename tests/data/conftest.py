@@ -40,6 +40,12 @@ def reviews():
 
 
 @pytest.fixture(scope="session")
+def some(reviews):
+    """200 reviews of each label, from the start of each half."""
+    return reviews[:200] + reviews[12_500:12_700]
+
+
+@pytest.fixture(scope="session")
 def gutenberg_text(verses):
     """The packaged verses in the layout of Project Gutenberg's pg10.txt.
 
