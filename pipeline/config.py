@@ -53,7 +53,7 @@ class TrainingConfig:
     beta_2: float = 0.99
     weight_decay: float = 0.05
     clip_norm: float = 1.0  # of all gradients together
-    average_momentum: float = 0.99  # exponential moving average of the weights; 0: none
+    average_momentum: float = 0.99  # of the moving average of the weights, which is exported
 
 
 @dataclass(frozen=True)
