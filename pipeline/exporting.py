@@ -34,8 +34,9 @@ from pipeline.tokenization import LINE_END_ID, PADDING_ID, START_ID
 _NEW_TOKENS = 100
 _TEMPERATURE = 0.8
 _TOP_K = 50
-# Positions whose logits are in memory at a time.
+# What is in memory at a time, whatever a request brings: positions with their logits, rows.
 _LOGIT_POSITIONS = 256
+_ROWS = 32
 
 Signatures = dict[str, Callable[..., dict[str, tf.Tensor]]]
 
@@ -70,14 +71,15 @@ def _parsed_text(examples: tf.Tensor) -> tf.Tensor:
 def _sentiment_signatures(
     model: SentimentModel, to_tokens: Callable[[tf.Tensor], tf.RaggedTensor]
 ) -> Signatures:
-    def classify(text: tf.Tensor) -> dict[str, tf.Tensor]:
+    def probability(text: tf.Tensor) -> dict[str, tf.Tensor]:
         # One position at least, so that a batch of empty texts has a shape.
         tokens = _at_least_one(to_tokens(text).to_tensor(PADDING_ID))
-        probability = tf.sigmoid(model(tokens))
-        return {
-            "label": tf.where(probability >= 0.5, "positive", "negative"),
-            "probability": probability,
-        }
+        return {"probability": tf.sigmoid(model(tokens))}
+
+    def classify(text: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = _in_slices(probability, text, {"probability": tf.float32})
+        is_positive = outputs["probability"] >= 0.5
+        return outputs | {"label": tf.where(is_positive, "positive", "negative")}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def serving_default(text):
@@ -88,6 +90,26 @@ def _sentiment_signatures(
         return classify(_parsed_text(examples))
 
     return {"serving_default": serving_default, "serving_examples": serving_examples}
+
+
+def _in_slices(
+    function: Callable[[tf.Tensor], dict[str, tf.Tensor]],
+    strings: tf.Tensor,
+    outputs: dict[str, tf.DType],
+) -> dict[str, tf.Tensor]:
+    """Applies `function` to strings (b,), _ROWS at a time; each output is (b,)."""
+    slices = tf.maximum(1, tf.math.floordiv(tf.shape(strings)[0] + _ROWS - 1, _ROWS))
+    arrays = {
+        name: tf.TensorArray(dtype, slices, element_shape=[None], infer_shape=False)
+        for name, dtype in outputs.items()
+    }
+
+    def body(i, arrays):
+        of_slice = function(strings[i * _ROWS : (i + 1) * _ROWS])
+        return i + 1, {name: array.write(i, of_slice[name]) for name, array in arrays.items()}
+
+    _, arrays = tf.while_loop(lambda i, _: i < slices, body, (0, arrays))
+    return {name: array.concat() for name, array in arrays.items()}
 
 
 def _at_least_one(tokens: tf.Tensor) -> tf.Tensor:
@@ -123,11 +145,15 @@ def _next_token_signatures(
         }
         return scores, tf.where(lengths > 0, last, last_token), state
 
-    def score_documents(text: tf.Tensor) -> dict[str, tf.Tensor]:
+    def score_slice(text: tf.Tensor) -> dict[str, tf.Tensor]:
         rows = tf.shape(text)[0]
         start = tf.fill([rows], tf.constant(START_ID, tf.int64))
         state = model.backbone.initial_state(rows)
         return score_part(text, tf.ones([rows], tf.bool), start, state)[0]
+
+    def score_documents(text: tf.Tensor) -> dict[str, tf.Tensor]:
+        counts = dict.fromkeys(("characters", "tokens", "correct"), tf.int32)
+        return _in_slices(score_slice, text, {"bits": tf.float32, **counts})
 
     def continue_text(text, max_new_tokens, temperature, top_k, seed):
         tokens = to_tokens(text)
