@@ -93,8 +93,9 @@ def reviews() -> list[tuple[str, int]]:
     of_label: dict[int, list[str]] = {0: [], 1: []}
     source = imdb.open_source()
     for item in imdb.read_shard(source, imdb.ONE_SHARD, 3000):
-        if isinstance(item, Record) and len(of_label[item.features["label"]]) < 150:
-            of_label[item.features["label"]].append(item.features["text"])
+        if isinstance(item, Record):
+            texts = of_label[int(item.features["label"])]
+            texts.extend([str(item.features["text"])][: 150 - len(texts)])
     return [
         (text, label)
         for pair in zip(of_label[0], of_label[1], strict=True)
@@ -105,7 +106,8 @@ def reviews() -> list[tuple[str, int]]:
 @pytest.fixture(scope="session")
 def chapters() -> list[Record]:
     """All chapters of the real Bible."""
-    return list(bible.read_shard(bible.open_source(), bible.ONE_SHARD, 20_000))
+    read = bible.read_shard(bible.open_source(), bible.ONE_SHARD, 20_000)
+    return [item for item in read if isinstance(item, Record)]
 
 
 @pytest.fixture

@@ -69,7 +69,9 @@ def run(tmp_path):
 
 
 def ledgers(root: Path) -> list[dict]:
-    return [json.loads(path.read_text()) for path in sorted(root.rglob("records.json"))]
+    """Of each execution of ingest that has outputs, in their order."""
+    paths = sorted(root.rglob("records.json"), key=lambda path: int(path.parent.name))
+    return [json.loads(path.read_text()) for path in paths]
 
 
 @pytest.mark.slow
