@@ -119,10 +119,10 @@ def gutenberg_verses(path: Path) -> Iterator[Verse | DeadLetter]:
     """Yields the verses of Project Gutenberg's King James text.
 
     A verse begins at its mark (`1:1`), anywhere in a line, and ends at the next mark or
-    at the next book's title. A title is a paragraph whose first line is one; the table of
-    contents has titles too, but no verse follows them. Samuel and Kings have a second
-    title, which is another book's ("Otherwise Called:"), and that is passed over. Text
-    outside the START and END markers (the licence) is not read.
+    at the next book's title; some run over two paragraphs. A title is the first line of a
+    paragraph; the table of contents has titles too, but no verse follows them. Samuel and
+    Kings have a second title, which is another book's ("Otherwise Called:"), and that is
+    passed over. Text outside the START and END markers (the licence) is not read.
     """
     reader = _GutenbergReader(str(path))
     for line_number, line in _body(path):

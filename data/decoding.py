@@ -11,9 +11,9 @@ import re
 
 ERRORS = "surrogateescape"  # the `errors=` under which the readers open files
 
-# Windows-1252 text in a Western language is mostly ASCII: the packaged reviews have 0.01%
-# other characters, French prose about 4%. More than this is another encoding or no text.
-HIGHEST_SHARE_OUTSIDE_ASCII = 0.1
+# Text that Windows-1252 was made for is mostly ASCII, even a short one with quotes and
+# dashes. Text in another alphabet, and what is no text, has more than this outside ASCII.
+HIGHEST_SHARE_OUTSIDE_ASCII = 0.25
 
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 

@@ -39,8 +39,9 @@ def describe_bible() -> Iterator[str]:
     yield f"bytes {file.stat().st_size:,}, sha256 {source.sha256}"
     verses = [verse.text for verse in bible_formats.packaged_verses(file)]
     text = "\n".join(verse.strip() for verse in verses)
+    italic = re.findall(r"\[[^]]*]", text)
     yield (
-        f"as stored: [italic] spans {len(re.findall(r'\[[^]]*]', text)):,}, "
+        f"as stored: [italic] spans {len(italic):,}, "
         f"U+2019 {text.count('’'):,}, æ or Æ {text.count('æ') + text.count('Æ'):,}, "
         f"em dashes {text.count('—'):,}, "
         f"verses with double spaces {sum('  ' in verse.strip() for verse in verses):,}"
@@ -85,7 +86,7 @@ def describe_imdb() -> Iterator[str]:
             counts = ", ".join(f"{name} {buckets[name]:,}" for name, _ in imdb.LENGTH_BUCKETS)
             yield f"{split}: label 0 {labels[0]:,}, label 1 {labels[1]:,}; words {counts}"
     yield _domain_rates("imdb", [str(review.features["text"]) for review in reviews])
-    rows = imdb_formats.csv_rows(file, sys.maxsize // 2)
+    rows = imdb_formats.csv_rows(file)
     snippets = [
         row.text
         for row in rows
@@ -100,7 +101,7 @@ def _records(corpus, source) -> list[Record]:
     return [
         item
         for shard in source.shards
-        for item in corpus.read_shard(source, shard, sys.maxsize // 2)
+        for item in corpus.read_shard(source, shard, sys.maxsize)
         if isinstance(item, Record)
     ]
 
@@ -164,8 +165,8 @@ def _domain_rates(name: str, texts: Sequence[str]) -> str:
     records = [Record(str(i), "train", {"text": text}, "", 0) for i, text in enumerate(texts)]
     words = sum(len(text.split()) for text in texts)
     return (
-        f"{name}: film words {_rate(records, imdb.FILM_WORDS):.2f} per 1,000 words, "
-        f"{words / len(texts):.0f} words a text"
+        f"{name}: texts {len(texts):,}, film words {_rate(records, imdb.FILM_WORDS):.2f} per "
+        f"1,000 words, words a text {words / len(texts):.0f}"
     )
 
 

@@ -139,7 +139,7 @@ def read_shard(source: Source, shard: str, max_characters: int) -> Iterator[Reco
     elif source.kind == "aclimdb_archive":
         rows = imdb_formats.archive_rows(path)
     else:
-        rows = imdb_formats.csv_rows(path, max_characters)
+        rows = imdb_formats.csv_rows(path)
     for row in rows:
         if isinstance(row, DeadLetter):
             yield row
@@ -251,7 +251,7 @@ def main(arguments: list[str] | None = None) -> None:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["text", "label"])
         for shard in source.shards:
-            for item in read_shard(source, shard, sys.maxsize // 2):
+            for item in read_shard(source, shard, sys.maxsize):
                 if isinstance(item, Record) and item.split == options.split:
                     writer.writerow([item.features["text"], item.features["label"]])
     except DataError as error:

@@ -12,11 +12,14 @@ and holds one row in memory at a time. data/imdb.py makes records of them.
 from __future__ import annotations
 
 import csv
+import gzip
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from data.decoding import ERRORS, printable, repaired
 from data.records import (
@@ -29,8 +32,12 @@ from data.records import (
     DeadLetter,
 )
 
-# A line longer than this is cut: no review is, and a file without line ends may be huge.
-LONGEST_LINE = 1 << 20  # characters
+# What bounds memory: a longer field makes its row too long, a longer line is cut (its field
+# then is too long), a longer file is not read on. The longest packaged review has 13,704
+# characters.
+LONGEST_FIELD = 1 << 19  # characters
+LONGEST_LINE = 2 * LONGEST_FIELD  # characters
+LONGEST_FILE = 4 * LONGEST_FIELD  # bytes
 
 _LABELS = {"0": 0, "neg": 0, "negative": 0, "1": 1, "pos": 1, "positive": 1}
 
@@ -66,10 +73,13 @@ def is_csv(path: Path) -> bool:
 
 
 def _header(line: str) -> list[str]:
-    return [name.strip().lower() for name in next(csv.reader([line.rstrip("\r\n")]), [])]
+    try:
+        return [name.strip().lower() for name in next(csv.reader([line.rstrip("\r\n")]), [])]
+    except csv.Error:  # not text at all
+        return []
 
 
-def csv_rows(path: Path, max_characters: int) -> Iterator[Row | DeadLetter]:
+def csv_rows(path: Path) -> Iterator[Row | DeadLetter]:
     """Yields the rows of a CSV file; quoted fields may hold line ends.
 
     Quotes are taken strictly: a quote that is not doubled within a quoted field makes the
@@ -79,32 +89,43 @@ def csv_rows(path: Path, max_characters: int) -> Iterator[Row | DeadLetter]:
     Args:
         path: UTF-8 with or without a mark, header `text,label` in any order; further
             columns are ignored but for `source`.
-        max_characters: a longer text becomes a dead letter, and is not read on.
 
     Raises:
         DataError: if the header lacks `text` or `label`.
     """
-    csv.field_size_limit(max(csv.field_size_limit(), max_characters + 1))
+    csv.field_size_limit(LONGEST_FIELD)  # of the whole process, alas
     with path.open(encoding="utf-8-sig", errors=ERRORS, newline="") as stream:
-        lines = _short_lines(stream)
+        lines = _Lines(stream)
         header = _header(next(lines, ""))
         if not {"text", "label"} <= set(header):
             raise DataError(
                 f"{path}:1: expected a CSV header with 'text' and 'label', got "
                 f"{','.join(header)[:60]!r}. See data/README.md for the accepted formats."
             )
-        yield from _csv_body(str(path), header, csv.reader(lines, strict=True))
+        yield from _csv_body(str(path), header, lines)
 
 
-def _short_lines(stream) -> Iterator[str]:
-    while line := stream.readline(LONGEST_LINE):
-        rest = line
+class _Lines:
+    """The lines of a stream, each cut at LONGEST_LINE; remembers the last one."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.last = ""
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        self.last = rest = self.stream.readline(LONGEST_LINE)
+        if not rest:
+            raise StopIteration
         while rest and rest[-1] not in "\r\n":  # the cut part is read over, and dropped
-            rest = stream.readline(LONGEST_LINE)
-        yield line
+            rest = self.stream.readline(LONGEST_LINE)
+        return self.last
 
 
-def _csv_body(file: str, header: list[str], reader) -> Iterator[Row | DeadLetter]:
+def _csv_body(file: str, header: list[str], lines: _Lines) -> Iterator[Row | DeadLetter]:
+    reader = csv.reader(lines, strict=True)
     text_at, label_at = header.index("text"), header.index("label")
     source_at = header.index("source") if "source" in header else None
     index = 0
@@ -117,7 +138,7 @@ def _csv_body(file: str, header: list[str], reader) -> Iterator[Row | DeadLetter
             return
         except csv.Error as error:
             reason = TOO_LONG if "field limit" in str(error) else MALFORMED_LINE
-            yield DeadLetter(file, line, reason, str(error))
+            yield DeadLetter(file, line, reason, f"{error}: {printable(lines.last[:200])}")
             continue
         if not fields:  # a blank line
             continue
@@ -186,7 +207,9 @@ def folder_rows(folder: Path, shard: str) -> Iterator[Row | DeadLetter]:
     """Yields the reviews of one part of the folder aclImdb, such as "train/pos"."""
     films = _films(_urls_file(folder, shard).read_bytes())
     for file in sorted((folder / shard).glob("*.txt"), key=lambda file: _order(file.stem)):
-        yield _review_row(f"{shard}/{file.name}", file.read_bytes(), films, str(file))
+        with file.open("rb") as stream:
+            content = stream.read(LONGEST_FILE)
+        yield _review_row(f"{shard}/{file.name}", content, films, str(file))
 
 
 def archive_rows(archive: Path) -> Iterator[Row | DeadLetter]:
@@ -199,9 +222,9 @@ def archive_rows(archive: Path) -> Iterator[Row | DeadLetter]:
     """
     films: dict[str, list[str]] = {}
     try:
-        for name, content in _members(archive, _URLS):
+        for name, content in _members(archive, _URLS, -1):
             films["/".join(_URLS.fullmatch(name).groups())] = _films(content)  # type: ignore[union-attr]
-        for name, content in _members(archive, _REVIEW):
+        for name, content in _members(archive, _REVIEW, LONGEST_FILE):
             shard = name.rpartition("/")[0]
             if shard not in films:
                 raise DataError(
@@ -209,18 +232,23 @@ def archive_rows(archive: Path) -> Iterator[Row | DeadLetter]:
                     f"(urls_{shard[-3:]}.txt). Get the archive again."
                 )
             yield _review_row(name, content, films[shard], f"{archive}:{name}")
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise DataError(f"{archive}: damaged archive ({error}). Get it again.") from error
 
 
-def _members(archive: Path, wanted: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
-    """Yields (name below aclImdb/, content) of the wanted files; nothing is unpacked."""
-    with tarfile.open(archive, "r|*") as stream:
-        for member in stream:
-            name = member.name.removeprefix("./").partition("/")[2]
-            if member.isfile() and wanted.fullmatch(name):
-                content = stream.extractfile(member)
-                yield name, content.read() if content else b""
+def _members(archive: Path, wanted: re.Pattern[str], most: int) -> Iterator[tuple[str, bytes]]:
+    """Yields (name below aclImdb/, first `most` bytes) of the wanted files; unpacks nothing."""
+    compressed = archive.suffix in (".gz", ".tgz")
+    with gzip.open(archive) if compressed else archive.open("rb") as stream:
+        with tarfile.open(fileobj=stream, mode="r|") as members:
+            for member in members:
+                name = member.name.removeprefix("./").partition("/")[2]
+                if member.isfile() and wanted.fullmatch(name):
+                    content = members.extractfile(member)
+                    yield name, content.read(most) if content else b""
+        # tarfile takes damage for the end of the archive; gzip's checksum tells at its end.
+        while stream.read(1 << 20):
+            pass
 
 
 def _films(urls: bytes) -> list[str]:
@@ -239,6 +267,8 @@ def _review_row(name: str, content: bytes, films: list[str], file: str) -> Row |
     parts = _NAME.fullmatch(stem)
     if parts is None or int(parts[1]) >= len(films) or not films[int(parts[1])]:
         return DeadLetter(file, 0, MALFORMED_LINE, f"no <id>_<rating> with a film: {name}")
+    if len(content) == LONGEST_FILE:
+        return DeadLetter(file, 0, TOO_LONG, printable(text))
     number, rating = int(parts[1]), int(parts[2])
     if not (7 <= rating <= 10 if side == "pos" else 1 <= rating <= 4):
         return DeadLetter(file, 0, BAD_LABEL, f"{rating} of 10 stars among {side}: {text[:100]}")

@@ -10,8 +10,8 @@ So every pattern must mean the same to Python's `re` and to RE2: no `\\s`, `\\w`
 line end (Python's also matches before a last one). Input is valid Unicode: whoever reads
 bytes repairs them first (data/decoding.py).
 
-Applying a normal form twice gives what applying it once gives; for that, a rule's output
-must never be another, earlier rule's input. The order of the rules sees to it.
+Applying a normal form twice gives what applying it once gives; for that, no rule may put
+out what an earlier rule takes in. The order of the rules sees to it.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class NormalForm:
         return tuple((re.compile(pattern), replacement) for pattern, replacement in self.rules)
 
 
-# Keeps case, punctuation and lines. After the fifth rule no CR is left and after the last
-# but two no run of spaces, so the last two leave no space at either end of any line.
+# Keeps case, punctuation and lines. When the last two rules are reached, no run of spaces
+# is left, so they leave no space at either end of any line.
 BIBLE = NormalForm(
     rules=(
         (r"[\[\]]", ""),  # brackets around words that the translators supplied

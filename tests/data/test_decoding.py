@@ -1,0 +1,46 @@
+"""Which bytes are repaired, and which are given up."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.decoding import ERRORS, printable, repaired
+
+
+def read(content: bytes) -> str:
+    return content.decode("utf-8", ERRORS)
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_valid_utf8_is_returned_as_it_is(text):
+    assert repaired(read(text.encode())) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Amélie is a naïve, déjà-vu film", "It’s a “must” – see…", "costs 5 €, says Šajinović"],
+)
+def test_windows_text_is_repaired(text):
+    windows = text.encode("cp1252", "ignore")
+    assert repaired(read(windows)) == windows.decode("cp1252")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "café and ".encode() + b"caf\xe9 in the same text",  # UTF-8 that was damaged
+        "фильм очень хороший".encode("koi8-r"),
+        "映画はとても良かった".encode("shift-jis"),
+        b"\x89PNG\r\n\x1a\n\x00\x00\xde\xad\xbe\xef",
+        b"a byte that Windows does not know: \x81",
+    ],
+)
+def test_other_bytes_are_given_up(content):
+    assert repaired(read(content)) is None
+
+
+@given(st.binary())
+def test_what_is_returned_can_be_written(content):
+    text = read(content)
+    printable(text).encode()
+    (repaired(text) or "").encode()
