@@ -5,6 +5,7 @@ import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from data.records import Record
 # The runner by name: Beam's default first looks for one to download. With a setup file named,
 # TFX does not pack itself up for remote workers before each component (seconds).
 _BEAM_ARGS = ["--runner=FnApiRunner", "--setup_file=setup.py"]
-BEAM_ARGS = {  # by number of workers
+BEAM_ARGS: dict[int, list] = {  # by number of workers
     1: [*_BEAM_ARGS, "--direct_num_workers=1", "--direct_running_mode=in_memory"],
     2: [*_BEAM_ARGS, "--direct_num_workers=2", "--direct_running_mode=multi_threading"],
 }
@@ -24,8 +25,8 @@ BEAM_ARGS = {  # by number of workers
 class Ingested:
     """What one pass of ingest left behind."""
 
-    examples: object  # the Examples artifact
-    records: object  # the IngestRecords artifact
+    examples: Any  # the Examples artifact
+    records: Any  # the IngestRecords artifact
 
     @property
     def ledger(self) -> dict:
