@@ -59,7 +59,7 @@ def judge(
     """The work of DataGate, which see."""
     if mode not in ("stop", "report"):
         raise UserError(f"data gate: expected mode 'stop' or 'report', got {mode!r}")
-    with fileio.open(os.path.join(records.uri, "records.json"), "r") as stream:
+    with fileio.open(os.path.join(records.uri, "records.json"), "rb") as stream:
         ledger = json.load(stream)
     findings = schema_findings(anomalies, ledger["source"]) + corpus_findings(reader, ledger)
     for finding in findings:
@@ -72,8 +72,9 @@ def judge(
     report = os.path.join(blessing.uri, "report.json")
     unfinished = f"{report}.{os.urandom(4).hex()}"
     fileio.makedirs(blessing.uri)
-    with fileio.open(unfinished, "w") as stream:
-        json.dump({"mode": mode, "findings": findings}, stream, indent=1, ensure_ascii=False)
+    text = json.dumps({"mode": mode, "findings": findings}, indent=1, ensure_ascii=False)
+    with fileio.open(unfinished, "wb") as stream:
+        stream.write(text.encode() + b"\n")
     fileio.rename(unfinished, report, overwrite=True)
     blessing.blessed = int(not findings)
 

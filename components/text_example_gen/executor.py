@@ -62,7 +62,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 dead_letters_path=dead_letters_path,
                 ledger_path=ledger_path,
             )
-        with fileio.open(ledger_path, "r") as stream:
+        with fileio.open(ledger_path, "rb") as stream:
             ledger = json.load(stream)
         if unreadable := ledger.get("unreadable"):
             raise UserError(min(unreadable))
@@ -117,7 +117,7 @@ def _check_dead_letters(ledger: dict[str, Any], path: str, limit: float) -> None
     # TFX deletes the outputs of a failed execution, but not what lies beside them.
     kept_path = f"{os.path.dirname(path)}-{DEAD_LETTERS}"
     fileio.copy(path, kept_path, overwrite=True)
-    with fileio.open(path, "r") as stream:
+    with fileio.open(path, "rb") as stream:
         first = [json.loads(line) for _, line in zip(range(3), stream, strict=False)]
     reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(ledger["dead_letters"].items()))
     examples = "; ".join(

@@ -112,7 +112,7 @@ class Ingest(beam.PTransform):
         )
         across = (
             sampled.records
-            | "WhereText" >> beam.Map(lambda record: (_identity(record), record.split))
+            | "WhereText" >> beam.Map(_identity_and_split)
             | "TextInSplits" >> beam.CombinePerKey(_distinct)
             | "AcrossSplits" >> beam.FlatMap(_count_across)
         )
@@ -176,6 +176,10 @@ def _identity(record: Record) -> bytes:
 
 def _with_identity(record: Record) -> tuple[bytes, Record]:
     return _identity(record), record
+
+
+def _identity_and_split(record: Record) -> tuple[bytes, str]:
+    return _identity(record), record.split
 
 
 def _keep_one(
@@ -268,8 +272,8 @@ def _write_ledger(counts: Counts, source: Source, path: str) -> None:
 
 def _write_text(path: str, text: str) -> None:
     unfinished = _unfinished(path)
-    with fileio.open(unfinished, "w") as stream:
-        stream.write(text)
+    with fileio.open(unfinished, "wb") as stream:  # bytes: not in the locale's encoding
+        stream.write(text.encode())
     fileio.rename(unfinished, path, overwrite=True)
 
 

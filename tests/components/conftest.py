@@ -5,6 +5,7 @@ import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from data.records import Record
 # The runner by name: Beam's default first looks for one to download. With a setup file named,
 # TFX does not pack itself up for remote workers before each component (seconds).
 _BEAM_ARGS = ["--runner=FnApiRunner", "--setup_file=setup.py"]
-BEAM_ARGS = {  # by number of workers
+BEAM_ARGS: dict[int, list] = {  # by number of workers
     1: [*_BEAM_ARGS, "--direct_num_workers=1", "--direct_running_mode=in_memory"],
     2: [*_BEAM_ARGS, "--direct_num_workers=2", "--direct_running_mode=multi_threading"],
 }
@@ -24,8 +25,8 @@ BEAM_ARGS = {  # by number of workers
 class Ingested:
     """What one pass of ingest left behind."""
 
-    examples: object  # the Examples artifact
-    records: object  # the IngestRecords artifact
+    examples: Any  # the Examples artifact
+    records: Any  # the IngestRecords artifact
 
     @property
     def ledger(self) -> dict:
@@ -93,8 +94,9 @@ def reviews() -> list[tuple[str, int]]:
     of_label: dict[int, list[str]] = {0: [], 1: []}
     source = imdb.open_source()
     for item in imdb.read_shard(source, imdb.ONE_SHARD, 3000):
-        if isinstance(item, Record) and len(of_label[item.features["label"]]) < 150:
-            of_label[item.features["label"]].append(item.features["text"])
+        if isinstance(item, Record):
+            texts = of_label[int(item.features["label"])]
+            texts.extend([str(item.features["text"])][: 150 - len(texts)])
     return [
         (text, label)
         for pair in zip(of_label[0], of_label[1], strict=True)
@@ -105,7 +107,8 @@ def reviews() -> list[tuple[str, int]]:
 @pytest.fixture(scope="session")
 def chapters() -> list[Record]:
     """All chapters of the real Bible."""
-    return list(bible.read_shard(bible.open_source(), bible.ONE_SHARD, 20_000))
+    read = bible.read_shard(bible.open_source(), bible.ONE_SHARD, 20_000)
+    return [item for item in read if isinstance(item, Record)]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ def run(tmp_path):
     """Runs ingest, statistics, validation and gate; returns {component: its execution's state}."""
 
     def run_dag(task: str, path=None, mode: str = "stop", **parameters) -> dict[str, str]:
-        from ml_metadata.proto import metadata_store_pb2
+        from ml_metadata.proto.metadata_store_pb2 import Execution  # type: ignore[attr-defined]
         from tfx.components import ExampleValidator, StatisticsGen
         from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
         from tfx.orchestration.local.local_dag_runner import LocalDagRunner
@@ -59,9 +59,9 @@ def run(tmp_path):
             names = {kind.id: kind.name for kind in handle.store.get_execution_types()}
             latest = sorted(handle.store.get_executions(), key=lambda execution: execution.id)
             return {
-                names[execution.type_id].rpartition(".")[
-                    2
-                ]: metadata_store_pb2.Execution.State.Name(execution.last_known_state)
+                names[execution.type_id].rpartition(".")[2]: Execution.State.Name(
+                    execution.last_known_state
+                )
                 for execution in latest
             }
 
@@ -69,7 +69,9 @@ def run(tmp_path):
 
 
 def ledgers(root: Path) -> list[dict]:
-    return [json.loads(path.read_text()) for path in sorted(root.rglob("records.json"))]
+    """Of each execution of ingest that has outputs, in their order."""
+    paths = sorted(root.rglob("records.json"), key=lambda path: int(path.parent.name))
+    return [json.loads(path.read_text()) for path in paths]
 
 
 @pytest.mark.slow
