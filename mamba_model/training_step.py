@@ -1,15 +1,20 @@
-"""Training as one XLA-compiled function: forward, backward, optimizer and weight averaging.
+"""Training as XLA-compiled functions: forward, backward, optimizer and weight averaging.
 
 `CompiledTraining` is a Keras model whose `compile` and `fit` work as ever, with every
-callback. It does not use Keras's own `jit_compile`, which Keras drops while
-deterministic ops are asked for; a function compiled inside the training step stays both
-compiled and deterministic. Only training and evaluation steps are compiled: calling,
-predicting and exporting the model are not, because TensorFlow Serving runs no
-XLA-compiled function unless started with a flag.
+callback. What differs from Keras's own `jit_compile`:
+
+  * Keras drops it while deterministic ops are asked for; here the step stays both compiled
+    and deterministic.
+  * XLA runs a loop such as the scan on one core. So a batch is split into shards, whose
+    gradients are computed side by side and then added: exactly the gradient of the batch.
+  * Only training and evaluation steps are compiled. Calling, predicting and exporting are
+    not: TensorFlow Serving runs no XLA-compiled function unless started with a flag.
 """
 
 import keras
 import tensorflow as tf
+
+SHARDS = 4  # fixed, not the machine's cores: sums in another order give other last bits
 
 
 class CompiledTraining(keras.Model):
@@ -20,6 +25,8 @@ class CompiledTraining(keras.Model):
     The model brings its own loss: `score(y, predictions)` returns (loss, correct, weight),
     three float tensors of one shape, per item; what is minimised, and shown as `loss` and
     `accuracy`, is their average by weight. A sample weight multiplies `weight`.
+
+    Its variables that are not trained must all be seeds of dropout, (2,) int each.
     """
 
     def __init__(self, *args, **kwargs):
@@ -30,14 +37,22 @@ class CompiledTraining(keras.Model):
     def score(self, y, predictions):
         raise NotImplementedError(f"{type(self).__name__} must define score(y, predictions)")
 
-    def compile(self, optimizer, run_eagerly=False, steps_per_execution=1):
+    def compile(self, optimizer, run_eagerly=False, steps_per_execution=1, shards: int = SHARDS):
         """As `keras.Model.compile`, without loss and metrics, which are the model's own.
 
         Weight decay, if the optimizer has it, is for matrices only: vectors (biases, norms,
         D) and A_log are left out. The authors' code marks A_log and D so and leaves the rest
         to the trainer; decaying what has two or more axes is nanoGPT's rule. Decay on A_log
         would pull every state to the same time scale.
+
+        Args:
+            optimizer: a Keras optimizer.
+            run_eagerly, steps_per_execution: as in Keras.
+            shards: parts of a batch whose gradients are computed side by side, from 1; at
+                least as many as there are cores is fastest. Results depend on it in the last bits.
         """
+        if not isinstance(shards, int) or shards < 1:
+            raise ValueError(f"compile: shards must be an integer of at least 1, got {shards!r}")
         if not optimizer.built:
             optimizer.exclude_from_weight_decay(
                 [v for v in self.trainable_variables if len(v.shape) < 2 or v.name == "A_log"]
@@ -47,54 +62,111 @@ class CompiledTraining(keras.Model):
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=False,
+            auto_scale_loss=False,
         )
         self.optimizer.build(self.trainable_variables)  # no variable may be made under XLA
-        self._compiled_train = _compiled(self._train)
-        self._compiled_test = _compiled(self._test)
+        self.shards = shards
+        self._compiled = _hidden(
+            {
+                step: tf.function(getattr(self, step), jit_compile=True, autograph=False)
+                for step in ("_gradients", "_update", "_test")
+            }
+        )
 
     def get_compile_config(self):
-        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)}
+        optimizer = keras.saving.serialize_keras_object(self.optimizer)
+        return {"optimizer": optimizer, "shards": self.shards}
 
     def compile_from_config(self, config):
-        self.compile(keras.saving.deserialize_keras_object(config["optimizer"]))
+        self.compile(
+            keras.saving.deserialize_keras_object(config["optimizer"]), shards=config["shards"]
+        )
 
     @property
     def metrics(self):
         return [self.loss_tracker, self.accuracy_tracker]
 
     def train_step(self, data):
-        return self._train(data) if self.run_eagerly else self._compiled_train(data)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        weights = [tf.convert_to_tensor(v) for v in self.trainable_variables]
+        seeds = [tf.convert_to_tensor(v) for v in self.non_trainable_variables]
+        # Nothing that a shard needs is a variable, so that shards need not wait in turn.
+        results = [
+            self._run("_gradients", shard, weights, [_for_shard(seed, i) for seed in seeds])
+            for i, shard in enumerate(_split((x, y, sample_weight), self.shards))
+        ]
+        return self._run("_update", results)
 
     def test_step(self, data):
-        return self._test(data) if self.run_eagerly else self._compiled_test(data)
+        return self._run("_test", keras.utils.unpack_x_y_sample_weight(data))
 
-    def _train(self, data):
+    def _run(self, step, *arguments):
+        function = getattr(self, step) if self.run_eagerly else self._compiled(step)
+        return function(*arguments)
+
+    def _gradients(self, data, weights, seeds):
+        """A shard's gradients, and its sums of loss, correct and weight."""
+        x, y, sample_weight = data
         with tf.GradientTape() as tape:
-            loss = self.optimizer.scale_loss(self._measure(data, training=True))
-        gradients = tape.gradient(loss, self.trainable_variables)
+            tape.watch(weights)
+            predictions, _ = self.stateless_call(weights, seeds, x, training=True)
+            sums = self._sums(y, predictions, sample_weight)
+        gradients = tape.gradient(sums[0], weights)
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], sums
+
+    def _update(self, results):
+        """Adds up the shards and takes the optimizer's step."""
+        by_shard, sums = zip(*results, strict=True)
+        loss, correct, weight = (sum(shards) for shards in zip(*sums, strict=True))
+        gradients = [
+            tf.math.divide_no_nan(sum(shards), weight) for shards in zip(*by_shard, strict=True)
+        ]
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        return self.get_metrics_result()
+        for seed in self.non_trainable_variables:
+            seed.assign(seed + tf.constant([0, 1], seed.dtype))  # as drawing from it does
+        return self._track(loss, correct, weight)
 
     def _test(self, data):
-        self._measure(data, training=False)
-        return self.get_metrics_result()
+        x, y, sample_weight = data
+        return self._track(*self._sums(y, self(x, training=False), sample_weight))
 
-    def _measure(self, data, training):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        loss, correct, weight = self.score(y, self(x, training=training))
+    def _sums(self, y, predictions, sample_weight):
+        loss, correct, weight = self.score(y, predictions)
         if sample_weight is not None:
             weight = weight * tf.cast(sample_weight, weight.dtype)
-        self.loss_tracker.update_state(loss, weight)
-        self.accuracy_tracker.update_state(correct, weight)
-        return tf.math.divide_no_nan(tf.reduce_sum(loss * weight), tf.reduce_sum(weight))
+        return tf.reduce_sum(loss * weight), tf.reduce_sum(correct * weight), tf.reduce_sum(weight)
+
+    def _track(self, loss, correct, weight):
+        self.loss_tracker.update_state(tf.math.divide_no_nan(loss, weight), weight)
+        self.accuracy_tracker.update_state(tf.math.divide_no_nan(correct, weight), weight)
+        return self.get_metrics_result()
 
 
-def _compiled(step):
-    """`step` under XLA, as a plain function: a tf.function that is an attribute of a model
-    is saved with it, and these must not reach an export.
+def _hidden(functions):
+    """Looks up in `functions`. A tf.function found on a model is saved with it, and these
+    must not reach an export; Keras does not look into a plain function.
     """
-    compiled = tf.function(step, jit_compile=True, autograph=False)
-    return lambda data: compiled(data)
+    return lambda name: functions[name]
+
+
+def _split(data, shards):
+    """Cuts the batch of every tensor in `data` into at most `shards` even parts."""
+    b = tf.nest.flatten(data)[0].shape[0]
+    if b is not None:
+        shards = min(shards, b)
+    else:
+        b = tf.shape(tf.nest.flatten(data)[0])[0]
+    return [
+        tf.nest.map_structure(
+            lambda x, i=i: None if x is None else x[b * i // shards : b * (i + 1) // shards], data
+        )
+        for i in range(shards)
+    ]
+
+
+def _for_shard(seed, shard: int):
+    """Another seed for each shard, or all would drop the same places."""
+    return seed + tf.constant([1_000_003 * shard, 0], seed.dtype)
 
 
 def adamw(

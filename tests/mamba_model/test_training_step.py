@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -51,14 +53,16 @@ def test_it_learns_real_text_and_two_runs_agree_bit_for_bit(genesis, determinist
         np.testing.assert_array_equal(ours, expected, err_msg=ours.path)
 
 
-def test_the_compiled_step_takes_the_same_step_as_plain_tensorflow(genesis, config):
+def test_compiled_in_shards_it_takes_the_same_step_as_plain_tensorflow_on_the_batch(
+    genesis, config
+):
     tokens, targets = windows(genesis, 17)
     weights = []
-    for eager in (False, True):
+    for eager, shards in ((False, 3), (True, 1)):
         keras.utils.set_random_seed(1)
         model = NextTokenModel(config)
         optimizer = adamw(keras.optimizers.schedules.CosineDecay(1e-2, 50))
-        model.compile(optimizer, run_eagerly=eager)
+        model.compile(optimizer, run_eagerly=eager, shards=shards)
         assert isinstance(model, CompiledTraining)
         model.fit(tokens[:12], targets[:12], batch_size=4, shuffle=False, verbose=0)
         weights.append([v.numpy() for v in model.trainable_variables])
@@ -66,6 +70,7 @@ def test_the_compiled_step_takes_the_same_step_as_plain_tensorflow(genesis, conf
         np.testing.assert_allclose(ours, expected, atol=2e-4, err_msg=v.path)
 
 
+@pytest.mark.slow
 def test_callbacks_see_loss_and_accuracy_per_token(genesis, config):
     model = NextTokenModel(config)
     tokens, targets = windows(genesis, 16)
@@ -104,6 +109,31 @@ def test_sample_weights_weigh_loss_and_accuracy(genesis, config):
     loss, correct, _ = model.score(labels, model(tokens))
     assert measured["loss"] == pytest.approx(np.average(loss, weights=weight), rel=1e-5)
     assert measured["accuracy"] == pytest.approx(np.average(correct, weights=weight))
+
+
+def test_shards_drop_different_places(config):
+    """With one seed for all, equal rows would stay equal."""
+    model = SentimentModel(dataclasses.replace(config, pooled_dropout=0.5))
+    model.compile(adamw(1e-3), run_eagerly=True, shards=2)
+    seen = []
+    score = model.score
+    model.score = lambda y, predictions: seen.append(predictions) or score(y, predictions)
+    model.fit(np.tile(np.arange(1, 10), (2, 1)), np.array([1, 1]), epochs=2, verbose=0)
+    assert len({float(p[0]) for p in seen}) == 4  # two shards, two steps
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_a_batch_smaller_than_or_not_divided_by_the_shards_trains(config, rows):
+    model = SentimentModel(config)
+    model.compile(adamw(1e-3), run_eagerly=True, shards=4)
+    tokens = np.tile(np.arange(1, 10), (rows, 1))
+    history = model.fit(tokens, np.ones(rows), batch_size=rows, epochs=2, verbose=0).history
+    assert history["loss"][1] < history["loss"][0]
+
+
+def test_shards_must_be_a_count(config):
+    with pytest.raises(ValueError, match="shards must be an integer of at least 1, got 0"):
+        SentimentModel(config).compile(adamw(1e-3), shards=0)
 
 
 def test_only_matrices_decay_and_not_A_log(config):
