@@ -30,14 +30,12 @@ lint: env ## Check style, format and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# $(call compile-locks,FOLDER): the locks already in FOLDER are kept to where they still hold.
+# $(call compile-locks,FOLDER): pins that FOLDER's locks already have are kept where they can be.
 define compile-locks
-@$(UV_COMPILE) -c requirements/older.in -o $(1)/older.txt \
-  --python-version 3.10 --python-platform x86_64-manylinux_2_28
-@$(UV_COMPILE) -c requirements/current.in -o $(1)/current.txt \
-  --python-version 3.11 --universal --fork-strategy fewest
+@$(UV_COMPILE) --override requirements/older.in --python-version 3.10 -o $(1)/older.txt
+@$(UV_COMPILE) --override requirements/current.in --python-version 3.11 -o $(1)/current.txt
 endef
-UV_COMPILE = $(BIN)/uv pip compile setup.py --extra dev --override requirements/override.in \
+UV_COMPILE = $(BIN)/uv pip compile setup.py --extra dev --universal --fork-strategy fewest \
   --generate-hashes --quiet --system-certs --python $(BIN)/python \
   --custom-compile-command "make lock" $(UPGRADE)
 

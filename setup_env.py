@@ -102,7 +102,7 @@ def find_interpreters() -> Iterator[Interpreter]:
 def glibc_version() -> tuple[int, int]:
     """This machine's glibc; (0, 0) where there is none, as on Alpine or macOS."""
     try:
-        name, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
+        _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
         major, minor = version.split(".")[:2]
         return int(major), int(minor)
     except (OSError, ValueError):
