@@ -38,9 +38,6 @@ SETS = (
     DependencySet("current", "TFX 1.21, TF 2.21", (2, 39), ("3.13", "3.12", "3.11")),
     DependencySet("older", "TFX 1.16, TF 2.16", (2, 28), ("3.11", "3.10")),
 )
-NAMES = ("python3.13", "python3.12", "python3.11", "python3.10", "python3")
-COMPILING = ("3.10",)  # the Pythons for which pyfarmhash has no wheel
-
 PROBE = """
 import importlib.util as u, json, os, shutil, sys, sysconfig
 assert sys.implementation.name == "cpython"
@@ -73,7 +70,7 @@ class Interpreter(NamedTuple):
         """What has to be installed before it can be used, and how; empty if nothing."""
         if not self.installer:
             return f"lacks venv: apt install python{self.minor}-venv"
-        if self.minor in COMPILING and not self.compiles:
+        if self.minor == "3.10" and not self.compiles:  # pyfarmhash has no wheel for it
             return f"lacks a C++ compiler or headers: apt install g++ python{self.minor}-dev"
         return ""
 
@@ -92,7 +89,8 @@ def find_interpreters() -> Iterator[Interpreter]:
     """Every Python that runs, first those on PATH, then those under pyenv."""
     pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
     directories = os.get_exec_path() + sorted(glob.glob(f"{pyenv}/versions/*/bin"), reverse=True)
-    paths = (os.path.join(directory, name) for directory in directories for name in NAMES)
+    names = ("python3.13", "python3.12", "python3.11", "python3.10", "python3")
+    paths = (os.path.join(directory, name) for directory in directories for name in names)
     for path in dict.fromkeys(os.path.realpath(path) for path in paths if os.path.exists(path)):
         interpreter = probe(path)
         if interpreter:
@@ -129,23 +127,14 @@ def choose(
             for interpreter in found:
                 if interpreter.minor == minor and not interpreter.lacks():
                     return dependencies, interpreter
-    fitting = sorted({minor for s in runnable for minor in s.pythons})
-    seen = [
-        f"  {i.version} ({i.path}) {i.lacks() if i.minor in fitting else 'does not fit'}"
-        for i in found
-    ]
+    fitting = sorted({minor for s in runnable for minor in s.pythons}, key=lambda m: int(m[2:]))
+    seen = [f"{i.version} at {i.path} {i.lacks() or 'does not fit'}" for i in found]
     raise SetUpError(
-        f"no fitting Python: glibc {glibc[0]}.{glibc[1]} takes {' or '.join(fitting)}. Found:\n"
-        + "\n".join(seen or ["  none"])
+        f"no fitting Python: with glibc {glibc[0]}.{glibc[1]} it takes {' or '.join(fitting)}.\n  "
+        + "\n  ".join(seen or ["None was found"])
         + "\nTo get one: apt install python3 python3-venv (Debian 12 or 13), or "
         f"pyenv install {runnable[0].pythons[0]}; or name one: make PYTHON=/path/to/python"
     )
-
-
-def pins(lock: str, *names: str) -> str:
-    """The lines of a lock that pin `names`, with their hashes."""
-    requirements = lock.replace("\\\n", "").splitlines()
-    return "\n".join(line for line in requirements if line.partition("==")[0] in names)
 
 
 def run(purpose: str, *command: str) -> None:
@@ -158,17 +147,18 @@ def install(interpreter: Interpreter, lock: Path, venv: Path) -> None:
     python = str(venv / "bin" / "python")
     if interpreter.installer == "ensurepip":
         run(f"make {venv}", interpreter.path, "-m", "venv", str(venv))
-        pip = (python, "-m", "pip")
+        pip = [python, "-m", "pip"]
     else:
         run(f"make {venv}", interpreter.path, "-m", "venv", "--without-pip", str(venv))
-        pip = (interpreter.path, "-m", "pip", "--python", python)
-    # Without isolation a build uses the pinned tools instead of fetching the newest.
-    # Uncompiled, for most modules are never imported; -qq keeps pip to its errors.
-    pip += ("install", "-qq", "--disable-pip-version-check", "--no-input", "--no-compile")
-    pip += ("--no-deps", "--no-build-isolation")
-    pinned = (*pip, "--require-hashes", "--ignore-requires-python", "--use-pep517", "--requirement")
+        pip = [interpreter.path, "-m", "pip", "--python", python]
+    # Uncompiled, for most modules are never imported. Without isolation, a package that
+    # has no wheel is built by the lock's own setuptools and wheel, not by the newest.
+    pip += ["install", "-qq", "--disable-pip-version-check", "--no-input", "--no-compile"]
+    pip += ["--no-deps", "--no-build-isolation"]
+    pinned = [*pip, "--require-hashes", "--ignore-requires-python", "--use-pep517", "--requirement"]
+    lines = lock.read_text().replace("\\\n", "").splitlines()
     build_tools = venv / "build-tools.txt"
-    build_tools.write_text(pins(lock.read_text(), "setuptools", "wheel"))
+    build_tools.write_text("\n".join(s for s in lines if s.startswith(("setuptools=", "wheel="))))
     run("install the build tools", *pinned, str(build_tools))
     run(f"install {lock}", *pinned, str(lock))
     run("install this project", *pip, "--editable", str(ROOT))
@@ -184,9 +174,12 @@ def set_up(venv: Path, python: str | None = None) -> None:
     if python and not chosen:
         raise SetUpError(f"PYTHON={python} is not a Python that runs")
     record = venv / "set-up.json"
-    if is_ready(venv, record, chosen):
-        print(json.loads(record.read_text())["choice"], flush=True)
-        return
+    if record.exists() and record.stat().st_size:
+        state = json.loads(record.read_text())
+        if state == description(venv, state["set"], state["choice"]) and (
+            not chosen or os.path.realpath(chosen.path) == state["python"]
+        ):
+            return print(state["choice"], flush=True)
 
     glibc = glibc_version()
     dependencies, interpreter = choose(glibc, [chosen] if chosen else find_interpreters())
@@ -200,35 +193,27 @@ def set_up(venv: Path, python: str | None = None) -> None:
         shutil.rmtree(venv)
     elif venv.exists():
         kept = venv.rename(f"{venv}.before-{int(time.time())}")
-        print(f"set-up: {venv.name} was not made by make, and is now {kept}", flush=True)
-    lock = ROOT / "requirements" / f"{dependencies.name}.txt"
-    print(f"set-up: installing {lock.relative_to(ROOT)}, about two minutes", flush=True)
+        print(f"set-up: {venv} was not made here; kept as {kept}", flush=True)
+    print(f"set-up: installing requirements/{dependencies.name}.txt, 1 to 3 minutes", flush=True)
     started = time.monotonic()
-    inputs = digest(dependencies.name)
     venv.mkdir()
     record.touch()
-    install(interpreter, lock, venv)
+    install(interpreter, ROOT / "requirements" / f"{dependencies.name}.txt", venv)
     partial = venv / "set-up.partial"
-    state = {"choice": choice, "set": dependencies.name, "inputs": inputs}
-    partial.write_text(json.dumps({**state, "python": os.path.realpath(venv / "bin/python")}))
+    partial.write_text(json.dumps(description(venv, dependencies.name, choice)))
     partial.replace(record)
     print(f"set-up: done in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def digest(name: str) -> str:
-    """Of the files that decide what `.venv` holds."""
-    contents = (ROOT / "requirements" / f"{name}.txt", ROOT / "setup.py")
-    return hashlib.sha256(b"".join(path.read_bytes() for path in contents)).hexdigest()
-
-
-def is_ready(venv: Path, record: Path, chosen: Interpreter | None) -> bool:
-    """Whether `venv` is complete, of today's lock, and of the Python asked for, if any."""
-    if not record.exists() or not record.stat().st_size:
-        return False
-    state = json.loads(record.read_text())
-    python = os.path.realpath(venv / "bin" / "python")
-    wanted = os.path.realpath(chosen.path) if chosen else python
-    return [state["python"], state["inputs"]] == [python, digest(state["set"])] and wanted == python
+def description(venv: Path, name: str, choice: str) -> dict[str, str]:
+    """What decides whether `venv` still is what this set-up would make."""
+    inputs = (ROOT / "requirements" / f"{name}.txt", ROOT / "setup.py")
+    return {
+        "choice": choice,
+        "set": name,
+        "python": os.path.realpath(venv / "bin" / "python"),
+        "inputs": hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest(),
+    }
 
 
 def main() -> int:
