@@ -41,7 +41,7 @@ SETS = (
 PROBE = """
 import importlib.util as u, json, os, shutil, sys, sysconfig
 assert sys.implementation.name == "cpython"
-installer = "ensurepip" if u.find_spec("ensurepip") else ""
+installer = "ensurepip" if u.find_spec("ensurepip") else ""  # Debian may ship venv without it
 if not installer and u.find_spec("pip"):
     import pip
     installer = "pip" if tuple(map(int, pip.__version__.split(".")[:2])) >= (22, 3) else ""
