@@ -1,0 +1,53 @@
+# Set-up, runs and checks. `env` comes first wherever `.venv` is needed; once that
+# is ready it costs a fraction of a second. PYTHON=/path/to/python chooses its Python.
+PRESET ?= quick
+PYTHON ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help env run test check lint lock lock-check clean
+
+help: ## List the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+env: ## Set up .venv (every target that needs it does so by itself)
+	@command -v python3 >/dev/null || { \
+	  echo "set-up: no python3 on PATH; on Debian: apt install python3 python3-venv" >&2; exit 1; }
+	@python3 setup_env.py $(if $(PYTHON),--python "$(PYTHON)")
+
+run: env ## Run both tasks, bible then imdb (PRESET=quick)
+	@status=0; for task in bible imdb; do \
+	  $(BIN)/tf-mamba run $$task --preset $(PRESET) || status=$$?; done; exit $$status
+
+test: env ## Run the whole test suite
+	@$(BIN)/python -m pytest
+
+check: lint ## Lint, check types, and run the fast tests
+	@$(BIN)/python -m pytest -m "not slow"
+
+lint: env ## Check style, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# $(call compile-locks,FOLDER): pins that FOLDER's locks already have are kept where they can be.
+define compile-locks
+@$(UV_COMPILE) --override requirements/older.in --python-version 3.10 -o $(1)/older.txt
+@$(UV_COMPILE) --override requirements/current.in --python-version 3.11 -o $(1)/current.txt
+endef
+UV_COMPILE = $(BIN)/uv pip compile setup.py --extra dev --universal --fork-strategy fewest \
+  --generate-hashes --quiet --system-certs --python $(BIN)/python \
+  --custom-compile-command "make lock" $(UPGRADE)
+
+lock: env ## Write requirements/*.txt anew from setup.py (UPGRADE=--upgrade: newest releases)
+	$(call compile-locks,requirements)
+
+lock-check: env ## Fail if requirements/*.txt do not follow from setup.py
+	@rm -rf build/locks && mkdir -p build/locks && cp requirements/*.txt build/locks/
+	$(call compile-locks,build/locks)
+	@for lock in older current; do diff -u requirements/$$lock.txt build/locks/$$lock.txt || { \
+	  echo "requirements/$$lock.txt is out of date: run make lock" >&2; exit 1; }; done
+
+clean: ## Remove .venv, caches and build output; keep runs/ and serving_models/
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

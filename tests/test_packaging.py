@@ -1,0 +1,60 @@
+"""setup.py and the locks under requirements/: what a user or a Beam worker gets."""
+
+import re
+import subprocess
+import sys
+import tarfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+
+
+def pins(lock):
+    """[(name, version, marker or "")] of each requirement that a lock pins."""
+    return re.findall(r"^([a-z0-9-]+)==(\S+)(?: ; (.*?))? \\$", lock.read_text(), re.MULTILINE)
+
+
+def test_sdist_holds_every_module_and_schema(tmp_path):
+    subprocess.run(
+        [sys.executable, "setup.py", "egg_info", "-e", tmp_path, "sdist", "-d", tmp_path],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    packages = ("components", "data", "mamba_model", "pipeline")
+    expected = [path for name in packages for path in (ROOT / name).rglob("*.py")]
+    expected += (ROOT / "data").glob("schema/*.pbtxt")
+    assert {str(path.relative_to(ROOT)) for path in expected} - held == set()
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_a_lock_pins_every_package_by_hash_and_names_no_index(lock):
+    text = lock.read_text()
+    requirements = re.findall(r"^[a-z0-9]\S*.*(?:\n    --hash=.*)*", text, re.MULTILINE)
+    assert len(requirements) == len(pins(lock)) > 100
+    assert [r for r in requirements if "--hash=sha256:" not in r] == []
+    assert "://" not in text
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_a_lock_is_within_the_ranges_of_setup_py(lock):
+    versions: dict[str, list[str]] = {}
+    for name, version, _ in pins(lock):
+        versions.setdefault(name, []).append(version)
+    wanted = [Requirement(text) for text in metadata.requires("tf-mamba") or []]
+    wanted = [r for r in wanted if not r.marker or r.marker.evaluate({"extra": "dev"})]
+    assert len(wanted) > 10
+    outside = [
+        f"{r} != {version}"
+        for r in wanted
+        for version in versions.get(r.name, ["none"])
+        if version == "none" or version not in r.specifier
+    ]
+    assert outside == []
