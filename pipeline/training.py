@@ -94,6 +94,7 @@ def fit(model: Any, batches: Any, training: dict[str, Any], log_folder: str) -> 
     tokens = 0
     started = time.monotonic()
     logs = _Logs(log_folder)
+    train_step = tf.function(model.train_step, autograph=False)  # traced once a shape
     seconds_between_updates = 1 if sys.stderr.isatty() else 30
     with tqdm(
         total=steps, unit="step", desc="  Trainer", mininterval=seconds_between_updates, leave=False
@@ -101,7 +102,7 @@ def fit(model: Any, batches: Any, training: dict[str, Any], log_folder: str) -> 
         for step in range(steps):
             batch = batches[step]
             tokens += int(np.count_nonzero(batch[0]))
-            result = model.train_step(batch)
+            result = train_step(tuple(map(tf.constant, batch)))
             bar.update()
             if (step + 1) % _LOG_EVERY == 0 or step + 1 == steps:
                 row = {

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import CommandLine
+from command_line import CommandLine
 
 from data import bible, imdb
 from data.records import Record
