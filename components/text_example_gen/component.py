@@ -34,7 +34,7 @@ class TextExampleGenSpec(component_spec.ComponentSpec):
         "files_per_split": component_spec.ExecutionParameter(type=int),
         "code_sha256": component_spec.ExecutionParameter(type=str),
     }
-    INPUTS = {}  # noqa: RUF012
+    INPUTS: dict[str, component_spec.ChannelParameter] = {}  # noqa: RUF012
     OUTPUTS = {  # noqa: RUF012
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "records": component_spec.ChannelParameter(type=IngestRecords),
