@@ -28,9 +28,7 @@ def judged(tmp_path):
         from components.artifacts import DataBlessing, IngestRecords
 
         schema = tfdv.load_schema_text(f"data/schema/{task}.pbtxt")
-        stats = tfdv.generate_statistics_from_dataframe(
-            pd.DataFrame(rows), tfdv.StatsOptions(schema=schema), n_jobs=1
-        )
+        stats = tfdv.generate_statistics_from_dataframe(pd.DataFrame(rows), n_jobs=1)
         anomalies, records = standard_artifacts.ExampleAnomalies(), IngestRecords()
         anomalies.uri, records.uri = str(tmp_path / "anomalies"), str(tmp_path / "records")
         anomalies.split_names = '["train"]'
@@ -121,10 +119,6 @@ def add_feature(rows):
         row["rating"] = 8
 
 
-def one_label_only(rows):
-    rows[:] = [row for row in rows if row["label"] == 1]
-
-
 def label_as_text(rows):
     for row in rows:
         row["label"] = ["negative", "positive"][row["label"]]
@@ -135,7 +129,6 @@ def label_as_text(rows):
     [
         ("imdb", change(label=2), "label", "Unexpectedly large value: 2"),
         ("imdb", change(label=-1), "label", "Unexpectedly small value: -1"),
-        ("imdb", one_label_only, "label", "Expected at least 2 unique values"),
         ("imdb", label_as_text, "label", "Expected data of type: INT"),
         ("imdb", drop("label"), "label", "Column dropped"),
         ("imdb", change(text=None), "text", "The feature was present in fewer examples"),
@@ -201,6 +194,14 @@ def test_stops_on_a_packaged_text_that_is_not_whole(judged, read_chapters):
     ledger["source"]["kind"] = "packaged"
     with pytest.raises(UserError, match=r"3 finding\(s\) .* First: books: expected 66, got 48"):
         judged("bible", rows, ledger)
+
+
+def test_stops_on_reviews_of_one_label(judged, write_reviews, reviews, ledger_of, read_reviews):
+    rows, _ = read_reviews
+    ledger = ledger_of("imdb", write_reviews([(text, 1) for text, _ in reviews]))
+    what = "First: label balance: expected at least 35% of train with label 0, got 0.0%"
+    with pytest.raises(UserError, match=what):
+        judged("imdb", rows, ledger)
 
 
 def test_stops_on_a_text_in_two_splits(judged, read_reviews):

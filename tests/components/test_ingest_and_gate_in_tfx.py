@@ -28,11 +28,7 @@ def run(tmp_path):
         source = importlib.import_module(reader).open_source(path and str(path))
         schema = ImportSchemaGen(schema_file=f"data/schema/{task}.pbtxt")
         ingest = TextExampleGen(source, reader, **parameters)
-        statistics = StatisticsGen(
-            examples=ingest.outputs["examples"],
-            schema=schema.outputs["schema"],
-            exclude_splits=["test"],
-        )
+        statistics = StatisticsGen(examples=ingest.outputs["examples"], exclude_splits=["test"])
         validator = ExampleValidator(
             statistics=statistics.outputs["statistics"],
             schema=schema.outputs["schema"],
