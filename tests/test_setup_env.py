@@ -15,6 +15,7 @@ import setup_env
 from setup_env import Interpreter, SetUpError, choose, find_interpreters, probe, set_up
 
 DEBIAN_12, DEBIAN_13, CENTOS_7 = (2, 36), (2, 41), (2, 17)
+PYTHON = os.path.realpath(sys.executable)  # the one beneath .venv, which may have no pip itself
 
 
 def interpreter(version, installer="ensurepip", compiles=True):
@@ -119,7 +120,7 @@ def test_a_finished_set_up_is_left_as_it_is(project, capsys):
 
 
 def test_the_build_tools_come_first_and_from_the_lock(project):
-    set_up(project / ".venv", sys.executable)
+    set_up(project / ".venv", PYTHON)
     pinned = (project / ".venv" / "build-tools.txt").read_text().splitlines()
     assert [line.partition("==")[0] for line in pinned] == ["setuptools", "wheel"]
     assert all("--hash=sha256:" in line for line in pinned)
@@ -133,9 +134,9 @@ def test_an_interrupted_set_up_is_done_again(project, monkeypatch, capsys):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(setup_env, "run", interrupted)
-        set_up(project / ".venv", sys.executable)
+        set_up(project / ".venv", PYTHON)
     assert (project / ".venv" / "half-installed").exists()
-    set_up(project / ".venv", sys.executable)
+    set_up(project / ".venv", PYTHON)
     assert "starting again (interrupted" in capsys.readouterr().out
     assert not (project / ".venv" / "half-installed").exists()
     assert json.loads((project / ".venv" / "set-up.json").read_text())["set"]
@@ -144,7 +145,7 @@ def test_an_interrupted_set_up_is_done_again(project, monkeypatch, capsys):
 @pytest.mark.parametrize("changed", ["the lock", "setup.py", "Python"])
 def test_what_made_it_having_changed_makes_it_again(project, capsys, changed):
     venv = project / ".venv"
-    set_up(venv, sys.executable)
+    set_up(venv, PYTHON)
     if changed == "the lock":
         for lock in (project / "requirements").iterdir():
             lock.write_text(lock.read_text() + "\n")
@@ -152,7 +153,7 @@ def test_what_made_it_having_changed_makes_it_again(project, capsys, changed):
         (project / "setup.py").write_text("# another range\n")
     else:  # as after an upgrade of the system, whose old Python is gone
         (venv / "bin" / "python").unlink()
-    set_up(venv, sys.executable)
+    set_up(venv, PYTHON)
     assert "starting again" in capsys.readouterr().out
     assert (venv / "bin" / "python").exists()
 
@@ -160,7 +161,7 @@ def test_what_made_it_having_changed_makes_it_again(project, capsys, changed):
 def test_a_venv_of_the_users_own_is_kept(project, capsys):
     (project / ".venv").mkdir()
     (project / ".venv" / "mine").touch()
-    set_up(project / ".venv", sys.executable)
+    set_up(project / ".venv", PYTHON)
     (kept,) = project.glob(".venv.before-*")
     assert (kept / "mine").exists()
     assert f"kept as {kept}" in capsys.readouterr().out
