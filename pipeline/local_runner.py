@@ -8,8 +8,10 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import absl.logging
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable import runtime_parameter_utils
@@ -21,8 +23,14 @@ from pipeline.errors import UserError
 from pipeline.pipeline import create_pipeline
 from pipeline.runs import Places
 
-# In memory and in order. Unnamed, Beam would look for another engine, and download it.
-BEAM_ARGS = ("--runner=FnApiRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
+# In memory and in order. Unnamed, Beam would look for another engine, and download it;
+# without a setup file, TFX would pack its own sources before each stage.
+BEAM_ARGS = (
+    "--runner=FnApiRunner",
+    "--direct_running_mode=in_memory",
+    "--direct_num_workers=1",
+    f"--setup_file={Path(__file__).parents[1] / 'setup.py'}",
+)
 _LEAST_FREE = 1 << 20  # bytes; with less, a failure is put down to the disk
 
 
@@ -48,7 +56,7 @@ def run(
 
     stages = _StageLines()
     tfx_log = logging.getLogger("absl")
-    tfx_log.setLevel(logging.INFO)
+    absl.logging.set_verbosity(absl.logging.INFO)
     tfx_log.addHandler(stages)
     try:
         LocalDagRunner().run_with_ir(pipeline)

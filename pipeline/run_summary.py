@@ -172,9 +172,21 @@ def _numbers(metrics: dict[str, dict[str, dict[str, dict[str, float]]]]) -> dict
 
 
 def _failures(validation: Any) -> Iterable[str]:
+    """Each threshold that the model missed, as `accuracy 0.52, expected at least 0.8`."""
     for in_slice in validation.metric_validations_per_slice:
         for failure in in_slice.failures:
-            yield f"{failure.metric_key.name}: {failure.message}"
+            value = failure.metric_value.double_value.value
+            threshold = failure.metric_threshold
+            bounds = threshold.value_threshold
+            expected = []
+            if bounds.HasField("lower_bound"):
+                expected.append(f"at least {bounds.lower_bound.value:g}")
+            if bounds.HasField("upper_bound"):
+                expected.append(f"at most {bounds.upper_bound.value:g}")
+            if failure.metric_key.is_diff:
+                change = threshold.change_threshold.absolute.value
+                expected = [f"no worse than {change:g} from the last blessed model"]
+            yield f"{failure.metric_key.name} {value:.4g}, expected {' and '.join(expected)}"
 
 
 def _pushed_path(nodes: dict[str, _Node]) -> str | None:
