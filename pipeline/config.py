@@ -106,7 +106,7 @@ _BIBLE_QUICK = dict(
         output_dropout=0.1,
     ),
     training=TrainingConfig(
-        steps=1_200,
+        steps=850,
         learning_rate=2.5e-3,
         beta_2=0.98,
         weight_decay=0.1,
@@ -162,7 +162,34 @@ def with_settings(config: RunConfig, settings: Iterable[str]) -> RunConfig:
         if not equals:
             raise UserError(f"--set: expected section.field=value, got {setting!r}")
         config = _replace(config, name.split("."), value, name)
+    _check(config)
     return config
+
+
+def _check(config: RunConfig) -> None:
+    """Refuses numbers that no run could use; MambaConfig checks its own."""
+    for section, name, least in (
+        ("data", "max_characters", 1),
+        ("training", "steps", 1),
+        ("training", "batch", 1),
+        ("training", "window", 1),
+        ("transform", "head", 0),
+        ("transform", "tail", 0),
+    ):
+        value = getattr(getattr(config, section), name)
+        if value < least:
+            raise UserError(f"{section}.{name}: expected {least} or more, got {value}")
+    for name in ("fraction", "max_dead_letter_share"):
+        value = getattr(config.data, name)
+        if not 0 <= value <= 1:
+            raise UserError(f"data.{name}: expected 0 to 1, got {value:g}")
+    longest = config.training.buckets[-1][0]
+    kept = config.transform.head + config.transform.tail
+    if TASKS[config.task].head == "sentiment" and not 0 < kept <= longest:
+        raise UserError(
+            f"transform.head + transform.tail: expected 1 to {longest}, the longest of"
+            f" training.buckets, got {kept}"
+        )
 
 
 def _replace(config: Any, path: list[str], value: str, name: str) -> Any:
@@ -177,7 +204,10 @@ def _replace(config: Any, path: list[str], value: str, name: str) -> Any:
         new = _replace(getattr(config, path[0]), path[1:], value, name)
     else:
         new = _parse(value, kinds[path[0]], name)
-    return dataclasses.replace(config, **{path[0]: new})
+    try:
+        return dataclasses.replace(config, **{path[0]: new})
+    except ValueError as error:  # of MambaConfig's own checks
+        raise UserError(f"--set {name}: {error}") from error
 
 
 def _parse(value: str, kind: Any, name: str) -> Any:

@@ -1,0 +1,64 @@
+import pytest
+
+from pipeline.config import preset, with_settings
+from pipeline.errors import UserError
+from pipeline.tasks import TASKS
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", ["quick", "smoke"])
+def test_each_task_has_each_preset(task, name):
+    config = preset(task, name)
+    assert (config.task, config.preset) == (task, name)
+
+
+def test_texts_that_transform_leaves_fit_the_longest_bucket():
+    for name in ("quick", "smoke"):
+        config = preset("imdb", name)
+        assert config.transform.head + config.transform.tail == config.training.buckets[-1][0]
+
+
+def test_settings_replace_single_fields_in_order():
+    config = with_settings(
+        preset("imdb", "quick"),
+        ["model.d_model=256", "seed=3", "training.buckets=64x8,128x4", "data.gate=report",
+         "model.dt_rank=7", "seed=4", "training.learning_rate=1e-4"],
+    )  # fmt: skip
+    assert config.model.d_model == 256
+    assert config.model.dt_rank == 7
+    assert config.seed == 4
+    assert config.training.buckets == ((64, 8), (128, 4))
+    assert config.training.learning_rate == 1e-4
+    assert config.data.gate == "report"
+    assert config.model.n_layer == preset("imdb", "quick").model.n_layer
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("model.d_model", r"expected section.field=value, got 'model.d_model'"),
+        ("model=3", r"--set model: expected section.field=value"),
+        ("seed.x=3", r"--set seed.x: expected section.field=value"),
+        ("modle.d_model=3", r"no 'modle'; expected one of seed, data, transform, model"),
+        ("model.width=3", r"no 'width'; expected one of vocabulary_size, d_model"),
+        ("task=imdb", r"no 'task'"),
+        ("model.d_model=3.5", r"--set model.d_model: expected int, got '3.5'"),
+        ("training.learning_rate=fast", r"expected float, got 'fast'"),
+        ("training.buckets=64", r"expected LENGTHxBATCH,\.\.\., got '64'"),
+        ("data.gate=open", r"expected one of stop, report, got 'open'"),
+        ("training.steps=0", r"training.steps: expected 1 or more, got 0"),
+        ("data.fraction=2", r"data.fraction: expected 0 to 1, got 2"),
+        ("transform.tail=900", r"expected 1 to 400, the longest of training.buckets, got 1000"),
+        ("model.d_model=0", r"MambaConfig.d_model must be an integer of at least 1, got 0"),
+    ],
+)
+def test_a_bad_setting_says_what_was_expected(setting, message):
+    with pytest.raises(UserError, match=message):
+        with_settings(preset("imdb", "quick"), [setting])
+
+
+def test_unknown_task_and_preset_are_named_with_the_known_ones():
+    with pytest.raises(UserError, match="expected one of bible, imdb, got 'koran'"):
+        preset("koran", "quick")
+    with pytest.raises(UserError, match="expected one of quick, smoke, got 'huge'"):
+        preset("bible", "huge")
