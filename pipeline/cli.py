@@ -52,7 +52,7 @@ def _silence_libraries() -> None:
     import warnings
 
     warnings.filterwarnings("ignore")
-    logging.getLogger().setLevel(logging.ERROR)
+    logging.getLogger().setLevel(logging.CRITICAL)  # what they log as errors, they raise too
     # TFX tells of its stages here; local_runner listens, the terminal does not.
     logging.getLogger("absl").propagate = False
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import absl.logging
+from absl import flags
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable import runtime_parameter_utils
@@ -55,6 +56,8 @@ def run(
     )
 
     stages = _StageLines()
+    # Batches of a fixed number of bytes, not such as Beam tunes by the clock, new in each run.
+    flags.FLAGS(["tf-mamba", "--tfxio_use_byte_size_batching"], known_only=True)
     tfx_log = logging.getLogger("absl")
     absl.logging.set_verbosity(absl.logging.INFO)
     tfx_log.addHandler(stages)

@@ -28,7 +28,7 @@ from data.records import Source
 from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
-from pipeline.runs import Places
+from pipeline.runs import Places, pushed_models_gone
 from pipeline.tasks import TASKS
 
 
@@ -118,6 +118,8 @@ def create_pipeline(
                 base_directory=str(places.serving_models / config.task)
             )
         ),
+        # A cached push whose model was deleted since must push again.
+        custom_config={"pushed_models_gone": pushed_models_gone(places, config.task)},
     )
 
     return Pipeline(

@@ -60,6 +60,12 @@ def read_summaries(runs: Path) -> list[dict[str, Any]]:
     return sorted((json.loads(f.read_text("utf-8")) for f in files), key=lambda s: s["run_id"])
 
 
+def pushed_models_gone(places: Places, task: str) -> int:
+    """How many of the models that runs of the task pushed are no longer there."""
+    paths = {s["pushed_path"] for s in read_summaries(places.runs) if s["task"] == task}
+    return sum(1 for path in paths if path and not Path(path).is_dir())
+
+
 def one_line(summary: dict[str, Any]) -> str:
     """A run as a row: task, id, seconds, verdict, metrics."""
     verdict = "blessed" if summary["blessed"] else "failed" if summary["error"] else "not blessed"

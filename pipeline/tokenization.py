@@ -18,7 +18,6 @@ wordpiece_tokenizer_learner_lib.
 
 from __future__ import annotations
 
-import collections
 import os
 from collections.abc import Iterable, Sequence
 
@@ -100,7 +99,10 @@ def encode(words: tf.RaggedTensor, vocabulary_file: tf.Tensor) -> tf.RaggedTenso
     tokenizer = text.WordpieceTokenizer(
         table, suffix_indicator="", max_bytes_per_word=_LONGEST_WORD_BYTES, token_out_type=tf.int64
     )
-    return tokenizer.tokenize(words).merge_dims(1, 2)
+    # Each distinct word once: the tokenizer is by far the slowest step.
+    distinct, index = tf.unique(words.flat_values, tf.int64)
+    pieces = tf.gather(tokenizer.tokenize(distinct), index)  # (all words, pieces)
+    return words.with_flat_values(pieces).merge_dims(1, 2)
 
 
 def decode(ids: tf.RaggedTensor, vocabulary: Sequence[str]) -> tf.Tensor:
@@ -128,8 +130,10 @@ def learned_vocabulary(words: tf.RaggedTensor, size: int) -> tf.Tensor:
     Returns: () string, the path of the vocabulary file, known after the analyze phase.
     """
     before_analysis = "\n".join((*RESERVED, *byte_alphabet(), ""))
+    # Counted by batch, in the graph: words one by one would cost Beam more than all else.
+    distinct, _, counts = tf.unique_with_counts(words.flat_values, tf.int64)
     (path,) = tft.experimental.ptransform_analyzer(
-        inputs=[words.flat_values],
+        inputs=[distinct, counts],
         ptransform=_LearnVocabulary(size),
         output_dtypes=[tf.string],
         output_shapes=[[]],
@@ -148,9 +152,7 @@ class _LearnVocabulary(tft_beam.experimental.PTransformAnalyzer):
         path = os.path.join(self.base_temp_dir, VOCABULARY_ASSET)
         return (
             batches
-            # One count a batch, not one a word: Beam's cost is per element.
-            | "CountInBatch"
-            >> beam.FlatMap(lambda batch: collections.Counter(batch[0].tolist()).items())
+            | "OfBatch" >> beam.FlatMap(_pairs)
             | "Count" >> beam.CombinePerKey(sum)
             | "ToList" >> beam.combiners.ToList()
             | "Learn" >> beam.Map(learn, size=self._size)
@@ -175,6 +177,9 @@ def learn(counts: Iterable[tuple[bytes, int]], size: int) -> list[str]:
     pieces = learner.learn(
         by_count,
         vocab_size=size,
+        # A piece has to be this frequent at most, or `size` of them would hold more than all
+        # the words' text; the search for the frequency starts here.
+        upper_thresh=max(10, 2 * sum(n for _, n in by_count) // size),
         reserved_tokens=bytes_first,
         max_input_tokens=_LEARNER_WORDS,
         max_token_length=_LONGEST_WORD + 1,
@@ -184,8 +189,9 @@ def learn(counts: Iterable[tuple[bytes, int]], size: int) -> list[str]:
     return pieces[:size]  # the learner's search may end a little above
 
 
-def _count(batch: tuple[np.ndarray, ...]) -> Iterable[tuple[bytes, int]]:
-    return collections.Counter(batch[0].tolist()).items()
+def _pairs(batch: tuple[np.ndarray, np.ndarray]) -> Iterable[tuple[bytes, int]]:
+    distinct, counts = batch
+    return zip(distinct.tolist(), counts.tolist(), strict=True)
 
 
 def _write_vocabulary(pieces: list[str], path: str) -> np.ndarray:

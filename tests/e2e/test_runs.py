@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 
@@ -72,6 +73,15 @@ def test_a_second_run_takes_every_stage_from_the_cache(finished):
     assert after["run_id"] != before["run_id"]
     for name in ("metrics", "weights_sha256", "pushed_path", "records"):
         assert after[name] == before[name]
+
+
+def test_a_model_that_was_deleted_is_pushed_again(bible):
+    before = bible.summary("bible")["pushed_path"]
+    shutil.move(before, bible.root / "moved away")
+    bible.succeeds("run", "bible", "--preset", "smoke")
+    after = bible.summary("bible")
+    assert after["pushed_path"] not in (None, before)
+    assert set(after["cached"]) == STAGES - {"Pusher"}
 
 
 def test_runs_lists_each_run_and_shows_one(finished):
