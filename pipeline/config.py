@@ -228,7 +228,8 @@ def _parse(value: str, kind: Any, name: str) -> Any:
         if kind in (int, float):
             return kind(value)
         # buckets: 144x28,208x20
-        return tuple(tuple(int(n) for n in pair.split("x")) for pair in value.split(","))
+        pairs = (pair.split("x") for pair in value.split(","))
+        return tuple((int(length), int(batch)) for length, batch in pairs)
     except ValueError:
         expected = kind.__name__ if kind in (int, float) else "LENGTHxBATCH,..."
         raise UserError(f"--set {name}: expected {expected}, got {value!r}") from None

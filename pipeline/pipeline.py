@@ -13,6 +13,7 @@ from tfx.components.pusher.component import Pusher
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
+from tfx.dsl.components.base import executor_spec
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
@@ -20,6 +21,7 @@ from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
+from components import atomic_push
 from components.data_gate import DataGate
 from components.last_blessed_model import LastBlessedModel
 from components.reviewed_schema import ReviewedSchema
@@ -118,6 +120,7 @@ def create_pipeline(
                 base_directory=str(places.serving_models / config.task)
             )
         ),
+        custom_executor_spec=executor_spec.ExecutorClassSpec(atomic_push.Executor),
         # A cached push whose model was deleted since must push again.
         custom_config={"pushed_models_gone": pushed_models_gone(places, config.task)},
     )

@@ -1,9 +1,10 @@
 """A run's summary: what it was made of and what came out, collected from ML Metadata.
 
 Keys: task, run_id, preset, seed, config, versions, data_sha256, vocabulary_sha256,
-weights_sha256, records (in, out, dead_letters, repeats, sampled_out), metrics (per
-split), training, blessed, failed_thresholds, pushed_path, seconds (per stage), cached
-(stages), error. What a run did not come to is null.
+weights_sha256, records (in, out, dead_letters, repeats, sampled_out), data_findings (what
+DataGate let pass in mode "report"), metrics (per split), training, blessed,
+failed_thresholds, pushed_path, seconds (per stage), cached (stages), error. What a run did
+not come to is null.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def collect(
         "vocabulary_sha256": _vocabulary_sha256(nodes),
         "weights_sha256": training.pop("weights_sha256") if training else None,
         "records": records,
+        "data_findings": _data_findings(nodes),
         "metrics": evaluation["metrics"],
         "training": training,
         "blessed": evaluation["blessed"],
@@ -128,6 +130,13 @@ def _records(nodes: dict[str, _Node]) -> dict[str, Any] | None:
         "repeats": ledger["repeats"],
         "sampled_out": ledger["sampled_out"],
     }
+
+
+def _data_findings(nodes: dict[str, _Node]) -> list[str] | None:
+    artifact = _output(nodes, "DataGate", "blessing")
+    if artifact is None:
+        return None
+    return json.loads(Path(artifact.uri, "report.json").read_text("utf-8"))["findings"]
 
 
 def _vocabulary_sha256(nodes: dict[str, _Node]) -> str | None:

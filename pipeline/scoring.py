@@ -172,7 +172,7 @@ def parts(lines: Iterable[tuple[str, bool]]) -> Iterator[Part]:
             rest = text[cut:]
             yield from flush(False)
         elif text.strip():
-            if sum(map(len, waiting)) + len(text) > _PART:
+            if sum(len(line) + 1 for line in waiting) + len(text) > _PART:
                 yield from flush(True)
             waiting.append(text)
         else:
