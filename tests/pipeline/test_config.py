@@ -22,7 +22,8 @@ def test_settings_replace_single_fields_in_order():
     config = with_settings(
         preset("imdb", "quick"),
         ["model.d_model=256", "seed=3", "training.buckets=64x8,128x4", "data.gate=report",
-         "transform.head=28", "transform.tail=100", "model.dt_rank=7", "seed=4", "training.learning_rate=1e-4"],
+         "transform.head=28", "transform.tail=100", "model.dt_rank=7", "seed=4",
+         "training.learning_rate=1e-4"],
     )  # fmt: skip
     assert config.model.d_model == 256
     assert config.model.dt_rank == 7
