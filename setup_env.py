@@ -165,7 +165,8 @@ def install(interpreter: Interpreter, lock: Path, venv: Path) -> None:
     # pip compiles on one core. Left to the first start, it would cost that 15 seconds, and
     # each start where PYTHONDONTWRITEBYTECODE is set. What is no Python 3 fails, silently.
     compile_all = (python, "-m", "compileall", "-qq", "-j", "0", str(venv / "lib"))
-    subprocess.run(compile_all, stdin=subprocess.DEVNULL, check=False)
+    nothing = subprocess.DEVNULL
+    subprocess.run(compile_all, stdin=nothing, stdout=nothing, stderr=nothing, check=False)
 
 
 def set_up(venv: Path, python: str | None = None) -> None:
