@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import tensorflow_model_analysis as tfma
 from google.protobuf import wrappers_pb2
+from tensorflow_model_analysis.proto import config_pb2
 
 from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
@@ -20,50 +20,50 @@ from pipeline.tasks import TASKS
 _METRICS = "pipeline.metrics"
 
 
-def eval_config(config: RunConfig) -> tfma.EvalConfig:
+def eval_config(config: RunConfig) -> config_pb2.EvalConfig:
     """The Evaluator's configuration; thresholds are on all of `eval`, slices only inform."""
     task = TASKS[config.task]
     if task.head == "sentiment":
-        model = tfma.ModelSpec(
+        model = config_pb2.ModelSpec(
             signature_name="serving_examples",
             label_key=task.label,
             prediction_key="probability",
         )
         metrics = [
-            tfma.MetricConfig(class_name="ExampleCount"),
+            config_pb2.MetricConfig(class_name="ExampleCount"),
             _metric_with_bounds(
                 "BinaryAccuracy",
                 "accuracy",
-                tfma.MetricDirection.HIGHER_IS_BETTER,
+                config_pb2.MetricDirection.HIGHER_IS_BETTER,
                 bound={"lower_bound": config.evaluation.min_accuracy},
                 tolerance=config.evaluation.tolerance,
             ),
-            tfma.MetricConfig(class_name="AUC", config=_named("auc")),
-            tfma.MetricConfig(class_name="BinaryCrossentropy", config=_named("log_loss")),
+            config_pb2.MetricConfig(class_name="AUC", config=_named("auc")),
+            config_pb2.MetricConfig(class_name="BinaryCrossentropy", config=_named("log_loss")),
         ]
     else:
-        model = tfma.ModelSpec(signature_name="score_examples")
+        model = config_pb2.ModelSpec(signature_name="score_examples")
         metrics = [
-            tfma.MetricConfig(class_name="ExampleCount"),
+            config_pb2.MetricConfig(class_name="ExampleCount"),
             _metric_with_bounds(
                 "BitsPerChar",
                 "bits_per_char",
-                tfma.MetricDirection.LOWER_IS_BETTER,
+                config_pb2.MetricDirection.LOWER_IS_BETTER,
                 bound={"upper_bound": config.evaluation.max_bits_per_char},
                 tolerance=config.evaluation.tolerance,
                 module=_METRICS,
             ),
-            tfma.MetricConfig(
+            config_pb2.MetricConfig(
                 class_name="TokenTop1", config=_named("top1", _METRICS), module=_METRICS
             ),
         ]
-    return tfma.EvalConfig(
+    return config_pb2.EvalConfig(
         model_specs=[model],
         slicing_specs=[
-            tfma.SlicingSpec(),
-            *(tfma.SlicingSpec(feature_keys=[name]) for name in task.slices),
+            config_pb2.SlicingSpec(),
+            *(config_pb2.SlicingSpec(feature_keys=[name]) for name in task.slices),
         ],
-        metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=metrics)],
     )
 
 
@@ -79,21 +79,23 @@ def _metric_with_bounds(
     bound: dict[str, float],
     tolerance: float,
     module: str = "",
-) -> tfma.MetricConfig:
-    sign = -1 if direction == tfma.MetricDirection.HIGHER_IS_BETTER else 1
-    threshold = tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(
+) -> config_pb2.MetricConfig:
+    sign = -1 if direction == config_pb2.MetricDirection.HIGHER_IS_BETTER else 1
+    threshold = config_pb2.MetricThreshold(
+        value_threshold=config_pb2.GenericValueThreshold(
             **{side: wrappers_pb2.DoubleValue(value=value) for side, value in bound.items()}
         ),
-        change_threshold=tfma.GenericChangeThreshold(
+        change_threshold=config_pb2.GenericChangeThreshold(
             direction=direction, absolute=wrappers_pb2.DoubleValue(value=sign * tolerance)
         ),
     )
-    return tfma.MetricConfig(
+    return config_pb2.MetricConfig(
         class_name=class_name,
         config=_named(name, module),
         module=module,
         per_slice_thresholds=[
-            tfma.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)
+            config_pb2.PerSliceMetricThreshold(
+                slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold
+            )
         ],
     )
