@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         _silence_libraries()
     try:
+        if options.uses_tensorflow and not options.debug:
+            _import_tensorflow_silently()
         return options.command(options)
     except KeyboardInterrupt:
         print("tf-mamba: interrupted", file=sys.stderr)
@@ -57,15 +59,31 @@ def _silence_libraries() -> None:
     logging.getLogger("absl").propagate = False
 
 
+def _import_tensorflow_silently() -> None:
+    """Imports TensorFlow with standard error closed: its C++ code greets there, unasked."""
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import tensorflow  # noqa: F401
+        import tensorflow_text  # noqa: F401
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tf-mamba", description="Trains, evaluates and uses Mamba models on text."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command: Any, text: str) -> argparse.ArgumentParser:
+    def add(
+        name: str, command: Any, text: str, uses_tensorflow: bool = True
+    ) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(command=command)
+        sub.set_defaults(command=command, uses_tensorflow=uses_tensorflow)
         sub.add_argument("--debug", action="store_true", help="show tracebacks and all logs")
         sub.add_argument(
             "--root",
@@ -108,12 +126,14 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--top-k", type=int, default=50, help="0: among all tokens")
     generate.add_argument("--seed", type=int, default=0)
 
-    runs = add("runs", _runs, "List past runs, or show one.")
+    runs = add("runs", _runs, "List past runs, or show one.", uses_tensorflow=False)
     actions = runs.add_subparsers(metavar="show RUN")
     show = actions.add_parser("show", help="one run's summary as JSON")
     show.add_argument("run", help="a run's id, or `latest`")
 
-    download = add("download", _download, "Fetch a corpus from its official address.")
+    download = add(
+        "download", _download, "Fetch a corpus from its official address.", uses_tensorflow=False
+    )
     download.add_argument("task", choices=_TASK_NAMES)
     download.add_argument("--to", type=Path, default=Path("downloads"), help="folder")
     return parser
