@@ -22,7 +22,7 @@ import tensorflow_transform as tft
 from tfx_bsl.public.tfxio import TensorFlowDatasetOptions
 from tqdm import tqdm
 
-from mamba_model import MambaConfig, NextTokenModel, SentimentModel
+from mamba_model import MambaConfig, NextTokenModel, SentimentModel, adamw
 from pipeline import exporting, features, tokenization
 from pipeline.batches import LabelledTexts, Windows
 from pipeline.tasks import TASKS
@@ -82,13 +82,12 @@ def fit(model: Any, batches: Any, training: dict[str, Any], log_folder: str) -> 
         alpha=training["final_learning_rate"] / training["learning_rate"],
     )
     model.compile(
-        keras.optimizers.AdamW(
+        adamw(
             schedule,
             beta_2=training["beta_2"],
             weight_decay=training["weight_decay"],
-            global_clipnorm=training["clip_norm"],
-            use_ema=True,
-            ema_momentum=training["average_momentum"],
+            clip_norm=training["clip_norm"],
+            average=training["average_momentum"],
         )
     )
     tokens = 0
