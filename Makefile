@@ -5,7 +5,7 @@ PYTHON ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test check lint lock lock-check clean
+.PHONY: help env peers run test check lint lock lock-check clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -14,6 +14,10 @@ env: ## Set up .venv (every target that needs it does so by itself)
 	@command -v python3 >/dev/null || { \
 	  echo "set-up: no python3 on PATH; on Debian: apt install python3 python3-venv" >&2; exit 1; }
 	@python3 setup_env.py $(if $(PYTHON),--python "$(PYTHON)")
+
+# For a CPU build of PyTorch where pip knows none, see requirements/peers.txt.
+peers: env ## Set up .venv-peers: PyTorch and the Mambas on it, to test and measure against
+	@python3 setup_env.py --peers
 
 run: env ## Run both tasks, bible then imdb (PRESET=quick)
 	@status=0; for task in bible imdb; do \
@@ -49,5 +53,5 @@ lock-check: env ## Fail if requirements/*.txt do not follow from setup.py
 	  echo "requirements/$$lock.txt is out of date: run make lock" >&2; exit 1; }; done
 
 clean: ## Remove .venv, caches and build output; keep runs/ and serving_models/
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+	rm -rf .venv .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.venv*/*' -prune -exec rm -rf {} +

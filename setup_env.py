@@ -4,7 +4,8 @@ Picks the first dependency set that this machine's glibc and one of its Pythons 
 run, makes `.venv` with that Python, and installs requirements/<set>.txt into it as
 it stands: fully pinned, hashes checked, nothing resolved. A record in `.venv` is
 begun first and completed last, so a set-up that was interrupted is done again, and
-so is one whose lock or Python has changed.
+so is one whose lock or Python has changed. `--peers` sets up `.venv-peers` in the same
+way: what tests and benchmarks compare with (requirements/peers.txt), on `.venv`'s Python.
 
 Needs nothing but Python; one too old for the project will do to print the messages.
 """
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Iterable, Iterator, NamedTuple
+from typing import Callable, Iterable, Iterator, NamedTuple
 
 ROOT = Path(__file__).resolve().parent
 
@@ -142,8 +143,8 @@ def run(purpose: str, *command: str) -> None:
         raise SetUpError(f"could not {purpose}; the lines above say why. Then run make again")
 
 
-def install(interpreter: Interpreter, lock: Path, venv: Path) -> None:
-    """Makes `venv` and installs what `lock` pins, and this project, editable."""
+def make_environment(interpreter: Interpreter, venv: Path) -> list[str]:
+    """Makes `venv`, and returns the pip command that installs into it."""
     python = str(venv / "bin" / "python")
     if interpreter.installer == "ensurepip":
         run(f"make {venv}", interpreter.path, "-m", "venv", str(venv))
@@ -151,10 +152,24 @@ def install(interpreter: Interpreter, lock: Path, venv: Path) -> None:
     else:
         run(f"make {venv}", interpreter.path, "-m", "venv", "--without-pip", str(venv))
         pip = [interpreter.path, "-m", "pip", "--python", python]
+    return [*pip, "install", "-qq", "--disable-pip-version-check", "--no-input", "--no-compile"]
+
+
+def compile_all(venv: Path) -> None:
+    """Compiles every module. pip does so on one core; left to the first start, it would cost
+    that 15 seconds, and each start where PYTHONDONTWRITEBYTECODE is set.
+    """
+    python, library = venv / "bin" / "python", venv / "lib"
+    command = (str(python), "-m", "compileall", "-qq", "-j", "0", str(library))
+    nothing = subprocess.DEVNULL  # what is no Python 3 fails, silently
+    subprocess.run(command, stdin=nothing, stdout=nothing, stderr=nothing, check=False)
+
+
+def install(interpreter: Interpreter, lock: Path, venv: Path) -> None:
+    """Makes `venv` and installs what `lock` pins, and this project, editable."""
     # Without isolation, a package that has no wheel is built by the lock's own setuptools
     # and wheel, not by the newest.
-    pip += ["install", "-qq", "--disable-pip-version-check", "--no-input", "--no-compile"]
-    pip += ["--no-deps", "--no-build-isolation"]
+    pip = [*make_environment(interpreter, venv), "--no-deps", "--no-build-isolation"]
     pinned = [*pip, "--require-hashes", "--ignore-requires-python", "--use-pep517", "--requirement"]
     lines = lock.read_text().replace("\\\n", "").splitlines()
     build_tools = venv / "build-tools.txt"
@@ -162,11 +177,42 @@ def install(interpreter: Interpreter, lock: Path, venv: Path) -> None:
     run("install the build tools", *pinned, str(build_tools))
     run(f"install {lock}", *pinned, str(lock))
     run("install this project", *pip, "--editable", str(ROOT))
-    # pip compiles on one core. Left to the first start, it would cost that 15 seconds, and
-    # each start where PYTHONDONTWRITEBYTECODE is set. What is no Python 3 fails, silently.
-    compile_all = (python, "-m", "compileall", "-qq", "-j", "0", str(venv / "lib"))
-    nothing = subprocess.DEVNULL
-    subprocess.run(compile_all, stdin=nothing, stdout=nothing, stderr=nothing, check=False)
+    compile_all(venv)
+
+
+def install_peers(interpreter: Interpreter, requirements: Path, venv: Path) -> None:
+    """Makes `venv` and installs `requirements`, and what a CUDA build of PyTorch needs besides."""
+    pip = make_environment(interpreter, venv)
+    run(f"install {requirements}", *pip, "--requirement", str(requirements))
+    compile_all(venv)
+
+
+def recorded(venv: Path) -> dict[str, str]:
+    """What a finished set-up wrote about `venv`; empty where none has finished."""
+    record = venv / "set-up.json"
+    return json.loads(record.read_text() or "{}") if record.exists() else {}
+
+
+def make(
+    venv: Path, lock: Path, fill: Callable[[], None], state: Callable[[], dict[str, str]]
+) -> None:
+    """Makes `venv` anew by `fill`, and records its `state` once that is done."""
+    record = venv / "set-up.json"
+    if record.exists():
+        print("set-up: starting again (interrupted, or the lock or Python changed)", flush=True)
+        shutil.rmtree(venv)
+    elif venv.exists():
+        kept = venv.rename(f"{venv}.before-{int(time.time())}")
+        print(f"set-up: {venv} was not made here; kept as {kept}", flush=True)
+    print(f"set-up: installing {lock.relative_to(ROOT)}, 1 to 3 minutes", flush=True)
+    started = time.monotonic()
+    venv.mkdir()
+    record.touch()
+    fill()
+    partial = venv / "set-up.partial"
+    partial.write_text(json.dumps(state()))
+    partial.replace(record)
+    print(f"set-up: done in {time.monotonic() - started:.0f} s", flush=True)
 
 
 def set_up(venv: Path, python: str | None = None) -> None:
@@ -178,13 +224,13 @@ def set_up(venv: Path, python: str | None = None) -> None:
     chosen = probe(shutil.which(python) or python) if python else None
     if python and not chosen:
         raise SetUpError(f"PYTHON={python} is not a Python that runs")
-    record = venv / "set-up.json"
-    if record.exists() and record.stat().st_size:
-        state = json.loads(record.read_text())
-        if state == description(venv, state["set"], state["choice"]) and (
-            not chosen or os.path.realpath(chosen.path) == state["python"]
-        ):
-            return print(state["choice"], flush=True)
+    state = recorded(venv)
+    if (
+        state
+        and state == description(venv, state["set"], state["choice"])
+        and (not chosen or os.path.realpath(chosen.path) == state["python"])
+    ):
+        return print(state["choice"], flush=True)
 
     glibc = glibc_version()
     dependencies, interpreter = choose(glibc, [chosen] if chosen else find_interpreters())
@@ -193,21 +239,13 @@ def set_up(venv: Path, python: str | None = None) -> None:
         f"on Python {interpreter.version}, glibc {glibc[0]}.{glibc[1]}"
     )
     print(choice, flush=True)
-    if record.exists():
-        print("set-up: starting again (interrupted, or the lock or Python changed)", flush=True)
-        shutil.rmtree(venv)
-    elif venv.exists():
-        kept = venv.rename(f"{venv}.before-{int(time.time())}")
-        print(f"set-up: {venv} was not made here; kept as {kept}", flush=True)
-    print(f"set-up: installing requirements/{dependencies.name}.txt, 2 to 3 minutes", flush=True)
-    started = time.monotonic()
-    venv.mkdir()
-    record.touch()
-    install(interpreter, ROOT / "requirements" / f"{dependencies.name}.txt", venv)
-    partial = venv / "set-up.partial"
-    partial.write_text(json.dumps(description(venv, dependencies.name, choice)))
-    partial.replace(record)
-    print(f"set-up: done in {time.monotonic() - started:.0f} s", flush=True)
+    lock = ROOT / "requirements" / f"{dependencies.name}.txt"
+    make(
+        venv,
+        lock,
+        lambda: install(interpreter, lock, venv),
+        lambda: description(venv, dependencies.name, choice),
+    )
 
 
 def description(venv: Path, name: str, choice: str) -> dict[str, str]:
@@ -221,14 +259,39 @@ def description(venv: Path, name: str, choice: str) -> dict[str, str]:
     }
 
 
+def set_up_peers(venv: Path, peers: Path) -> None:
+    """Makes `peers` ready unless it is, on the Python that `venv` has.
+
+    Raises:
+        SetUpError: if `venv` has no Python, or a step fails.
+    """
+    lock = ROOT / "requirements" / "peers.txt"
+    python = os.path.realpath(venv / "bin" / "python")
+
+    def state(python: str) -> dict[str, str]:
+        return {"python": python, "inputs": hashlib.sha256(lock.read_bytes()).hexdigest()}
+
+    present = os.path.realpath(peers / "bin" / "python")
+    if present == python and recorded(peers) == state(python):
+        return print(f"peers: ready in {peers.name}", flush=True)
+    interpreter = probe(python)
+    if not interpreter:
+        raise SetUpError(f"{venv} has no Python that runs: run make env first")
+    make(peers, lock, lambda: install_peers(interpreter, lock, peers), lambda: state(python))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Set up .venv for this machine.")
+    parser.add_argument("--peers", action="store_true", help="set up .venv-peers beside it instead")
     parser.add_argument("--python", help="the Python to use; by default the best one found")
     arguments = parser.parse_args()
     try:
         with open(__file__) as this_file:
             fcntl.flock(this_file, fcntl.LOCK_EX)  # a second make waits for the first
-            set_up(ROOT / ".venv", arguments.python)
+            if arguments.peers:
+                set_up_peers(ROOT / ".venv", ROOT / ".venv-peers")
+            else:
+                set_up(ROOT / ".venv", arguments.python)
     except SetUpError as error:
         print(f"set-up: {error}.", file=sys.stderr)
         return 1

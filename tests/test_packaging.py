@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("current", "older")]
 
 
 def pins(lock):
@@ -58,3 +58,13 @@ def test_a_lock_is_within_the_ranges_of_setup_py(lock):
         if version == "none" or version not in r.specifier
     ]
     assert outside == []
+
+
+def test_the_peers_are_pinned_each_and_stay_out_of_the_locks():
+    lines = (ROOT / "requirements" / "peers.txt").read_text().splitlines()
+    peers = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    loose = [str(peer) for peer in peers if not re.fullmatch(r"==[^*,]+", str(peer.specifier))]
+    assert loose == []
+    locked = {name for lock in LOCKS for name, _, _ in pins(lock)}
+    assert locked & {"torch", "transformers", "mambapy"} == set()
+    assert {"torch", "transformers", "mambapy"} <= {peer.name for peer in peers}

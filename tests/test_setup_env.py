@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 import setup_env
-from setup_env import Interpreter, SetUpError, choose, find_interpreters, probe, set_up
+from setup_env import (
+    Interpreter,
+    SetUpError,
+    choose,
+    find_interpreters,
+    probe,
+    set_up,
+    set_up_peers,
+)
 
 DEBIAN_12, DEBIAN_13, CENTOS_7 = (2, 36), (2, 41), (2, 17)
 PYTHON = os.path.realpath(sys.executable)  # the one beneath .venv, which may have no pip itself
@@ -93,7 +101,7 @@ def test_a_shim_that_fails_is_skipped_for_the_real_python_under_pyenv(tmp_path, 
 def project(tmp_path, monkeypatch):
     """A root whose set-up makes a real `.venv`, but installs nothing into it."""
     (tmp_path / "requirements").mkdir()
-    for name in ("older", "current"):
+    for name in ("older", "current", "peers"):
         lock = Path(setup_env.ROOT, "requirements", f"{name}.txt")
         (tmp_path / "requirements" / lock.name).write_bytes(lock.read_bytes())
     (tmp_path / "setup.py").write_text("")
@@ -165,6 +173,24 @@ def test_a_venv_of_the_users_own_is_kept(project, capsys):
     (kept,) = project.glob(".venv.before-*")
     assert (kept / "mine").exists()
     assert f"kept as {kept}" in capsys.readouterr().out
+
+
+def test_the_peers_are_made_once_on_the_python_of_the_set_up(project, capsys):
+    venv, peers = project / ".venv", project / ".venv-peers"
+    with pytest.raises(SetUpError, match="has no Python that runs: run make env first"):
+        set_up_peers(venv, peers)
+    set_up(venv, PYTHON)
+    set_up_peers(venv, peers)
+    assert os.path.realpath(peers / "bin" / "python") == PYTHON
+    made = (peers / "set-up.json").stat().st_mtime_ns
+    capsys.readouterr()
+    set_up_peers(venv, peers)
+    assert capsys.readouterr().out == "peers: ready in .venv-peers\n"
+    assert (peers / "set-up.json").stat().st_mtime_ns == made
+    pins = project / "requirements" / "peers.txt"
+    pins.write_text(pins.read_text() + "\n")
+    set_up_peers(venv, peers)
+    assert "starting again" in capsys.readouterr().out
 
 
 def test_a_python_asked_for_that_does_not_run_is_named():
