@@ -10,6 +10,7 @@ tokens, log_probabilities = generate(model, prompts, lengths, max_new_tokens=50)
 
 from mamba_model.backbone import MambaBackbone
 from mamba_model.block import MambaBlock, ResidualBlock
+from mamba_model.checkpoints import load_checkpoint, save_checkpoint
 from mamba_model.config import MambaConfig
 from mamba_model.generation import generate
 from mamba_model.scan import selective_scan, selective_scan_reference, selective_scan_step
@@ -26,6 +27,8 @@ __all__ = [
     "SentimentModel",
     "adamw",
     "generate",
+    "load_checkpoint",
+    "save_checkpoint",
     "selective_scan",
     "selective_scan_reference",
     "selective_scan_step",
