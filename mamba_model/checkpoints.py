@@ -273,7 +273,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _renamed_when_written(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode
         yield partial
+        partial.chmod(mode)  # save_file leaves its file to its owner alone
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

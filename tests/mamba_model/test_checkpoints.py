@@ -90,6 +90,12 @@ def test_saving_again_replaces_and_leaves_nothing_else(model, folder):
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
 
 
+def test_both_files_may_be_read_by_whoever_may_read_a_new_file(folder):
+    (folder / "new").touch()
+    modes = {path.stat().st_mode for path in folder.iterdir()}
+    assert len(modes) == 1
+
+
 def test_a_save_that_fails_leaves_the_old_file_whole(model, folder, monkeypatch):
     import mamba_model.checkpoints as checkpoints
 

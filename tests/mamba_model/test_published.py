@@ -190,6 +190,7 @@ def test_its_config_is_read_whole(model):
     )
 
 
+@pytest.mark.slow  # another start of PyTorch
 def test_the_command_that_the_error_gives_makes_a_pickle_loadable(folder, model):
     pickled = folder / "theirs-pickle"
     with pytest.raises(FileNotFoundError, match=r"only a pickle.*convert it") as refusal:
