@@ -6,6 +6,9 @@ model = NextTokenModel(MambaConfig(vocabulary_size=2000, d_model=192, n_layer=3)
 model.compile(adamw(2.5e-3))
 model.fit(tokens, targets)                                   # (b, l) int each
 tokens, log_probabilities = generate(model, prompts, lengths, max_new_tokens=50)
+
+model = load_checkpoint("mamba-130m-hf")                     # published weights
+save_checkpoint(model, "mine")                               # for transformers to read
 """
 
 from mamba_model.backbone import MambaBackbone
