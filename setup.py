@@ -20,7 +20,7 @@ setup(
             for below in ("", ".*")
         ]
     ),
-    package_data={"data": ["README.md", "schema/*.pbtxt"]},
+    package_data={"data": ["README.md", "schema/*.pbtxt"], "mamba_model": ["native/*"]},
     entry_points={"console_scripts": ["tf-mamba = pipeline.cli:main"]},
     install_requires=[
         "apache-beam>=2.74,<3",

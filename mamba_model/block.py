@@ -154,7 +154,7 @@ class MambaBlock(ConfiguredLayer):
             delta = tf.where(mask[..., None], delta, tf.zeros_like(delta))
         A = -tf.exp(tf.convert_to_tensor(self.A_log))
         D = tf.convert_to_tensor(self.D)
-        y, ssm_state = selective_scan(x, delta, A, B, C, D, ssm_state, return_last_state=True)
+        y, ssm_state = selective_scan(x, delta, A, B, C, D, None, ssm_state, return_last_state=True)
         y = self.out_proj(y * tf.nn.silu(gate))
         return (y, (conv_state, ssm_state)) if return_state else y
 

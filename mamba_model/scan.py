@@ -1,6 +1,7 @@
 """The selective scan: Mamba's recurrence over time, with its own gradient.
 
-    h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t],    y[t] = C[t] h[t] + D u[t]
+    h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t]
+    y[t] = (C[t] h[t] + D u[t]) silu(z[t])
 
 `selective_scan` is what the model runs, `selective_scan_step` is one step of it for
 generation, `selective_scan_reference` is the slow, obvious twin that tests compare with.
@@ -8,8 +9,9 @@ generation, `selective_scan_reference` is the slow, obvious twin that tests comp
 How it works. Time is walked in chunks of T steps. The forward pass keeps the state only
 where a chunk begins, l / T states instead of l; the backward pass walks the chunks from the
 last to the first, computes the states inside one chunk again, then goes back through it.
-Nothing here is compiled: the same plain loops run as they are in a served graph, and as one
-fused kernel when the caller compiles them with XLA (the training step does).
+Nothing here is compiled: the same plain loops run as they are in a served graph, and as
+fused kernels when the caller compiles them with XLA (the training step does). Inside
+`native_scan()` the loops are those of native/selective_scan.h instead, see native_scan.py.
 
 Axes: b batch, l length, d inner channels (d_inner), n state (d_state). States are (b, n, d),
 so that the long axis d is the contiguous one.
@@ -17,11 +19,23 @@ so that the long axis d is the contiguous one.
 
 import tensorflow as tf
 
+from mamba_model import native_scan
+
 CHUNK = 32  # T: steps between stored states
 
 
 def selective_scan(
-    u, delta, A, B, C, D, initial_state=None, return_last_state=False, *, chunk: int = CHUNK
+    u,
+    delta,
+    A,
+    B,
+    C,
+    D,
+    z=None,
+    initial_state=None,
+    return_last_state=False,
+    *,
+    chunk: int = CHUNK,
 ):
     """Runs the selective state-space recurrence over axis 1.
 
@@ -31,6 +45,7 @@ def selective_scan(
         A: (d, n) float, negative; decay per unit step.
         B, C: (b, l, n) float, input and output projections.
         D: (d,) float, skip weight.
+        z: (b, l, d) float, gate, before its SiLU; None: no gate.
         initial_state: (b, n, d) float, the state before the first step; zeros if None.
         return_last_state: whether to return the state after the last step too.
         chunk: steps between the states kept for the backward pass.
@@ -47,31 +62,25 @@ def selective_scan(
     authors' code does, not the zero-order hold of the paper's equation 4.
     """
     u = tf.convert_to_tensor(u)
-    _check_shapes(u, delta, A, B, C, D, initial_state)
+    _check_shapes(u, delta, A, B, C, D, z, initial_state)
     dtype = _state_dtype(u)
-    time_major = lambda x: tf.transpose(tf.cast(x, dtype), [1, 0, 2])  # noqa: E731
+    x, delta, A, B, C, D = (tf.cast(v, dtype) for v in (u, delta, A, B, C, D))
     if initial_state is None:
-        d, n = A.shape
-        initial_state = tf.zeros((tf.shape(u)[0] if u.shape[0] is None else u.shape[0], n, d))
-    y, last_state = _scan(
-        time_major(u),
-        time_major(delta),
-        tf.transpose(tf.cast(A, dtype)),
-        time_major(B),
-        time_major(C),
-        tf.cast(initial_state, dtype),
-        chunk=chunk,
+        b = tf.shape(u)[0] if u.shape[0] is None else u.shape[0]
+        initial_state = tf.zeros((b, A.shape[1], A.shape[0]), dtype)
+    scan = native_scan.scan if native_scan.in_use(dtype) else _scan
+    y, last_state = scan(
+        x, delta, tf.transpose(A), B, C, tf.cast(initial_state, dtype), chunk=chunk
     )
-    y = tf.transpose(y, [1, 0, 2]) + tf.cast(u, dtype) * tf.cast(D, dtype)
-    y = tf.cast(y, u.dtype)
+    y = _skip_and_gate(y, x, D, z, u.dtype)
     return (y, last_state) if return_last_state else y
 
 
-def selective_scan_step(u, delta, A, B, C, D, state):
+def selective_scan_step(u, delta, A, B, C, D, state, z=None):
     """One step of `selective_scan`.
 
     Args:
-        u, delta: (b, d); A: (d, n); B, C: (b, n); D: (d,); state: (b, n, d).
+        u, delta, z: (b, d); A: (d, n); B, C: (b, n); D: (d,); state: (b, n, d).
 
     Returns:
         (y, state): (b, d) in the dtype of `u`, and the next state, (b, n, d).
@@ -79,10 +88,12 @@ def selective_scan_step(u, delta, A, B, C, D, state):
     dtype = _state_dtype(u)
     x, delta, A, B, C, D, state = (tf.cast(v, dtype) for v in (u, delta, A, B, C, D, state))
     state = _advance(state, x, delta, tf.transpose(A), B)
-    return tf.cast(_read_out(state, C) + x * D, u.dtype), state
+    return _skip_and_gate(_read_out(state, C), x, D, z, u.dtype), state
 
 
-def selective_scan_reference(u, delta, A, B, C, D, initial_state=None, return_last_state=False):
+def selective_scan_reference(
+    u, delta, A, B, C, D, z=None, initial_state=None, return_last_state=False
+):
     """What `selective_scan` computes, written as its definition and left to autodiff.
 
     Same arguments and results; the length must be static. Slow, and its memory grows with
@@ -96,7 +107,15 @@ def selective_scan_reference(u, delta, A, B, C, D, initial_state=None, return_la
         state = decay * state + tf.einsum("bd,bn->bnd", delta[:, t] * u[:, t], B[:, t])
         y.append(tf.einsum("bnd,bn->bd", state, C[:, t]) + D * u[:, t])
     y = tf.stack(y, axis=1)  # (b, l, d)
+    if z is not None:
+        y = y * z * tf.sigmoid(z)
     return (y, state) if return_last_state else y
+
+
+def _skip_and_gate(y, u, D, z, dtype):
+    """(y + u D) silu(z), cast to `dtype`: (..., d) each but D (d,)."""
+    y = y + u * D
+    return tf.cast(y if z is None else y * tf.nn.silu(tf.cast(z, y.dtype)), dtype)
 
 
 def _advance(h, u, delta, A, B):
@@ -110,10 +129,16 @@ def _read_out(h, C):
 
 
 def _scan(u, delta, A, B, C, h0, *, chunk):
-    """The recurrence without D. Time-major: u, delta (l, b, d), A (n, d), B, C (l, b, n).
+    """The recurrence without D: u, delta (b, l, d), A (n, d), B, C (b, l, n), h0 (b, n, d).
 
-    Returns y (l, b, d) and the last state (b, n, d).
+    Returns y (b, l, d) and the last state (b, n, d).
     """
+    # Time first, so that a step's slice is one piece of memory. It is taken by `tf.gather`:
+    # `u[t]` compiles to a slice of a copy padded to twice its size, up to twice as slow.
+    u, delta, B, C = (tf.transpose(x, [1, 0, 2]) for x in (u, delta, B, C))
+
+    def array(size, element_shape):
+        return tf.TensorArray(h0.dtype, size, element_shape=element_shape)
 
     @tf.custom_gradient
     def scan(u, delta, A, B, C, h0):
@@ -122,8 +147,9 @@ def _scan(u, delta, A, B, C, h0, *, chunk):
 
         def forward_chunk(k, h, borders, ys):
             def step(t, h, ys):
-                h = _advance(h, u[t], delta[t], A, B[t])
-                return t + 1, h, ys.write(t, _read_out(h, C[t]))
+                u_t, delta_t, B_t, C_t = (tf.gather(x, t) for x in (u, delta, B, C))
+                h = _advance(h, u_t, delta_t, A, B_t)
+                return t + 1, h, ys.write(t, _read_out(h, C_t))
 
             borders = borders.write(k, h)
             start = k * chunk
@@ -131,9 +157,9 @@ def _scan(u, delta, A, B, C, h0, *, chunk):
             _, h, ys = _loop(start, stop, step, (h, ys), at_most=chunk)
             return k + 1, h, borders, ys
 
-        borders = _array(h0, n_chunks)
+        borders = array(n_chunks, h0.shape)
         _, h_last, borders, ys = _loop(
-            0, n_chunks, forward_chunk, (h0, borders, _array(u[0], l)), at_most=n_chunks
+            0, n_chunks, forward_chunk, (h0, borders, array(l, u.shape[1:])), at_most=n_chunks
         )
         borders = borders.stack()  # (l / T, b, n, d)
 
@@ -144,21 +170,21 @@ def _scan(u, delta, A, B, C, h0, *, chunk):
                 size = tf.minimum(chunk, l - start)
 
                 def again(j, h, states):
-                    t = start + j
-                    states = states.write(j, h)
-                    return j + 1, _advance(h, u[t], delta[t], A, B[t]), states
+                    u_t, delta_t, B_t = (tf.gather(x, start + j) for x in (u, delta, B))
+                    return j + 1, _advance(h, u_t, delta_t, A, B_t), states.write(j, h)
 
-                _, h, states = _loop(0, size, again, (borders[k], _array(h0, chunk)), at_most=chunk)
+                first = (tf.gather(borders, k), array(chunk, h0.shape))
+                _, h, states = _loop(0, size, again, first, at_most=chunk)
                 states = states.stack()  # (T, b, n, d): the state before each step
 
                 # g is the gradient of h[t]; h, the state after step t, is passed on.
                 def back(j, h, g, dA, du, ddelta, dB, dC):
                     t = start + size - 1 - j
-                    u_t, delta_t, B_t, dy_t = u[t], delta[t], B[t], dy[t]
-                    h_before = states[size - 1 - j]
+                    u_t, delta_t, B_t, C_t, dy_t = (tf.gather(x, t) for x in (u, delta, B, C, dy))
+                    h_before = tf.gather(states, size - 1 - j)
                     decay = tf.exp(delta_t[:, None, :] * A)
                     dC = dC.write(t, tf.linalg.matvec(h, dy_t))
-                    g = g + dy_t[:, None, :] * C[t][:, :, None]
+                    g = g + dy_t[:, None, :] * C_t[:, :, None]
                     dB = dB.write(t, tf.linalg.matvec(g, delta_t * u_t))
                     gB = _read_out(g, B_t)
                     du = du.write(t, gB * delta_t)
@@ -171,7 +197,7 @@ def _scan(u, delta, A, B, C, h0, *, chunk):
                 out = _loop(0, size, back, (h, g, dA, *grads), at_most=chunk)
                 return (i + 1, *out[2:])
 
-            arrays = [_array(x[0], l) for x in (u, u, B, C)]
+            arrays = [array(l, x.shape[1:]) for x in (u, u, B, C)]
             _, dh0, dA, *grads = _loop(
                 0,
                 n_chunks,
@@ -179,12 +205,13 @@ def _scan(u, delta, A, B, C, h0, *, chunk):
                 (dh_last, tf.zeros_like(A), *arrays),
                 at_most=n_chunks,
             )
-            du, ddelta, dB, dC = (array.stack() for array in grads)
+            du, ddelta, dB, dC = (x.stack() for x in grads)
             return du, ddelta, dA, dB, dC, dh0
 
         return (ys.stack(), h_last), gradient
 
-    return scan(u, delta, A, B, C, h0)
+    y, last_state = scan(u, delta, A, B, C, h0)
+    return tf.transpose(y, [1, 0, 2]), last_state
 
 
 def _loop(start, stop, body, variables, at_most):
@@ -194,19 +221,16 @@ def _loop(start, stop, body, variables, at_most):
     )
 
 
-def _array(like, size):
-    """An empty array of `size` elements shaped like the tensor `like`."""
-    return tf.TensorArray(like.dtype, size, element_shape=like.shape)
-
-
 def _state_dtype(u):
     return tf.float64 if u.dtype == tf.float64 else tf.float32
 
 
-def _check_shapes(u, delta, A, B, C, D, initial_state) -> None:
+def _check_shapes(u, delta, A, B, C, D, z, initial_state) -> None:
     sizes: dict[str, int] = {}
     wanted = {"u": (u, "bld"), "delta": (delta, "bld"), "A": (A, "dn"), "B": (B, "bln")}
     wanted |= {"C": (C, "bln"), "D": (D, "d")}
+    if z is not None:
+        wanted["z"] = (z, "bld")
     if initial_state is not None:
         wanted["initial_state"] = (initial_state, "bnd")
     for name, (tensor, axes) in wanted.items():

@@ -11,8 +11,12 @@ callback. What differs from Keras's own `jit_compile`:
     not: TensorFlow Serving runs no XLA-compiled function unless started with a flag.
 """
 
+import contextlib
+
 import keras
 import tensorflow as tf
+
+from mamba_model import native_scan
 
 SHARDS = 4  # fixed, not the machine's cores: sums in another order give other last bits
 
@@ -37,7 +41,14 @@ class CompiledTraining(keras.Model):
     def score(self, y, predictions):
         raise NotImplementedError(f"{type(self).__name__} must define score(y, predictions)")
 
-    def compile(self, optimizer, run_eagerly=False, steps_per_execution=1, shards: int = SHARDS):
+    def compile(
+        self,
+        optimizer,
+        run_eagerly=False,
+        steps_per_execution=1,
+        shards: int = SHARDS,
+        scan: str = "xla",
+    ):
         """As `keras.Model.compile`, without loss and metrics, which are the model's own.
 
         Weight decay, if the optimizer has it, is for matrices only: vectors (biases, norms,
@@ -50,9 +61,19 @@ class CompiledTraining(keras.Model):
             run_eagerly, steps_per_execution: as in Keras.
             shards: parts of a batch whose gradients are computed side by side, from 1; at
                 least as many as there are cores is fastest. Results depend on it in the last bits.
+            scan: "xla", or "native" to take gradients through the scan in C++, which is
+                faster and has other last bits (mamba_model/native_scan.py).
+
+        Raises:
+            ValueError: on another value of `shards` or `scan`.
+            NativeScanError: if the native scan cannot be built here.
         """
         if not isinstance(shards, int) or shards < 1:
             raise ValueError(f"compile: shards must be an integer of at least 1, got {shards!r}")
+        if scan not in ("xla", "native"):
+            raise ValueError(f'compile: scan must be "xla" or "native", got {scan!r}')
+        if scan == "native":
+            native_scan.load()  # here, where it can still be mended, not in the first step
         if not optimizer.built:
             optimizer.exclude_from_weight_decay(
                 [v for v in self.trainable_variables if len(v.shape) < 2 or v.name == "A_log"]
@@ -65,7 +86,7 @@ class CompiledTraining(keras.Model):
             auto_scale_loss=False,
         )
         self.optimizer.build(self.trainable_variables)  # no variable may be made under XLA
-        self.shards = shards
+        self.shards, self.scan = shards, scan
         self._compiled = _hidden(
             {
                 step: tf.function(getattr(self, step), jit_compile=True, autograph=False)
@@ -75,12 +96,11 @@ class CompiledTraining(keras.Model):
 
     def get_compile_config(self):
         optimizer = keras.saving.serialize_keras_object(self.optimizer)
-        return {"optimizer": optimizer, "shards": self.shards}
+        return {"optimizer": optimizer, "shards": self.shards, "scan": self.scan}
 
     def compile_from_config(self, config):
-        self.compile(
-            keras.saving.deserialize_keras_object(config["optimizer"]), shards=config["shards"]
-        )
+        optimizer = keras.saving.deserialize_keras_object(config["optimizer"])
+        self.compile(optimizer, shards=config["shards"], scan=config["scan"])
 
     @property
     def metrics(self):
@@ -107,11 +127,13 @@ class CompiledTraining(keras.Model):
     def _gradients(self, data, weights, seeds):
         """A shard's gradients, and its sums of loss, correct and weight."""
         x, y, sample_weight = data
-        with tf.GradientTape() as tape:
-            tape.watch(weights)
-            predictions, _ = self.stateless_call(weights, seeds, x, training=True)
-            sums = self._sums(y, predictions, sample_weight)
-        gradients = tape.gradient(sums[0], weights)
+        native = self.scan == "native" and not self.run_eagerly
+        with native_scan.native_scan() if native else contextlib.nullcontext():
+            with tf.GradientTape() as tape:
+                tape.watch(weights)
+                predictions, _ = self.stateless_call(weights, seeds, x, training=True)
+                sums = self._sums(y, predictions, sample_weight)
+            gradients = tape.gradient(sums[0], weights)
         return [tf.convert_to_tensor(gradient) for gradient in gradients], sums
 
     def _update(self, results):

@@ -2,7 +2,8 @@
 
 TFX keys a cached result by the stage's inputs and parameters, not by the modules that
 our code imports. So each stage takes the hash of its own code as one more parameter.
-Comments and layout do not count; docstrings do.
+Comments and layout do not count; docstrings do. Code in other languages, in a folder
+`native/` beside a module, counts as it is written.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ def code_sha256(*modules: str) -> str:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         seen[name] = ast.dump(tree)
+        for source in sorted(path.parent.glob("native/*")):
+            seen[f"{source.parent.parent.name}/native/{source.name}"] = source.read_text("utf-8")
         waiting += _imported(tree)
     whole = [f"{name}\n{code}\n" for name, code in sorted(seen.items())]
     whole += [f"{name}=={version}\n" for name, version in library_versions().items()]

@@ -54,6 +54,8 @@ class TrainingConfig:
     weight_decay: float = 0.05
     clip_norm: float = 1.0  # of all gradients together
     average_momentum: float = 0.99  # of the moving average of the weights, which is exported
+    # "native" trains through the scan in C++: faster, needs a compiler, has other last bits.
+    scan: Literal["xla", "native"] = "xla"
 
 
 @dataclass(frozen=True)

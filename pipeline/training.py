@@ -22,7 +22,7 @@ import tensorflow_transform as tft
 from tfx_bsl.public.tfxio import TensorFlowDatasetOptions
 from tqdm import tqdm
 
-from mamba_model import MambaConfig, NextTokenModel, SentimentModel, adamw
+from mamba_model import MambaConfig, NextTokenModel, SentimentModel, adamw, native_scan
 from pipeline import exporting, features, tokenization
 from pipeline.batches import LabelledTexts, Windows
 from pipeline.tasks import TASKS
@@ -69,7 +69,8 @@ def run_fn(fn_args: Any) -> None:
 
 
 def fit(model: Any, batches: Any, training: dict[str, Any], log_folder: str) -> dict[str, Any]:
-    """Trains for `training["steps"]` steps; returns steps, parameters, tokens, seconds, loss.
+    """Trains for `training["steps"]` steps; returns steps, scan, parameters, tokens, seconds,
+    loss.
 
     `batches[i]` is the batch of step i, of few shapes, since XLA compiles each of them.
     """
@@ -88,7 +89,8 @@ def fit(model: Any, batches: Any, training: dict[str, Any], log_folder: str) -> 
             weight_decay=training["weight_decay"],
             clip_norm=training["clip_norm"],
             average=training["average_momentum"],
-        )
+        ),
+        scan=_available(training["scan"]),
     )
     tokens = 0
     started = time.monotonic()
@@ -119,11 +121,23 @@ def fit(model: Any, batches: Any, training: dict[str, Any], log_folder: str) -> 
     model.optimizer.finalize_variable_values(model.trainable_variables)  # the averaged ones
     return {
         "steps": steps,
+        "scan": model.scan,
         "parameters": model.count_params(),
         "tokens": tokens,
         "seconds": round(time.monotonic() - started, 1),
         "loss": row["loss"],
     }
+
+
+def _available(scan: str) -> str:
+    """The scan asked for, or XLA's where the native one cannot be built."""
+    if scan == "native":
+        try:
+            native_scan.load()
+        except native_scan.NativeScanError as error:
+            print(f"warning: training with XLA's scan instead: {error}", file=sys.stderr)
+            return "xla"
+    return scan
 
 
 def evaluate(model: Any, held_out: LabelledTexts) -> dict[str, float]:

@@ -10,6 +10,8 @@ from tensorflow.python.framework.config import disable_op_determinism
 from mamba_model import MambaConfig, NextTokenModel, SentimentModel, adamw
 from mamba_model.training_step import CompiledTraining
 
+native = pytest.param("native", marks=pytest.mark.needs_compiler)
+
 DROPOUT = {"embedding_dropout": 0.1, "residual_dropout": 0.1, "output_dropout": 0.2}
 
 
@@ -53,18 +55,21 @@ def test_it_learns_real_text_and_two_runs_agree_bit_for_bit(genesis, determinist
         np.testing.assert_array_equal(ours, expected, err_msg=ours.path)
 
 
+@pytest.mark.parametrize("scan", ["xla", native])
 def test_compiled_in_shards_it_takes_the_same_step_as_plain_tensorflow_on_the_batch(
-    genesis, config
+    genesis, config, scan
 ):
     tokens, targets = windows(genesis, 17)
+    data = tf.data.Dataset.from_tensor_slices((tokens[:12], targets[:12]))
+    data = data.batch(4, drop_remainder=True)
     weights = []
     for eager, shards in ((False, 3), (True, 1)):
         keras.utils.set_random_seed(1)
         model = NextTokenModel(config)
         optimizer = adamw(keras.optimizers.schedules.CosineDecay(1e-2, 50))
-        model.compile(optimizer, run_eagerly=eager, shards=shards)
+        model.compile(optimizer, run_eagerly=eager, shards=shards, scan=scan)
         assert isinstance(model, CompiledTraining)
-        model.fit(tokens[:12], targets[:12], batch_size=4, shuffle=False, verbose=0)
+        model.fit(data, verbose=0)
         weights.append([v.numpy() for v in model.trainable_variables])
     for ours, expected, v in zip(*weights, model.trainable_variables, strict=True):
         np.testing.assert_allclose(ours, expected, atol=2e-4, err_msg=v.path)
@@ -136,6 +141,11 @@ def test_shards_must_be_a_count(config):
         SentimentModel(config).compile(adamw(1e-3), shards=0)
 
 
+def test_scan_must_be_a_known_one(config):
+    with pytest.raises(ValueError, match=r"scan must be .xla. or .native., got .cuda."):
+        SentimentModel(config).compile(adamw(1e-3), scan="cuda")
+
+
 def test_only_matrices_decay_and_not_A_log(config):
     model = NextTokenModel(config)
     model.compile(adamw(1e-3, weight_decay=0.1))
@@ -151,11 +161,13 @@ def test_gradients_are_clipped_by_their_global_norm(config):
     assert adamw(1e-3, clip_norm=0.7).global_clipnorm == 0.7
 
 
-def test_an_export_after_training_holds_no_function_compiled_by_xla(genesis, config, tmp_path):
+@pytest.mark.parametrize("scan", ["xla", native])
+def test_an_export_after_training_holds_nothing_of_xla(genesis, config, tmp_path, scan):
     model = NextTokenModel(config)
     tokens, targets = windows(genesis, 16)
-    model.compile(adamw(1e-3))
-    model.fit(tokens[:4], targets[:4], verbose=0)
+    model.compile(adamw(1e-3), scan=scan)
+    data = tf.data.Dataset.from_tensors((tokens[:4], targets[:4]))
+    model.fit(data, verbose=0)
 
     @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])
     def score(tokens):
@@ -169,6 +181,7 @@ def test_an_export_after_training_holds_no_function_compiled_by_xla(genesis, con
     assert any(node.op in ("While", "StatelessWhile") for node in nodes)  # the scan is there
     for compiled in (*functions, *nodes):
         assert not compiled.attr["_XlaMustCompile"].b, compiled
+    assert not [node.op for node in nodes if node.op.startswith("Xla")]
     loaded = tf.saved_model.load(str(tmp_path / "export"))
     for shape in [(2, 5), (1, 40)]:
         tokens = genesis[: shape[0] * shape[1]].reshape(shape)

@@ -37,6 +37,7 @@ STAGES = {
         ("data/bible_formats.py", set()),
         ("pipeline/tokenization.py", {"transform", "train"}),
         ("mamba_model/scan.py", {"train"}),
+        ("mamba_model/native/selective_scan.h", {"train"}),
         ("pipeline/exporting.py", {"train"}),
         ("pipeline/metrics.py", {"evaluate"}),
         ("pipeline/cli.py", set()),
