@@ -1,6 +1,7 @@
 """Mamba, a selective state-space model, in Keras 3 on TensorFlow. Knows nothing of TFX.
 
 from mamba_model import MambaConfig, NextTokenModel, adamw, generate
+from mamba_model import load_checkpoint, save_checkpoint
 
 model = NextTokenModel(MambaConfig(vocabulary_size=2000, d_model=192, n_layer=3))
 model.compile(adamw(2.5e-3))
@@ -12,10 +13,11 @@ save_checkpoint(model, "mine")                               # for transformers 
 """
 
 from mamba_model.backbone import MambaBackbone
-from mamba_model.block import MambaBlock, ResidualBlock
+from mamba_model.block import MambaBlock
 from mamba_model.checkpoints import load_checkpoint, save_checkpoint
 from mamba_model.config import MambaConfig
 from mamba_model.generation import generate
+from mamba_model.residual_block import ResidualBlock
 from mamba_model.scan import selective_scan, selective_scan_reference, selective_scan_step
 from mamba_model.tasks import NextTokenModel, SentimentModel
 from mamba_model.training_step import CompiledTraining, adamw

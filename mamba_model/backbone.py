@@ -10,8 +10,9 @@ signatures pass it:
 import keras
 import tensorflow as tf
 
-from mamba_model.block import ConfiguredLayer, ResidualBlock, register, rms_norm
+from mamba_model.block import ConfiguredLayer, register, rms_norm
 from mamba_model.config import MambaConfig
+from mamba_model.residual_block import ResidualBlock, refuse_state
 
 
 @register
@@ -20,6 +21,8 @@ class MambaBackbone(ConfiguredLayer):
 
     With `state` the window goes on from there; with `return_state` the result is
     (features, state), the state being that after each row's last real position.
+
+    A bidirectional backbone has no state: asking for one raises ValueError.
     """
 
     def __init__(self, config: MambaConfig, **kwargs):
@@ -50,34 +53,57 @@ class MambaBackbone(ConfiguredLayer):
     def call(self, tokens, mask=None, state=None, return_state=False, training=False):
         x = self.embedding(tokens)  # (b, l, d_model)
         x = self.word_dropout(x, training=training)
-        x = self.embedding_dropout(x, training=training)
+        x = tf.cast(self.embedding_dropout(x, training=training), self.wide_dtype)
+        if state is not None or return_state:
+            refuse_state(self)
         states = []
         for i, block in enumerate(self.blocks):
             layer_state = None if state is None else (state[0][i], state[1][i])
-            x, layer_state = block(
-                x, mask=mask, state=layer_state, return_state=True, training=training
-            )
-            states.append(layer_state)
+            x = block(x, mask=mask, state=layer_state, return_state=return_state, training=training)
+            if return_state:
+                x, layer_state = x
+                states.append(layer_state)
         x = self.norm(x)
         return (x, _stack(states)) if return_state else x
 
     def step(self, token, state):
         """One token a row: token (b,) int; returns features (b, d_model) and the state."""
-        x = self.embedding(token)
-        states = []
-        for i, block in enumerate(self.blocks):
-            x, layer_state = block.step(x, (state[0][i], state[1][i]))
-            states.append(layer_state)
-        return self.norm(x), _stack(states)
+        features, states = self.stepper()(token, unstack(state))
+        return features, _stack(states)
+
+    def stepper(self):
+        """`step` for many tokens: reads each weight once, here, and leaves states by block.
+
+        Returns a function of token (b,) int and states, a list of (conv, ssm) for each block,
+        that returns features (b, d_model) and the next states.
+        """
+        weights = [(v, tf.convert_to_tensor(v)) for v in self.trainable_variables]
+        blocks = [block.stepper() for block in self.blocks]
+
+        def step(token, states):
+            with keras.StatelessScope(weights):
+                x = tf.cast(self.embedding(token), self.wide_dtype)
+                next_states = []
+                for block, state in zip(blocks, states, strict=True):
+                    x, state = block(x, state)
+                    next_states.append(state)
+                return self.norm(x), next_states
+
+        return step
 
     def initial_state(self, batch_size):
         """The state before any token: zeros, (conv, ssm)."""
+        refuse_state(self)
         c = self.config
         conv = tf.zeros((c.n_layer, batch_size, c.d_conv - 1, c.d_inner), self.compute_dtype)
-        ssm_dtype = self.blocks[0].mixer.state_dtype
-        return conv, tf.zeros((c.n_layer, batch_size, c.d_state, c.d_inner), ssm_dtype)
+        return conv, tf.zeros((c.n_layer, batch_size, c.d_state, c.d_inner), self.wide_dtype)
 
 
 def _stack(states):
     conv, ssm = zip(*states, strict=True)
     return tf.stack(conv), tf.stack(ssm)
+
+
+def unstack(state):
+    """The stacked state as a list of (conv, ssm), one for each block."""
+    return list(zip(*map(tf.unstack, state), strict=True))

@@ -1,4 +1,4 @@
-"""The Mamba block and the residual block around it.
+"""The Mamba block.
 
 Glossary, code name to the paper's symbol (Gu and Dao, arXiv:2312.00752, figure 3):
 
@@ -11,8 +11,10 @@ A block's state, all that it remembers of the past: the last d_conv - 1 inputs o
 convolution, (b, d_conv - 1, d_inner), and the scan's state, (b, d_state, d_inner).
 
 Padding. At positions where `mask` is False delta is 0, so the state passes through, and the
-convolution sees 0. Padding on the right therefore changes neither a real position nor the
-state that is returned, which is the one at each row's own length.
+convolution sees 0. Padding on the right therefore changes neither a real position, nor a
+gradient, nor the state that is returned, which is the one after each row's last real position.
+The same holds for padding on the left where a row starts without a state; after a state it
+does not: the zeros of the padding stand between what the state remembers and the text.
 """
 
 import math
@@ -69,12 +71,19 @@ def rms_norm(config: MambaConfig, policy) -> keras.layers.Layer:
 
 
 class ConfiguredLayer(keras.layers.Layer):
-    """A layer made from a MambaConfig alone, which is all that it has to save."""
+    """A layer made from a MambaConfig alone, which is all that it has to save.
+
+    In mixed precision the scan's state, delta, A, D and the residual stream keep
+    `wide_dtype`, float32. So Keras must not cast what these layers are called with: what
+    works in the 16-bit `compute_dtype` casts for itself, as every Dense does.
+    """
 
     def __init__(self, config: MambaConfig, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.config = config
         self.supports_masking = True
+        half = self.compute_dtype in ("float16", "bfloat16")
+        self.wide_dtype = "float32" if half else self.compute_dtype
 
     def get_config(self):
         return {**super().get_config(), "config": self.config.to_dict()}
@@ -97,9 +106,6 @@ class MambaBlock(ConfiguredLayer):
 
     def __init__(self, config: MambaConfig, **kwargs):
         super().__init__(config, **kwargs)
-        # delta and the state keep float32 where activations are 16 bits wide.
-        half = self.compute_dtype in ("float16", "bfloat16")
-        self.state_dtype = "float32" if half else self.compute_dtype
         c = config
         bound = c.dt_rank**-0.5
         self.in_proj = self._linear("in_proj", 2 * c.d_inner)
@@ -109,7 +115,7 @@ class MambaBlock(ConfiguredLayer):
             activation="softplus",
             kernel_initializer=keras.initializers.RandomUniform(-bound, bound),
             bias_initializer=DeltaBias(c.dt_min, c.dt_max, c.dt_init_floor),
-            dtype=self.state_dtype,
+            dtype=self.wide_dtype,
             name="dt_proj",
         )
         # Each block adds to the residual stream once: unscaled, n_layer blocks would let its
@@ -152,23 +158,39 @@ class MambaBlock(ConfiguredLayer):
         delta, B, C = self._selection(x)
         if mask is not None:
             delta = tf.where(mask[..., None], delta, tf.zeros_like(delta))
-        A = -tf.exp(tf.convert_to_tensor(self.A_log))
-        D = tf.convert_to_tensor(self.D)
+        A, D = self._decay_and_skip()
         y, ssm_state = selective_scan(x, delta, A, B, C, D, None, ssm_state, return_last_state=True)
         y = self.out_proj(y * tf.nn.silu(gate))
         return (y, (conv_state, ssm_state)) if return_state else y
 
     def step(self, x, state):
         """One token: x (b, d_model), state (conv, ssm); returns (b, d_model) and the state."""
-        conv_state, ssm_state = state
-        x, gate = tf.split(self.in_proj(x), 2, axis=-1)  # (b, d_inner) each
-        x, conv_state = self._convolve(x[:, None, :], None, conv_state, return_state=True)
-        x = x[:, 0, :]
-        delta, B, C = self._selection(x)
-        A = -tf.exp(tf.convert_to_tensor(self.A_log))
-        D = tf.convert_to_tensor(self.D)
-        y, ssm_state = selective_scan_step(x, delta, A, B, C, D, ssm_state)
-        return self.out_proj(y * tf.nn.silu(gate)), (conv_state, ssm_state)
+        return self.stepper()(x, state)
+
+    def stepper(self):
+        """`step` for many tokens: what depends on weights alone is computed once, here."""
+        A, D = self._decay_and_skip()
+        kernel, bias = self._convolution()
+
+        def step(x, state):
+            conv_state, ssm_state = state
+            x, gate = tf.split(self.in_proj(x), 2, axis=-1)  # (b, d_inner) each
+            window = tf.concat([tf.cast(conv_state, x.dtype), x[:, None]], axis=1)  # (b, d_conv, d)
+            x = tf.nn.silu(tf.reduce_sum(window * kernel, axis=1) + bias)
+            delta, B, C = self._selection(x)
+            y, ssm_state = selective_scan_step(x, delta, A, B, C, D, ssm_state)
+            return self.out_proj(y * tf.nn.silu(gate)), (window[:, 1:], ssm_state)
+
+        return step
+
+    def _decay_and_skip(self):
+        """A (d_inner, d_state) and D (d_inner,), which no input selects."""
+        return -tf.exp(tf.convert_to_tensor(self.A_log)), tf.convert_to_tensor(self.D)
+
+    def _convolution(self):
+        """Kernel (d_conv, d_inner) and bias (d_inner,) in the dtype of the activations."""
+        weights = (self.conv_kernel, self.conv_bias)
+        return [tf.cast(tf.convert_to_tensor(v), self.compute_dtype) for v in weights]
 
     def _convolve(self, x, mask, state, return_state):
         """Causal depthwise convolution and SiLU: (b, l, d_inner) to the same, and the state."""
@@ -179,15 +201,14 @@ class MambaBlock(ConfiguredLayer):
         else:
             padded = tf.concat([tf.cast(state, x.dtype), x], axis=1)  # (b, d_conv - 1 + l, d)
         # Shifted multiply-adds: a third faster than depthwise_conv2d in a training step.
-        kernel = tf.convert_to_tensor(self.conv_kernel)
-        y = sum(padded[:, j : j + length] * kernel[j] for j in range(taps))
-        y = tf.nn.silu(y + tf.convert_to_tensor(self.conv_bias))
+        kernel, bias = self._convolution()
+        y = tf.nn.silu(sum(padded[:, j : j + length] * kernel[j] for j in range(taps)) + bias)
         if not return_state:
             return y, None
         if mask is None:
             return y, padded[:, length:]
-        ends = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)  # each row's own length
-        window = ends[:, None] + tf.range(taps - 1)  # (b, d_conv - 1)
+        ends = tf.where(mask, tf.range(1, length + 1), 0)  # (b, l)
+        window = tf.reduce_max(ends, axis=1)[:, None] + tf.range(taps - 1)  # (b, d_conv - 1)
         return y, tf.gather(padded, window, batch_dims=1)
 
     def _selection(self, x):
@@ -195,29 +216,3 @@ class MambaBlock(ConfiguredLayer):
         c = self.config
         dt, B, C = tf.split(self.x_proj(x), [c.dt_rank, c.d_state, c.d_state], axis=-1)
         return self.dt_proj(dt), B, C
-
-
-@register
-class ResidualBlock(ConfiguredLayer):
-    """x + dropout(block(norm(x))). Same call and step as MambaBlock."""
-
-    def __init__(self, config: MambaConfig, **kwargs):
-        super().__init__(config, **kwargs)
-        policy = self.dtype_policy
-        self.norm = rms_norm(config, policy)
-        self.mixer = MambaBlock(config, dtype=policy, name="mixer")
-        self.dropout = keras.layers.Dropout(config.residual_dropout, dtype=policy)
-
-    def build(self, x_shape):
-        self.norm.build((None, None, self.config.d_model))
-        self.mixer.build((None, None, self.config.d_model))
-
-    def call(self, x, mask=None, state=None, return_state=False, training=False):
-        y, state = self.mixer(self.norm(x), mask=mask, state=state, return_state=True)
-        x = x + self.dropout(y, training=training)
-        return (x, state) if return_state else x
-
-    def step(self, x, state):
-        """One token: x (b, d_model), state (conv, ssm); returns (b, d_model) and the state."""
-        y, state = self.mixer.step(self.norm(x), state)
-        return x + y, state

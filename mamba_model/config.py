@@ -7,7 +7,9 @@ checked when made, so that a bad value is reported where it was written, not whe
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
+
+Pooling = Literal["mean", "max", "last", "mean_max"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +17,8 @@ class MambaConfig:
     """Sizes and rates of one model.
 
     Source of the defaults: Gu and Dao, arXiv:2312.00752, and the authors' code
-    (state-spaces/mamba, `mamba_simple.py`); the dropout rates are ours and 0 by default.
+    (state-spaces/mamba, `mamba_simple.py`); the dropout rates, the pooling and the two
+    switches are ours, and rates and switches off by default.
 
     Raises:
         ValueError: on a value outside its range; the message names field, rule and value.
@@ -32,6 +35,9 @@ class MambaConfig:
     dt_max: float = 0.1
     dt_init_floor: float = 1e-4  # and never below this
     norm_epsilon: float = 1e-5  # of every RMSNorm
+    bidirectional: bool = False  # each block reads the text from its end too; for classifiers
+    pooling: Pooling = "mean_max"  # how a classifier pools the features of a text
+    recompute_blocks: bool = False  # training keeps each block's input only: less memory, more time
     embedding_dropout: float = 0.0  # on the embedded tokens
     residual_dropout: float = 0.0  # on what each block adds to the residual stream
     output_dropout: float = 0.0  # after the final norm, before a head
@@ -49,6 +55,10 @@ class MambaConfig:
         for name in ("dt_min", "dt_max", "dt_init_floor", "norm_epsilon"):
             self._require(name, "a number above 0", _is_number(getattr(self, name), above=0))
         self._require("dt_max", f"at least dt_min = {self.dt_min}", self.dt_max >= self.dt_min)
+        for name in ("bidirectional", "recompute_blocks"):
+            self._require(name, "True or False", isinstance(getattr(self, name), bool))
+        poolings = get_args(Pooling)
+        self._require("pooling", f"one of {poolings}", self.pooling in poolings)
         for field in dataclasses.fields(self):
             if field.name.endswith("_dropout"):
                 rate = getattr(self, field.name)

@@ -39,6 +39,9 @@ def test_a_config_cannot_be_changed():
         ("norm_epsilon", float("nan"), "a number above 0"),
         ("word_dropout", 1.0, r"a rate in \[0, 1\)"),
         ("pooled_dropout", -0.1, r"a rate in \[0, 1\)"),
+        ("bidirectional", 1, "True or False"),
+        ("recompute_blocks", "yes", "True or False"),
+        ("pooling", "sum", r"one of \('mean', 'max', 'last', 'mean_max'\)"),
     ],
 )
 def test_a_bad_value_is_refused_with_field_rule_and_value(field, value, rule):

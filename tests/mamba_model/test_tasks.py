@@ -65,6 +65,40 @@ def test_sentiment_does_not_depend_on_padding_nor_on_its_neighbours(sentiment, g
         np.testing.assert_allclose(together[row], alone[0], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("pooling", "pool"),
+    [
+        ("mean", lambda real: real.mean(axis=0)),
+        ("max", lambda real: real.max(axis=0)),
+        ("last", lambda real: real[-1]),
+        ("mean_max", lambda real: np.concatenate([real.mean(axis=0), real.max(axis=0)])),
+    ],
+)
+def test_pooling_takes_real_positions_only(pooling, pool, config, genesis):
+    model = SentimentModel(dataclasses.replace(config, pooling=pooling))
+    lengths = [8, 3, 1]
+    tokens = genesis[: 3 * 8].reshape(3, 8) * tf.sequence_mask(lengths, 8, tf.int32)
+    features = model.backbone(tokens).numpy()
+    kernel, bias = model.head.get_weights()
+    expected = [
+        pool(row[:n]) @ kernel[:, 0] + bias[0] for row, n in zip(features, lengths, strict=True)
+    ]
+    np.testing.assert_allclose(model(tokens), expected, atol=1e-6)
+    np.testing.assert_array_equal(model(np.zeros((2, 5), np.int32)), [0, 0])
+
+
+def test_a_bidirectional_model_reads_from_both_ends(config, genesis):
+    """With the last position alone pooled, only the first direction can tell texts apart."""
+    tokens = np.tile(genesis[:9], (2, 1))
+    tokens[1, 0] += 1
+    for bidirectional in (False, True):
+        model = SentimentModel(dataclasses.replace(config, bidirectional=bidirectional))
+        first_feature = model.backbone(tokens[:, ::-1])[:, 0].numpy()
+        assert (first_feature[0] != first_feature[1]).any() == bidirectional
+        padded = np.pad(tokens, [(0, 0), (0, 3)])
+        np.testing.assert_allclose(model(padded), model(tokens), atol=1e-6)
+
+
 def test_a_text_of_padding_alone_gets_the_bias_of_the_head(sentiment):
     sentiment.head.bias.assign([0.25])
     np.testing.assert_array_equal(sentiment(np.zeros((2, 5), np.int32)), [0.25, 0.25])
@@ -79,8 +113,35 @@ def test_word_dropout_drops_whole_tokens(genesis):
     np.testing.assert_allclose(dropped[~gone], 2 * embedded[0][~gone], rtol=1e-6)
 
 
+def test_dropout_under_xla_is_set_by_the_seed_and_moves_on_with_each_step(config, genesis):
+    config = dataclasses.replace(
+        config, n_layer=1, word_dropout=0.2, residual_dropout=0.2, pooled_dropout=0.5
+    )
+    tokens = genesis[: 4 * 9].reshape(4, 9)
+
+    def make(seed):
+        keras.utils.set_random_seed(seed)
+        model = SentimentModel(config)
+        return model, [tf.convert_to_tensor(v) for v in model.non_trainable_variables]
+
+    def compiled(model):
+        weights = [tf.convert_to_tensor(v) for v in model.trainable_variables]
+        call = lambda seeds: model.stateless_call(weights, seeds, tokens, training=True)  # noqa: E731
+        return tf.function(call, jit_compile=True, autograph=False)
+
+    (model, seeds), (again, same_seeds), (_, other_seeds) = make(4), make(4), make(5)
+    run = compiled(model)
+    logits, next_seeds = run(seeds)
+    np.testing.assert_array_equal(run(seeds)[0], logits)
+    np.testing.assert_array_equal(compiled(again)(same_seeds)[0], logits)
+    for others in (next_seeds, other_seeds):
+        assert (run(others)[0] != logits).numpy().all()
+
+
 @pytest.mark.parametrize("make", [NextTokenModel, SentimentModel])
 def test_a_saved_model_gives_the_same_output_and_goes_on_training(make, config, genesis, tmp_path):
+    if make is SentimentModel:
+        config = dataclasses.replace(config, bidirectional=True, pooling="mean")
     model = make(config)
     tokens = genesis[: 4 * 9].reshape(4, 9)
     targets = tokens if make is NextTokenModel else np.array([0, 1, 1, 0])
@@ -101,10 +162,24 @@ def test_weights_exist_from_construction(config):
     assert NextTokenModel(config).count_params() > 70 * 12
 
 
-def test_half_precision_trains_and_stays_finite(config, genesis):
-    model = NextTokenModel(dataclasses.replace(config, n_layer=1), dtype="mixed_bfloat16")
-    tokens = genesis[: 4 * 9].reshape(4, 9)
-    model.compile(adamw(1e-2))
-    history = model.fit(tokens, np.roll(tokens, -1, 1), epochs=3, verbose=0).history["loss"]
-    assert model(tokens).dtype == tf.float32
-    assert np.isfinite(history).all() and history[-1] < history[0]
+def test_half_precision_gives_float32_logits_near_those_of_float32(config, genesis):
+    model, half = NextTokenModel(config), NextTokenModel(config, dtype="mixed_bfloat16")
+    half.set_weights(model.get_weights())
+    tokens = genesis[: 2 * 32].reshape(2, 32)
+    expected = model(tokens).numpy()
+    assert half(tokens).dtype == tf.float32
+    np.testing.assert_allclose(half(tokens), expected, atol=0.05 * np.abs(expected).max())
+    assert {v.dtype for v in half.trainable_variables} == {"float32"}
+
+
+@pytest.mark.slow
+def test_half_precision_trains_on_real_text_as_float32_does(config, genesis):
+    tokens, targets = genesis[: 4 * 32].reshape(4, 32), genesis[1 : 4 * 32 + 1].reshape(4, 32)
+    losses = {}
+    for policy in ("float32", "mixed_bfloat16"):
+        keras.utils.set_random_seed(1)
+        model = NextTokenModel(dataclasses.replace(config, n_layer=1), dtype=policy)
+        model.compile(adamw(1e-2))
+        losses[policy] = model.fit(tokens, targets, epochs=8, verbose=0).history["loss"]
+    np.testing.assert_allclose(losses["mixed_bfloat16"], losses["float32"], rtol=0.01)
+    assert losses["mixed_bfloat16"][-1] < losses["mixed_bfloat16"][0] - 0.2
