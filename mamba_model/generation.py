@@ -7,6 +7,8 @@ ten tokens as after ten thousand.
 
 import tensorflow as tf
 
+from mamba_model.backbone import unstack
+from mamba_model.sampling import LOWEST, draw, is_off, keep_likely, likeliest, penalize
 from mamba_model.tasks import PADDING
 
 
@@ -18,43 +20,84 @@ def generate(
     *,
     temperature=1.0,
     top_k=0,
+    top_p=1.0,
+    min_p=0.0,
+    repetition_penalty=1.0,
     seed=0,
-    stop_token: int | None = None,
+    stop_token=None,
 ):
     """Continues each prompt.
+
+    Called as it is, it runs operation by operation. For speed call it inside a `tf.function`;
+    one with `jit_compile=True` is fastest where shapes are fixed, and needs `max_new_tokens`
+    and `top_k` as ints.
 
     Args:
         model: a NextTokenModel.
         prompts: (b, l) int, padded on the right.
         lengths: (b,) int, each prompt's length, from 1 to l.
-        max_new_tokens: tokens to add, from 1; an int or a scalar tensor.
-        temperature: 0 takes the likeliest token, 1 samples from the model's distribution;
-            a float or a scalar tensor.
-        top_k: samples among the k likeliest tokens only; 0: among all. An int or a scalar
-            tensor.
-        seed: of the sampling; an int or a scalar tensor. Same seed, same batch, same text.
-        stop_token: ends a row when it is generated (it is returned too).
+        max_new_tokens: tokens to add, from 1.
+        temperature: 0 takes the likeliest token, 1 samples from the model's distribution.
+        top_k: samples among the k likeliest tokens only; 0: among all.
+        top_p: samples among the fewest likeliest tokens that together have this
+            probability; 1: among all.
+        min_p: samples among tokens at least this many times as likely as the likeliest; 0:
+            among all.
+        repetition_penalty: above 1 makes tokens of the prompt and of the text so far less
+            likely; 1: leaves them as they are.
+        seed: of the sampling; an int, or (b,) ints, one for each row. The noise depends on
+            it and on the number of tokens generated alone: same seed, same text.
+        stop_token: ends a row when it is generated (it is returned too); None: no token does.
+
+    Each setting may be a number or a scalar tensor; `sampling.py` defines the filters.
 
     Returns:
         tokens: (b, max_new_tokens) int32, 0 after a row's stop token.
         log_probabilities: (b, max_new_tokens) float32, of each token under the model
-            itself (temperature 1, all tokens), in nats; 0 after a row's stop token.
+            itself (temperature 1, no penalty, all tokens), in nats; 0 after a row's stop
+            token.
 
-    Rows do not see each other: without sampling, a prompt gives in a batch what it gives
-    alone. The noise of sampling depends on the place in the batch. Padding, id 0, is never
-    generated.
+    Raises:
+        ValueError: if a setting given as a number is outside its range.
+
+    Rows do not see each other: a prompt gives in a batch what it gives alone (but for
+    rounding, which may decide between two tokens that are equally good to the last digits).
+    Padding, id 0, is never generated.
     """
+    _check(max_new_tokens, "max_new_tokens", "at least 1", lambda x: x >= 1)
+    _check(temperature, "temperature", "at least 0", lambda x: x >= 0)
+    _check(top_k, "top_k", "at least 0", lambda x: x >= 0)
+    _check(top_p, "top_p", "in [0, 1]", lambda x: 0 <= x <= 1)
+    _check(min_p, "min_p", "in [0, 1]", lambda x: 0 <= x <= 1)
+    _check(repetition_penalty, "repetition_penalty", "above 0", lambda x: x > 0)
     prompts = tf.cast(prompts, tf.int32)
     lengths = tf.cast(lengths, tf.int32)
     max_new_tokens = tf.cast(max_new_tokens, tf.int32)
+    seed = tf.cast(seed, tf.int32)
     batch = tf.shape(prompts)[0]
     mask = tf.sequence_mask(lengths, tf.shape(prompts)[1])
     features, state = model.backbone(prompts, mask=mask, return_state=True)
     features = tf.gather(features, lengths - 1, batch_dims=1)  # (b, d_model), the last real
+    logits = model.logits(features)  # (b, v)
+    v = logits.shape[1]
+    penalizes = not is_off(repetition_penalty, 1)
+    step = model.stepper()
 
-    def body(i, features, state, running, tokens, log_probabilities):
-        logits = model.logits(features)  # (b, vocabulary_size)
-        token = _choose(logits, temperature, top_k, tf.stack([tf.cast(seed, tf.int32), i]))
+    def choose(i, logits, seen):
+        if penalizes:
+            logits = penalize(logits, seen, repetition_penalty)
+        logits = tf.where(tf.range(v) == PADDING, LOWEST, logits)
+
+        def sample():
+            scaled = logits / tf.cast(temperature, logits.dtype)
+            return draw(keep_likely(scaled, top_k, top_p, min_p), seed, i)
+
+        if tf.get_static_value(temperature) is None:
+            return tf.cond(temperature > 0, sample, lambda: likeliest(logits))
+        return likeliest(logits) if is_off(temperature, 0) else sample()
+
+    def body(i, logits, states, seen, running, tokens, log_probabilities):
+        token = choose(i, logits, seen)  # (b,)
         log_probability = -tf.nn.sparse_softmax_cross_entropy_with_logits(token, logits)
         token = tf.where(running, token, PADDING)
         log_probability = tf.where(running, log_probability, 0.0)
@@ -62,18 +105,23 @@ def generate(
         log_probabilities = tf.tensor_scatter_nd_update(
             log_probabilities, [[i]], log_probability[None]
         )
+        if penalizes:
+            seen |= tf.one_hot(token, v, True, False)
         if stop_token is not None:
             running &= token != stop_token
-        features, state = model.backbone.step(token, state)
-        return i + 1, features, state, running, tokens, log_probabilities
+        logits, states = step(token, states)
+        return i + 1, logits, states, seen, running, tokens, log_probabilities
 
     *_, tokens, log_probabilities = tf.while_loop(
-        lambda i, _features, _state, running, *_: (i < max_new_tokens) & tf.reduce_any(running),
+        lambda i, _logits, _states, _seen, running, *_: (
+            (i < max_new_tokens) & tf.reduce_any(running)
+        ),
         body,
         (
             tf.constant(0),
-            features,
-            state,
+            logits,
+            unstack(state),
+            _tokens_of(prompts, mask, v) if penalizes else tf.zeros((batch, 0), tf.bool),
             tf.ones((batch,), tf.bool),
             tf.zeros((max_new_tokens, batch), tf.int32),
             tf.zeros((max_new_tokens, batch), tf.float32),
@@ -82,19 +130,15 @@ def generate(
     return tf.transpose(tokens), tf.transpose(log_probabilities)
 
 
-def _choose(logits, temperature, top_k, seed):
-    """Draws one id a row: argmax(logits + temperature Gumbel noise) samples from
-    softmax(logits / temperature), and is the argmax of the logits at temperature 0.
-    """
-    lowest = logits.dtype.min
-    ids = tf.range(tf.shape(logits)[1])
-    logits = tf.where(ids == PADDING, lowest, logits)
-    top_k = tf.cast(top_k, tf.int32)
-    k = tf.where(top_k > 0, tf.minimum(top_k, tf.shape(logits)[1]), tf.shape(logits)[1])
-    least = tf.math.top_k(logits, k).values[:, -1:]
-    logits = tf.where(logits >= least, logits, lowest)
-    tiny = 1e-20  # keeps both logarithms finite
-    uniform = tf.random.stateless_uniform(tf.shape(logits), seed, minval=tiny)
-    noise = -tf.math.log(-tf.math.log(uniform) + tiny)
-    scores = logits + tf.cast(temperature, logits.dtype) * noise
-    return tf.argmax(scores, axis=-1, output_type=tf.int32)
+def _tokens_of(prompts, mask, v):
+    """(b, v) bool: which tokens each prompt has."""
+    rows = tf.range(tf.shape(prompts)[0])[:, None] + tf.zeros_like(prompts)
+    counts = tf.cast(mask, tf.int32)
+    return tf.scatter_nd(tf.stack([rows, prompts], 2), counts, (tf.shape(prompts)[0], v)) > 0
+
+
+def _check(setting, name, rule, holds):
+    """Raises ValueError where the setting's value is known, and breaks its rule."""
+    value = tf.get_static_value(setting)
+    if value is not None and not holds(value):
+        raise ValueError(f"generate: {name} must be {rule}, got {value}")

@@ -1,0 +1,104 @@
+"""From logits to the next token: repetition penalty, temperature, filters, the draw.
+
+In this order, each on what the one before left:
+
+    repetition penalty r   a token seen before gets its logit s / r if s > 0, else s r
+    temperature T          all logits are divided by T; 0 takes the likeliest token at once
+    top-k                  keeps the k likeliest tokens
+    top-p                  keeps the fewest likeliest tokens that have probability p together
+    min-p                  keeps the tokens at least min_p times as likely as the likeliest
+
+Order and definitions are those of Hugging Face's transformers, logits_process.py. One
+departure: what is as likely as the least likely token kept is kept too, by top-p as well.
+Sources: Keskar et al., arXiv:1909.05858 (the penalty); Fan et al., arXiv:1805.04833 (top-k);
+Holtzman et al., arXiv:1904.09751 (top-p); Nguyen et al., arXiv:2407.01082 (min-p).
+
+Each setting is a number or a scalar tensor. A number that switches a part off keeps it out of
+the graph; for a tensor the graph decides when it runs.
+"""
+
+import tensorflow as tf
+
+LOWEST = tf.float32.min  # the logit of what may not be drawn; finite, so that no NaN comes of it
+
+
+def is_off(setting, value) -> bool:
+    """Whether `setting` is known to be `value` while the graph is built."""
+    return tf.get_static_value(setting) == value
+
+
+def penalize(logits, seen, repetition_penalty):
+    """logits (b, v) with those of the tokens in `seen` (b, v) bool made less likely."""
+    penalty = tf.cast(repetition_penalty, logits.dtype)
+    return tf.where(seen, tf.where(logits > 0, logits / penalty, logits * penalty), logits)
+
+
+def keep_likely(logits, top_k=0, top_p=1.0, min_p=0.0):
+    """logits (b, v) with LOWEST for every token that a filter drops; 0, 1 and 0: none.
+
+    The likeliest token is never dropped.
+    """
+    least = []
+    if not (is_off(top_k, 0) and is_off(top_p, 1)):
+        least.append(_least_of_the_likeliest(logits, top_k, top_p))
+    if not is_off(min_p, 0):
+        likeliest = tf.reduce_max(logits, axis=1, keepdims=True)
+        least.append(likeliest + tf.math.log(tf.cast(min_p, logits.dtype)))
+    for bound in least:
+        logits = tf.where(logits < bound, LOWEST, logits)
+    return logits
+
+
+def _least_of_the_likeliest(logits, top_k, top_p):
+    """The smallest logit, (b, 1), that top-k and then top-p keep."""
+    v = logits.shape[1]
+    known_k, known_p = tf.get_static_value(top_k), tf.get_static_value(top_p)
+    if known_k is not None:
+        k = int(known_k) if 0 < known_k < v else v  # XLA must know it
+    else:
+        k = tf.where((top_k > 0) & (top_k < v), top_k, v)
+
+    def least():
+        ranked = tf.math.top_k(logits, k).values  # (b, k), from the likeliest down
+        if is_off(top_p, 1):
+            return ranked[:, -1:]
+        before = tf.cumsum(tf.nn.softmax(ranked), axis=1, exclusive=True)
+        p = tf.cast(top_p, logits.dtype)
+        p = tf.where(p < 1, p, 2.0)  # the sum may reach 1 by rounding before the last token
+        kept = tf.reduce_sum(tf.cast(before < p, tf.int32), axis=1, keepdims=True)
+        return tf.gather(ranked, tf.maximum(kept, 1) - 1, batch_dims=1)
+
+    if known_k is not None and known_p is not None:
+        return least()
+    # Ranking costs more than all else here: only where it is asked for.
+    asked_for = (k < v) | (tf.cast(top_p, tf.float32) < 1)
+    return tf.cond(asked_for, least, lambda: tf.fill((tf.shape(logits)[0], 1), LOWEST))
+
+
+def draw(logits, seed, step):
+    """One id a row, (b,) int32, with the probabilities softmax(logits).
+
+    Args:
+        logits: (b, v) float32.
+        seed: () or (b,) int32. The noise depends on a row's seed and `step` alone, not on
+            its place in the batch: rows of one seed share it.
+        step: () int32.
+
+    The argmax of logits + Gumbel noise is such a draw. Drawing by the cumulative distribution
+    would need one random number instead of v, but a last bit would change its token far more
+    often, and last bits differ with the size of the batch.
+    """
+    v = logits.shape[1]
+    tiny = 1e-20  # keeps both logarithms finite
+
+    def noise(seed):
+        uniform = tf.random.stateless_uniform((v,), tf.stack([seed, step]), minval=tiny)
+        return -tf.math.log(-tf.math.log(uniform) + tiny)
+
+    of_rows = noise(seed) if seed.shape.rank == 0 else tf.map_fn(noise, seed, tf.float32)
+    return likeliest(logits + of_rows)
+
+
+def likeliest(logits):
+    """The argmax of each row, (b,) int32."""
+    return tf.argmax(logits, axis=-1, output_type=tf.int32)
