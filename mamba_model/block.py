@@ -159,8 +159,8 @@ class MambaBlock(ConfiguredLayer):
         if mask is not None:
             delta = tf.where(mask[..., None], delta, tf.zeros_like(delta))
         A, D = self._decay_and_skip()
-        y, ssm_state = selective_scan(x, delta, A, B, C, D, None, ssm_state, return_last_state=True)
-        y = self.out_proj(y * tf.nn.silu(gate))
+        y, ssm_state = selective_scan(x, delta, A, B, C, D, gate, ssm_state, return_last_state=True)
+        y = self.out_proj(y)
         return (y, (conv_state, ssm_state)) if return_state else y
 
     def step(self, x, state):
@@ -178,8 +178,8 @@ class MambaBlock(ConfiguredLayer):
             window = tf.concat([tf.cast(conv_state, x.dtype), x[:, None]], axis=1)  # (b, d_conv, d)
             x = tf.nn.silu(tf.reduce_sum(window * kernel, axis=1) + bias)
             delta, B, C = self._selection(x)
-            y, ssm_state = selective_scan_step(x, delta, A, B, C, D, ssm_state)
-            return self.out_proj(y * tf.nn.silu(gate)), (window[:, 1:], ssm_state)
+            y, ssm_state = selective_scan_step(x, delta, A, B, C, D, ssm_state, gate)
+            return self.out_proj(y), (window[:, 1:], ssm_state)
 
         return step
 

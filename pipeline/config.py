@@ -191,6 +191,11 @@ def _check(config: RunConfig) -> None:
         value = getattr(config.data, name)
         if not 0 <= value <= 1:
             raise UserError(f"data.{name}: expected 0 to 1, got {value:g}")
+    if TASKS[config.task].head == "next_token" and config.model.bidirectional:
+        raise UserError(
+            f"model.bidirectional: expected false, as {config.task} predicts the next token,"
+            " which a model that reads from the end too has seen"
+        )
     longest = config.training.buckets[-1][0]
     kept = config.transform.head + config.transform.tail
     if TASKS[config.task].head == "sentiment" and not 0 < kept <= longest:
@@ -221,6 +226,8 @@ def _replace(config: Any, path: list[str], value: str, name: str) -> Any:
 def _parse(value: str, kind: Any, name: str) -> Any:
     if isinstance(kind, types.UnionType):  # `int | None`: a setting is never None
         kind = typing.get_args(kind)[0]
+    if kind is bool:
+        return _parse(value, Literal["true", "false"], name) == "true"
     if typing.get_origin(kind) is Literal:
         choices = typing.get_args(kind)
         if value not in choices:

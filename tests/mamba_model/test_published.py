@@ -218,9 +218,8 @@ def test_the_scan_is_the_published_one_in_value_and_gradient(inputs, published):
         tape.watch(x)
         delta = tf.nn.softplus(x["delta"] + x["delta_bias"])
         y, last_state = selective_scan(
-            x["u"], delta, x["A"], x["B"], x["C"], x["D"], return_last_state=True
+            x["u"], delta, x["A"], x["B"], x["C"], x["D"], x["z"], return_last_state=True
         )
-        y *= tf.nn.silu(x["z"])
         target = tf.reduce_sum(tf.sin(y)) + tf.reduce_sum(tf.sin(last_state))
     results = {"y": y, "last_state": tf.transpose(last_state, (0, 2, 1))}
     results |= {f"d_{name}": g for name, g in tape.gradient(target, x).items()}

@@ -23,7 +23,7 @@ def test_settings_replace_single_fields_in_order():
         preset("imdb", "quick"),
         ["model.d_model=256", "seed=3", "training.buckets=64x8,128x4", "data.gate=report",
          "transform.head=28", "transform.tail=100", "model.dt_rank=7", "seed=4",
-         "training.learning_rate=1e-4"],
+         "training.learning_rate=1e-4", "model.bidirectional=true", "training.scan=native"],
     )  # fmt: skip
     assert config.model.d_model == 256
     assert config.model.dt_rank == 7
@@ -31,6 +31,8 @@ def test_settings_replace_single_fields_in_order():
     assert config.training.buckets == ((64, 8), (128, 4))
     assert config.training.learning_rate == 1e-4
     assert config.data.gate == "report"
+    assert config.model.bidirectional is True
+    assert config.training.scan == "native"
     assert config.model.n_layer == preset("imdb", "quick").model.n_layer
 
 
@@ -46,6 +48,7 @@ def test_settings_replace_single_fields_in_order():
         ("model.d_model=3.5", r"--set model.d_model: expected int, got '3.5'"),
         ("training.learning_rate=fast", r"expected float, got 'fast'"),
         ("training.buckets=64", r"expected LENGTHxBATCH,\.\.\., got '64'"),
+        ("model.bidirectional=1", r"expected one of true, false, got '1'"),
         ("data.gate=open", r"expected one of stop, report, got 'open'"),
         ("training.steps=0", r"training.steps: expected 1 or more, got 0"),
         ("data.fraction=2", r"data.fraction: expected 0 to 1, got 2"),
@@ -56,6 +59,11 @@ def test_settings_replace_single_fields_in_order():
 def test_a_bad_setting_says_what_was_expected(setting, message):
     with pytest.raises(UserError, match=message):
         with_settings(preset("imdb", "quick"), [setting])
+
+
+def test_a_next_token_model_reads_one_way():
+    with pytest.raises(UserError, match="model.bidirectional: expected false, as bible predicts"):
+        with_settings(preset("bible", "quick"), ["model.bidirectional=true"])
 
 
 def test_unknown_task_and_preset_are_named_with_the_known_ones():
