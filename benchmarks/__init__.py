@@ -1,0 +1,12 @@
+"""Speed and memory, ours beside the peers': scan, training step, generation, growth.
+
+    python -m benchmarks.scan        (training, generation, growth; --help lists the options)
+
+Every contestant runs in a process of its own, so that neither's memory nor threads touch the
+other's, and gets its inputs from one file. The peers have a Python of their own, .venv-peers.
+
+    contest.py         starts contestants one after another and holds them to their limits
+    measurement.py     what runs inside a contestant's process: times and memory of a call
+    contestants/       what is measured, a module per benchmark and library
+    report.py          medians, the fit of an exponent, tables, JSON lines
+"""

@@ -1,0 +1,270 @@
+"""Starts contestants one after another, each alone, and holds them to their limits.
+
+What goes over a limit is told, not hidden: its figures are null and a reason stands beside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measurement import INPUTS, RECORDS, SETTINGS
+from benchmarks.report import ROOT, commit, hardware, median, quartiles, significant
+
+PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One that is measured: its name in tables and JSON, and the module that runs it."""
+
+    name: str
+    module: str  # in benchmarks/contestants/
+    peer: bool = False  # runs in the peers' Python
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How often, and what no contestant may go over."""
+
+    repeats: int  # timed calls, at least
+    budget_s: float  # for the timed calls of a part: past it they are fewer
+    limit_s: float  # for a part in all, compiling included: past it the contestant is ended
+    memory_gib: float  # of a contestant's process: past it the contestant is ended
+
+
+class Result(dict):
+    """What a contestant recorded of one part, arrays under "arrays"; or "reason", why not.
+
+    `broken` where the contestant failed, instead of having gone over a limit.
+    """
+
+    broken = False
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The options that all benchmarks share."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    options = argparse.ArgumentParser(description=description, formatter_class=formatter)
+    options.add_argument("--repeats", type=int, default=10, help="timed calls (default: 10)")
+    options.add_argument(
+        "--budget", type=float, default=60, help="seconds for them; past it they are fewer (60)"
+    )
+    options.add_argument(
+        "--limit", type=float, default=600, help="seconds for a part, compiling included (600)"
+    )
+    options.add_argument(
+        "--memory", type=float, help="GiB of a contestant (three quarters of what is free)"
+    )
+    options.add_argument("--only", nargs="+", metavar="NAME", help="these contestants only")
+    options.add_argument("--out", type=Path, help="file that the JSON lines are added to")
+    return options
+
+
+def limits(options: argparse.Namespace) -> Limits:
+    memory = options.memory or 0.75 * _available_gib()
+    return Limits(options.repeats, options.budget, options.limit, memory)
+
+
+def chosen(contestants: Sequence[Contestant], only: Sequence[str] | None) -> list[Contestant]:
+    """Those named in `only`, or all."""
+    unknown = set(only or ()) - {contestant.name for contestant in contestants}
+    if unknown:
+        names = ", ".join(contestant.name for contestant in contestants)
+        sys.exit(f"--only: expected some of {names}; got {', '.join(sorted(unknown))}")
+    return [c for c in contestants if not only or c.name in only]
+
+
+def hold(
+    contestant: Contestant,
+    parts: Sequence[str],
+    inputs: Mapping[str, np.ndarray],
+    limits: Limits,
+    what: str,
+    **settings: Any,
+) -> dict[str, Result]:
+    """Runs one contestant: a process for its times, and one for its memory.
+
+    Memory is apart because it shows only where freed memory goes back to the system at once,
+    which costs time.
+
+    Args:
+        parts: what it is to record, in that order.
+        inputs: its arrays.
+        what: named in the line of progress.
+        settings: given to it beside its own, which win.
+
+    Returns:
+        For each of `parts` its Result.
+    """
+    if contestant.peer and not PEERS_PYTHON.exists():
+        return {part: Result(reason="no .venv-peers: run make peers") for part in parts}
+    print(f"{what}: {contestant.name} ...", end=" ", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    settings |= contestant.settings
+    results = _run(contestant, parts, inputs, limits, settings | {"measure": "times"})
+    timed = [part for part, result in results.items() if "reason" not in result]
+    if timed:
+        of_memory = _run(contestant, timed, inputs, limits, settings | {"measure": "memory"})
+        for part in timed:
+            results[part]["working_mib"] = of_memory[part].get("working_mib")
+            results[part].broken |= of_memory[part].broken
+    print(f"{time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    return results
+
+
+def _run(
+    contestant: Contestant,
+    parts: Sequence[str],
+    inputs: Mapping[str, np.ndarray],
+    limits: Limits,
+    settings: Mapping[str, Any],
+) -> dict[str, Result]:
+    """Runs one process; what it recorded of each part, or the reason why it did not."""
+    python = str(PEERS_PYTHON if contestant.peer else sys.executable)
+    # TensorFlow's and PyTorch's greetings would hide a real message.
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+    environment["HF_HUB_OFFLINE"] = "1"  # nothing is fetched for a measurement
+    if settings["measure"] == "memory":
+        environment["TF_ONEDNN_USE_SYSTEM_ALLOCATOR"] = "1"
+    with tempfile.TemporaryDirectory(prefix="tf-mamba-bench-") as name:
+        folder = Path(name)
+        np.savez(folder / INPUTS, **inputs)
+        given = {
+            **settings,
+            "parts": list(parts),
+            "repeats": limits.repeats,
+            "budget_s": limits.budget_s,
+            "threads": os.cpu_count(),
+        }
+        (folder / SETTINGS).write_text(json.dumps(given))
+        (folder / RECORDS).touch()
+        command = [python, "-m", f"benchmarks.contestants.{contestant.module}", name]
+        with (folder / "output.txt").open("w") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+            try:
+                over = _watch(process, folder / RECORDS, limits)
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+        results = dict.fromkeys(parts, Result(reason=over))
+        if over is None:
+            results = dict.fromkeys(parts, _failure(process.returncode, folder / "output.txt"))
+        for line in (folder / RECORDS).read_text().splitlines():
+            result = Result(json.loads(line))
+            arrays = folder / f"{result['part']}.npz"
+            if arrays.exists():
+                with np.load(arrays) as file:
+                    result["arrays"] = {key: file[key] for key in file.files}
+            results[result["part"]] = result
+    return results
+
+
+def _failure(status: int, output: Path) -> Result:
+    """What to say of a part that a process ended without recording."""
+    said = output.read_text(errors="replace").strip().splitlines()
+    if status:
+        print("\n".join(["failed", *said[-20:]]), file=sys.stderr)
+    why = f"exit status {status}: {said[-1] if said else 'it said nothing'}"
+    result = Result(reason=f"failed, {why}")
+    result.broken = True
+    return result
+
+
+def _watch(process: subprocess.Popen, records: Path, limits: Limits) -> str | None:
+    """Waits for the end of the process; returns the limit that it went over, if any."""
+    recorded, since = 0, time.monotonic()
+    while process.poll() is None:
+        time.sleep(_POLL_SECONDS)
+        if (size := records.stat().st_size) != recorded:
+            recorded, since = size, time.monotonic()
+        if time.monotonic() - since > limits.limit_s:
+            return f"over {limits.limit_s:.0f} s"
+        if _resident_gib(process.pid) > limits.memory_gib:
+            return f"over {limits.memory_gib:.0f} GiB"
+    return None
+
+
+def _resident_gib(pid: int) -> float:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError):  # it has just ended
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**30
+
+
+def _available_gib() -> float:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) / 2**20
+    raise RuntimeError("/proc/meminfo: expected a line MemAvailable, got none: not Linux?")
+
+
+def figures(name: str, result: Result, unit: str = "ms") -> dict[str, Any]:
+    """A result's JSON keys: NAME_ms (the median), its quartiles, repeats, memory; or the reason.
+
+    `unit` is "ms", or "tokens_per_s" with the tokens of a call under "tokens".
+    """
+    if "reason" in result:
+        return {f"{name}_{unit}": None, f"{name}_reason": result["reason"]}
+    values = result["ms"]
+    if unit == "tokens_per_s":
+        values = [1e3 * result["tokens"] / ms for ms in values]
+    return {
+        f"{name}_{unit}": median(values),
+        f"{name}_quartiles": quartiles(values),
+        f"{name}_repeats": len(values),
+        f"{name}_peak_mib": round(result["peak_mib"]),
+        f"{name}_working_mib": result["working_mib"] and significant(result["working_mib"], 3),
+    }
+
+
+def origin(results: Iterable[Result]) -> dict[str, Any]:
+    """The JSON keys that say where figures come from."""
+    versions: dict[str, str] = {}
+    for result in results:
+        versions |= result.get("versions", {})
+    threads = os.cpu_count()
+    return {
+        "commit": commit(),
+        "hardware": hardware(),
+        "threads": threads,
+        "versions": versions,
+    }
+
+
+def missing(results: Mapping[str, Result]) -> dict[str, str]:
+    """The reasons of those that have no figures."""
+    return {name: result["reason"] for name, result in results.items() if "reason" in result}
+
+
+def measured(results: Mapping[str, Result]) -> dict[str, Result]:
+    """Those that have figures."""
+    return {name: result for name, result in results.items() if "reason" not in result}
+
+
+def exit_status(results: Iterable[Result]) -> int:
+    """1 if a contestant failed; going over a limit is no failure."""
+    return int(any(result.broken for result in results))
