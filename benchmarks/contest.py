@@ -32,7 +32,7 @@ class Contestant:
     """One that is measured: its name in tables and JSON, and the module that runs it."""
 
     name: str
-    module: str  # in benchmarks/contestants/
+    module: str  # run by its full name
     peer: bool = False  # runs in the peers' Python
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -153,7 +153,7 @@ def _run(
         }
         (folder / SETTINGS).write_text(json.dumps(given))
         (folder / RECORDS).touch()
-        command = [python, "-m", f"benchmarks.contestants.{contestant.module}", name]
+        command = [python, "-m", contestant.module, name]
         with (folder / "output.txt").open("w") as output:
             process = subprocess.Popen(
                 command,
@@ -201,9 +201,9 @@ def _watch(process: subprocess.Popen, records: Path, limits: Limits) -> str | No
         if (size := records.stat().st_size) != recorded:
             recorded, since = size, time.monotonic()
         if time.monotonic() - since > limits.limit_s:
-            return f"over {limits.limit_s:.0f} s"
+            return f"over {limits.limit_s:g} s"
         if _resident_gib(process.pid) > limits.memory_gib:
-            return f"over {limits.memory_gib:.0f} GiB"
+            return f"over {limits.memory_gib:.3g} GiB"
     return None
 
 

@@ -29,9 +29,11 @@ from benchmarks.contest import (
 from benchmarks.report import json_line, median, quartiles, significant, table
 
 CONTESTANTS = (
-    Contestant("ours", "generation_tensorflow", settings={"xla": True}),
-    Contestant("ours_plain", "generation_tensorflow", settings={"xla": False}),
-    Contestant("transformers", "generation_torch", peer=True),
+    Contestant("ours", "benchmarks.contestants.generation_tensorflow", settings={"xla": True}),
+    Contestant(
+        "ours_plain", "benchmarks.contestants.generation_tensorflow", settings={"xla": False}
+    ),
+    Contestant("transformers", "benchmarks.contestants.generation_torch", peer=True),
 )
 
 

@@ -14,7 +14,7 @@ from benchmarks.contest import Contestant, Result, exit_status, hold, limits, or
 from benchmarks.report import exponent, json_line, median, quartiles, significant, table
 from benchmarks.scan_reference import inputs
 
-OURS = Contestant("ours", "scan_tensorflow", settings={"scan": "ours"})
+OURS = Contestant("ours", "benchmarks.contestants.scan_tensorflow", settings={"scan": "ours"})
 LARGE = 4096
 LENGTHS = [2**k for k in range(8, 17)]  # 256 to 65,536
 

@@ -36,12 +36,27 @@ from benchmarks.scan_reference import Arrays, inputs, scan_and_gradients
 SHAPES = [(8, 512, 256, 16), (2, 4096, 256, 16), (1, 65536, 64, 16)]  # (b, l, d_inner, d_state)
 PASSES = ("fwd", "fwd_bwd")
 CONTESTANTS = (
-    Contestant("ours", "scan_tensorflow", settings={"scan": "ours"}),
-    Contestant("ours_unsharded", "scan_tensorflow", settings={"scan": "ours", "shards": 1}),
-    Contestant("autodiff_loop", "scan_tensorflow", settings={"scan": "autodiff_loop"}),
-    Contestant("cumsum", "scan_tensorflow", settings={"scan": "cumsum"}),
-    Contestant("mambapy", "scan_torch", peer=True, settings={"scan": "pscan"}),
-    Contestant("mambapy_sequential", "scan_torch", peer=True, settings={"scan": "sequential"}),
+    Contestant("ours", "benchmarks.contestants.scan_tensorflow", settings={"scan": "ours"}),
+    Contestant(
+        "ours_unsharded",
+        "benchmarks.contestants.scan_tensorflow",
+        settings={"scan": "ours", "shards": 1},
+    ),
+    Contestant(
+        "autodiff_loop",
+        "benchmarks.contestants.scan_tensorflow",
+        settings={"scan": "autodiff_loop"},
+    ),
+    Contestant("cumsum", "benchmarks.contestants.scan_tensorflow", settings={"scan": "cumsum"}),
+    Contestant(
+        "mambapy", "benchmarks.contestants.scan_torch", peer=True, settings={"scan": "pscan"}
+    ),
+    Contestant(
+        "mambapy_sequential",
+        "benchmarks.contestants.scan_torch",
+        peer=True,
+        settings={"scan": "sequential"},
+    ),
 )
 
 

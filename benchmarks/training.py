@@ -32,12 +32,25 @@ from benchmarks.contest import (
 from benchmarks.report import json_line, median, quartiles, table
 
 CONTESTANTS = (
-    Contestant("ours", "training_tensorflow", settings={"model": "ours"}),
-    Contestant("lstm", "training_tensorflow", settings={"model": "lstm", "xla": False}),
-    Contestant("lstm_xla", "training_tensorflow", settings={"model": "lstm", "xla": True}),
-    Contestant("mambapy", "training_torch", peer=True, settings={"model": "mambapy"}),
+    Contestant("ours", "benchmarks.contestants.training_tensorflow", settings={"model": "ours"}),
     Contestant(
-        "transformers", "training_torch", peer=True, settings={"model": "transformers", "rows": 1}
+        "lstm",
+        "benchmarks.contestants.training_tensorflow",
+        settings={"model": "lstm", "xla": False},
+    ),
+    Contestant(
+        "lstm_xla",
+        "benchmarks.contestants.training_tensorflow",
+        settings={"model": "lstm", "xla": True},
+    ),
+    Contestant(
+        "mambapy", "benchmarks.contestants.training_torch", peer=True, settings={"model": "mambapy"}
+    ),
+    Contestant(
+        "transformers",
+        "benchmarks.contestants.training_torch",
+        peer=True,
+        settings={"model": "transformers", "rows": 1},
     ),
 )
 
