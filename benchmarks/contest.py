@@ -24,6 +24,13 @@ from benchmarks.measurement import INPUTS, RECORDS, SETTINGS
 from benchmarks.report import ROOT, commit, hardware, median, quartiles, significant
 
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+# Freed memory goes back to the system at once, TensorFlow's too, so that a process's size is
+# what it uses: without pools, and every larger piece mapped by itself.
+MEMORY_SHOWS = {
+    "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1",
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+}
 _POLL_SECONDS = 0.1
 
 
@@ -45,6 +52,7 @@ class Limits:
     budget_s: float  # for the timed calls of a part: past it they are fewer
     limit_s: float  # for a part in all, compiling included: past it the contestant is ended
     memory_gib: float  # of a contestant's process: past it the contestant is ended
+    working_memory: bool = True  # whether a second process measures what a call takes
 
 
 class Result(dict):
@@ -70,6 +78,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     options.add_argument(
         "--memory", type=float, help="GiB of a contestant (three quarters of what is free)"
     )
+    options.add_argument(
+        "--no-memory", action="store_true", help="leave out what a call takes: half the time"
+    )
     options.add_argument("--only", nargs="+", metavar="NAME", help="these contestants only")
     options.add_argument("--out", type=Path, help="file that the JSON lines are added to")
     return options
@@ -77,7 +88,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 def limits(options: argparse.Namespace) -> Limits:
     memory = options.memory or 0.75 * _available_gib()
-    return Limits(options.repeats, options.budget, options.limit, memory)
+    return Limits(options.repeats, options.budget, options.limit, memory, not options.no_memory)
 
 
 def chosen(contestants: Sequence[Contestant], only: Sequence[str] | None) -> list[Contestant]:
@@ -99,8 +110,7 @@ def hold(
 ) -> dict[str, Result]:
     """Runs one contestant: a process for its times, and one for its memory.
 
-    Memory is apart because it shows only where freed memory goes back to the system at once,
-    which costs time.
+    Memory is apart because what makes it show (MEMORY_SHOWS) costs time.
 
     Args:
         parts: what it is to record, in that order.
@@ -118,7 +128,9 @@ def hold(
     settings |= contestant.settings
     results = _run(contestant, parts, inputs, limits, settings | {"measure": "times"})
     timed = [part for part, result in results.items() if "reason" not in result]
-    if timed:
+    for part in timed:
+        results[part]["working_mib"] = None
+    if timed and limits.working_memory:
         of_memory = _run(contestant, timed, inputs, limits, settings | {"measure": "memory"})
         for part in timed:
             results[part]["working_mib"] = of_memory[part].get("working_mib")
@@ -140,7 +152,7 @@ def _run(
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
     environment["HF_HUB_OFFLINE"] = "1"  # nothing is fetched for a measurement
     if settings["measure"] == "memory":
-        environment["TF_ONEDNN_USE_SYSTEM_ALLOCATOR"] = "1"
+        environment |= MEMORY_SHOWS
     with tempfile.TemporaryDirectory(prefix="tf-mamba-bench-") as name:
         folder = Path(name)
         np.savez(folder / INPUTS, **inputs)

@@ -1,4 +1,4 @@
-"""How the scan's time and memory grow with length: forward and backward of ours.
+"""How the scan's time and memory grow with length: forward and backward, ours.
 
 The exponent p is that of the fit c l**p, over all lengths and over those from 4,096, where
 what a call costs anyhow no longer shows. Memory is that of a call beyond its inputs, and is
@@ -14,7 +14,7 @@ from benchmarks.contest import Contestant, Result, exit_status, hold, limits, or
 from benchmarks.report import exponent, json_line, median, quartiles, significant, table
 from benchmarks.scan_reference import inputs
 
-OURS = Contestant("ours", "benchmarks.contestants.scan_tensorflow", settings={"scan": "ours"})
+OURS = Contestant("ours", "benchmarks.contestants.scan_tensorflow")
 LARGE = 4096
 LENGTHS = [2**k for k in range(8, 17)]  # 256 to 65,536
 
@@ -29,23 +29,29 @@ def main(arguments: list[str] | None = None) -> int:
         help="b,d_inner,d_state (2,128,16)",
     )
     options.add_argument("--shards", type=int, help="parts of the batch (as training)")
+    options.add_argument("--scan", choices=("ours", "ours_native"), default="ours")
     given = options.parse_args(arguments)
     b, d, n = given.sizes
     held_to = limits(given)
     results: dict[int, Result] = {}
     for length in sorted(given.length):
         arrays = inputs(b, length, d, n)
-        result = hold(
-            OURS, ["fwd_bwd"], arrays, held_to, f"growth, length {length}", shards=given.shards
-        )["fwd_bwd"]
+        settings = {"shards": given.shards, "scan": given.scan}
+        what = f"growth, length {length}"
+        result = hold(OURS, ["fwd_bwd"], arrays, held_to, what, **settings)["fwd_bwd"]
         result.pop("arrays", None)
         results[length] = result
     times = {length: median(r["ms"]) for length, r in results.items() if "ms" in r}
     memory = {length: r["working_mib"] for length, r in results.items() if r.get("working_mib")}
-    _print_table(given.sizes, results, memory)
+    _print_table(
+        f"growth of {given.scan}, forward and backward, (b, d_inner, d_state) = {given.sizes}",
+        results,
+        memory,
+    )
     longest = max(results)
     record = {
         "bench": "growth",
+        "scan": given.scan,
         "b": b,
         "d_inner": d,
         "d_state": n,
@@ -79,7 +85,7 @@ def _to_linear(values: dict[int, float], length: int) -> float | None:
     return significant(values[length] / (values[LARGE] * length / LARGE))
 
 
-def _print_table(sizes: tuple[int, ...], results: dict[int, Result], memory: dict) -> None:
+def _print_table(title: str, results: dict[int, Result], memory: dict[int, float]) -> None:
     rows = [
         (
             f"{length:,}",
@@ -97,7 +103,6 @@ def _print_table(sizes: tuple[int, ...], results: dict[int, Result], memory: dic
     spread = ("quartile 1", "quartile 3", "repeats")
     rest = ("ns a step", "MiB a call", f"to linear from {LARGE:,}", "MiB at most")
     reasons = {f"{length:,}": r["reason"] for length, r in results.items() if "reason" in r}
-    title = f"growth, forward and backward, (b, d_inner, d_state) = {sizes}"
     table(title, ("length", "ms", *spread, *rest), rows, reasons)
 
 

@@ -23,6 +23,7 @@ import numpy as np
 SETTINGS, RECORDS, INPUTS = "settings.json", "records.jsonl", "inputs.npz"
 LEAST_SECONDS = 1.0  # fast calls are repeated beyond `repeats` until this is filled
 MOST_REPEATS = 200
+MEMORY_CALLS = 5
 Result = TypeVar("Result")
 MIB = 1024  # of the kilobytes in which Linux counts a process's memory
 
@@ -52,7 +53,7 @@ class Contest:
         With the times go `values`, and what `arrays` makes of the last call's result.
         """
         if self.settings["measure"] == "memory":
-            self.record(part, working_mib=working_mib(call))
+            self.record(part, working_mib=working_mib(call, self.settings["budget_s"]))
             return
         measured, result = times(call, self.settings["repeats"], self.settings["budget_s"])
         if arrays is not None:
@@ -62,6 +63,11 @@ class Contest:
     def repeat(self, sample: Callable[[], Result]) -> list[Result]:
         """`repeat` with the settings' repeats and budget."""
         return repeat(sample, self.settings["repeats"], self.settings["budget_s"])
+
+    def give_up(self, reason: str) -> None:
+        """Records why this contestant cannot be measured here."""
+        for part in self.settings["parts"]:
+            self.record(part, reason=reason)
 
     def record(self, part: str, **values: Any) -> None:
         """Writes down what is known of `part`."""
@@ -117,11 +123,12 @@ def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
     return 1e3 * (time.perf_counter() - started), result
 
 
-def working_mib(call: Callable[[], Any]) -> float | None:
-    """The most memory in a second call, when all is compiled, beyond what was there before:
-    its results and whatever it needs between, but not its inputs.
+def working_mib(call: Callable[[], Any], budget_s: float = 60.0) -> float | None:
+    """The most memory in a call, when all is compiled, beyond what was there before: its
+    results and whatever it needs between, but not its inputs.
 
-    None where the system does not let the mark be reset.
+    The most of several calls, if the budget allows: what runs side by side does not
+    always meet. None where the system does not let the mark be reset.
     """
     call()
     gc.collect()
@@ -131,7 +138,11 @@ def working_mib(call: Callable[[], Any]) -> float | None:
         Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM to VmRSS: proc(5)
     except OSError:
         return None
-    call()
+
+    def forget() -> None:
+        call()
+
+    repeat(forget, MEMORY_CALLS, budget_s, LEAST_SECONDS)
     return memory_mib("VmHWM") - before
 
 

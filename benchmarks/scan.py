@@ -1,11 +1,13 @@
 """The selective scan, forward and forward with backward, ours beside the peers'.
 
-    ours            selective_scan under XLA, the batch in shards side by side, as in training
-    ours_unsharded  the same on the whole batch at once: XLA runs a loop on one core
-    autodiff_loop   a plain loop over time under XLA, in the same shards, its gradient by autodiff
-    cumsum          the closed form with two cumulative sums and a division, without XLA,
-                    which needs 50 times as long; its results are wrong on long inputs
-    mambapy         mambapy's parallel scan, in PyTorch
+    ours                selective_scan under XLA, the batch in shards side by side, as in training
+    ours_unsharded      the same on the whole batch at once: XLA runs a loop on one core
+    ours_native         selective_scan with its option in C++, in the same shards
+    c_loop              a plain C++ program on all cores: the machine's limit
+    autodiff_loop       a loop over time under XLA, in the same shards; its gradient by autodiff
+    cumsum              the closed form with two cumulative sums and a division, without XLA,
+                        which needs 50 times as long; its results are wrong on long inputs
+    mambapy             mambapy's parallel scan, in PyTorch
     mambapy_sequential  its sequential mode
 
 Times are medians in milliseconds. Errors are the largest difference from the same in float64,
@@ -35,28 +37,17 @@ from benchmarks.scan_reference import Arrays, inputs, scan_and_gradients
 
 SHAPES = [(8, 512, 256, 16), (2, 4096, 256, 16), (1, 65536, 64, 16)]  # (b, l, d_inner, d_state)
 PASSES = ("fwd", "fwd_bwd")
+_OURS = "benchmarks.contestants.scan_tensorflow"
+_MAMBAPY = "benchmarks.contestants.scan_torch"
 CONTESTANTS = (
-    Contestant("ours", "benchmarks.contestants.scan_tensorflow", settings={"scan": "ours"}),
-    Contestant(
-        "ours_unsharded",
-        "benchmarks.contestants.scan_tensorflow",
-        settings={"scan": "ours", "shards": 1},
-    ),
-    Contestant(
-        "autodiff_loop",
-        "benchmarks.contestants.scan_tensorflow",
-        settings={"scan": "autodiff_loop"},
-    ),
-    Contestant("cumsum", "benchmarks.contestants.scan_tensorflow", settings={"scan": "cumsum"}),
-    Contestant(
-        "mambapy", "benchmarks.contestants.scan_torch", peer=True, settings={"scan": "pscan"}
-    ),
-    Contestant(
-        "mambapy_sequential",
-        "benchmarks.contestants.scan_torch",
-        peer=True,
-        settings={"scan": "sequential"},
-    ),
+    Contestant("ours", _OURS, settings={"scan": "ours"}),
+    Contestant("ours_unsharded", _OURS, settings={"scan": "ours", "shards": 1}),
+    Contestant("ours_native", _OURS, settings={"scan": "ours_native"}),
+    Contestant("c_loop", "benchmarks.contestants.scan_c"),
+    Contestant("autodiff_loop", _OURS, settings={"scan": "autodiff_loop"}),
+    Contestant("cumsum", _OURS, settings={"scan": "cumsum"}),
+    Contestant("mambapy", _MAMBAPY, peer=True, settings={"scan": "pscan"}),
+    Contestant("mambapy_sequential", _MAMBAPY, peer=True, settings={"scan": "sequential"}),
 )
 
 
@@ -98,7 +89,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     options.add_argument("--passes", nargs="+", choices=PASSES, default=PASSES)
     options.add_argument(
-        "--shards", type=int, help="parts of the batch, of ours and autodiff_loop (as training)"
+        "--shards", type=int, help="parts of the batch, for all under XLA (as training)"
     )
     return options.parse_args(arguments)
 
@@ -112,7 +103,7 @@ def _error(result: Result, exact: Arrays) -> float | None:
 
 
 def _print_table(shape: tuple[int, ...], part: str, results: dict[str, Result]) -> None:
-    of_ours = results.get("ours", {}).get("ms")
+    of_ours, of_c = (results.get(name, {}).get("ms") for name in ("ours", "c_loop"))
     rows = [
         (
             name,
@@ -120,6 +111,7 @@ def _print_table(shape: tuple[int, ...], part: str, results: dict[str, Result]) 
             *quartiles(result["ms"]),
             len(result["ms"]),
             median(result["ms"]) / median(of_ours) if of_ours else None,
+            median(result["ms"]) / median(of_c) if of_c else None,
             result["working_mib"],
             result["peak_mib"],
             result["rel_error"],
@@ -128,7 +120,7 @@ def _print_table(shape: tuple[int, ...], part: str, results: dict[str, Result]) 
     ]
     spread = ("quartile 1", "quartile 3", "repeats")
     memory = ("MiB a call", "MiB at most")
-    columns = ("contestant", "ms", *spread, "to ours", *memory, "error")
+    columns = ("contestant", "ms", *spread, "to ours", "to C", *memory, "error")
     table(f"scan {shape} {part}", columns, rows, missing(results))
 
 

@@ -1,6 +1,7 @@
 """A training step of a next-token model: forward, backward, clipping, AdamW; float32.
 
     ours          NextTokenModel, compiled by XLA, as the pipeline trains it
+    ours_native   the same with its scan in C++
     mambapy       mambapy's Mamba in PyTorch, with its parallel scan, between embedding and output
     transformers  MambaForCausalLM in PyTorch, on the path that it takes without a GPU; it
                   is slow, so its batch has fewer rows, which hardly changes its speed
@@ -31,27 +32,15 @@ from benchmarks.contest import (
 )
 from benchmarks.report import json_line, median, quartiles, table
 
+_TENSORFLOW = "benchmarks.contestants.training_tensorflow"
+_TORCH = "benchmarks.contestants.training_torch"
 CONTESTANTS = (
-    Contestant("ours", "benchmarks.contestants.training_tensorflow", settings={"model": "ours"}),
-    Contestant(
-        "lstm",
-        "benchmarks.contestants.training_tensorflow",
-        settings={"model": "lstm", "xla": False},
-    ),
-    Contestant(
-        "lstm_xla",
-        "benchmarks.contestants.training_tensorflow",
-        settings={"model": "lstm", "xla": True},
-    ),
-    Contestant(
-        "mambapy", "benchmarks.contestants.training_torch", peer=True, settings={"model": "mambapy"}
-    ),
-    Contestant(
-        "transformers",
-        "benchmarks.contestants.training_torch",
-        peer=True,
-        settings={"model": "transformers", "rows": 1},
-    ),
+    Contestant("ours", _TENSORFLOW, settings={"model": "ours", "scan": "xla"}),
+    Contestant("ours_native", _TENSORFLOW, settings={"model": "ours", "scan": "native"}),
+    Contestant("lstm", _TENSORFLOW, settings={"model": "lstm", "xla": False}),
+    Contestant("lstm_xla", _TENSORFLOW, settings={"model": "lstm", "xla": True}),
+    Contestant("mambapy", _TORCH, peer=True, settings={"model": "mambapy"}),
+    Contestant("transformers", _TORCH, peer=True, settings={"model": "transformers", "rows": 1}),
 )
 
 

@@ -1,4 +1,4 @@
-"""The scan in TensorFlow: ours, and two that a user might write instead.
+"""The scan in TensorFlow: ours, by XLA and in C++, and two that a user might write instead.
 
 Settings: `scan` names which of SCANS; `shards`, parts of the batch that run side by side, as
 a training step of ours runs them (None: as many as that takes), since XLA runs a loop on one
@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from benchmarks.measurement import Contest
-from mamba_model import selective_scan
+from mamba_model import native_scan, selective_scan
 from mamba_model.training_step import SHARDS
 
 INPUTS = ("u", "delta", "A", "B", "C", "D")
@@ -51,10 +51,16 @@ def cumsum_form(u, delta, A, B, C, D):
     return tf.einsum("bldn,bln->bld", h, C) + D * u
 
 
+def ours_native(*inputs):
+    with native_scan.native_scan():
+        return selective_scan(*inputs)
+
+
 # The scan, and whether XLA compiles it. It needs 50 s for the cumulative sums of a call at
 # (8, 512, 256, 16), for which TensorFlow's own take 1 s.
 SCANS = {
     "ours": (selective_scan, True),
+    "ours_native": (ours_native, True),
     "autodiff_loop": (plain_loop, True),
     "cumsum": (cumsum_form, False),
 }
@@ -129,6 +135,12 @@ def whole(out) -> dict[str, Any]:
 def main() -> None:
     contest = Contest("tensorflow")
     shards = contest.settings["shards"] or SHARDS
+    if contest.settings["scan"] == "ours_native":
+        try:
+            native_scan.load()
+        except native_scan.NativeScanError as error:
+            contest.give_up(str(error))
+            return
     scan, xla = SCANS[contest.settings["scan"]]
     for part in contest.settings["parts"]:
         call = sharded(PASSES[part](scan), contest.inputs, shards, xla)

@@ -1,6 +1,7 @@
 """The four benchmarks as they are run, on tiny sizes."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -17,20 +18,22 @@ def json_lines(capsys):
 SCAN_KEYS = {
     "bench", "shape", "pass", "ours_ms", "c_loop_ms", "mambapy_ms", "cumsum_ms",
     "cumsum_rel_error", "rel_error", "commit", "hardware", "ours_unsharded_ms",
-    "autodiff_loop_ms", "mambapy_sequential_ms",
+    "ours_native_ms", "autodiff_loop_ms", "mambapy_sequential_ms",
 }  # fmt: skip
+PEERS = PEERS_PYTHON.exists()
+QUICK = ["--repeats", "2", "--budget", "2", "--no-memory"]
 
 
 @pytest.mark.slow
 def test_scan_times_every_contestant_and_tells_right_results_from_wrong(capsys, tmp_path):
     out = tmp_path / "scan.jsonl"
-    tiny = ["--shape", "2,600,6,4", "--repeats", "2", "--budget", "5", "--out", str(out)]
-    assert scan.main(tiny) == 0
+    assert scan.main(["--shape", "2,600,6,4", *QUICK, "--out", str(out)]) == 0
     records = json_lines(capsys)
     assert [record["pass"] for record in records] == ["fwd", "fwd_bwd"]
     assert [json.loads(line) for line in out.read_text().splitlines()] == records
     right = ["ours", "ours_unsharded", "autodiff_loop"]
-    right += ["mambapy", "mambapy_sequential"] if PEERS_PYTHON.exists() else []
+    right += ["ours_native", "c_loop"] if shutil.which("g++") or shutil.which("clang++") else []
+    right += ["mambapy", "mambapy_sequential"] if PEERS else []
     for record in records:
         assert record.keys() >= SCAN_KEYS
         assert (record["bench"], record["shape"]) == ("scan", [2, 600, 6, 4])
@@ -40,7 +43,7 @@ def test_scan_times_every_contestant_and_tells_right_results_from_wrong(capsys, 
             assert 0 < error < 1e-5, name
         assert record["cumsum_rel_error"] > 0.1
         assert record["ours_peak_mib"] > 100
-    if not PEERS_PYTHON.exists():
+    if not PEERS:
         assert record["mambapy_ms"] is None
         assert record["mambapy_reason"] == "no .venv-peers: run make peers"
 
@@ -48,41 +51,37 @@ def test_scan_times_every_contestant_and_tells_right_results_from_wrong(capsys, 
 @pytest.mark.slow
 def test_training_gives_tokens_per_second(capsys):
     sizes = ["--batch", "4", "--length", "20", "--d-model", "12", "--n-layer", "2"]
-    only = [
-        "--only",
-        "ours",
-        "lstm",
-        *(["mambapy", "transformers"] if PEERS_PYTHON.exists() else []),
-    ]
-    assert training.main([*sizes, *only, "--repeats", "2", "--budget", "2"]) == 0
+    names = ["ours", "lstm", *(["mambapy", "transformers"] if PEERS else [])]
+    assert training.main([*sizes, *QUICK, "--only", *names]) == 0
     (record,) = json_lines(capsys)
     assert record["bench"] == "training" and record["shape"] == record["ours_shape"] == [4, 20]
-    assert all(record[f"{name}_tokens_per_s"] > 0 for name in only[1:])
+    assert all(record[f"{name}_tokens_per_s"] > 0 for name in names)
 
 
 @pytest.mark.slow
-def test_generation_gives_milliseconds_per_token_after_each_context(capsys):
-    sizes = ["--batch", "2", "--context", "5", "40", "--d-model", "12", "--n-layer", "2"]
-    only = ["--only", "ours", "ours_plain", *(["transformers"] if PEERS_PYTHON.exists() else [])]
-    assert generation.main([*sizes, *only, "--new-tokens", "64", "--repeats", "3"]) == 0
-    records = json_lines(capsys)
-    assert [(record["batch"], record["context"]) for record in records] == [(2, 5), (2, 40)]
-    for record in records:
-        for name in only[1:]:
-            assert record[f"{name}_ms_per_token"] > 0 and record[f"{name}_prefill_ms"] > 0
-            per_token = record[f"{name}_ms_per_token"]
-            assert record[f"{name}_tokens_per_s"] == pytest.approx(2000 / per_token, rel=1e-3)
-    assert records[0]["ours_to_shortest"] == 1
-
-
-@pytest.mark.slow
-def test_growth_fits_exponents_of_time_and_memory(capsys):
-    lengths = ["--length", "256", "4096", "16384"]
-    assert growth.main([*lengths, "--sizes", "2,64,4", "--repeats", "2", "--budget", "5"]) == 0
+def test_generation_gives_milliseconds_per_token_apart_from_the_prompt(capsys):
+    sizes = ["--batch", "2", "--context", "40", "--d-model", "12", "--n-layer", "2"]
+    names = ["ours", "ours_plain", *(["transformers"] if PEERS else [])]
+    assert generation.main([*sizes, *QUICK, "--new-tokens", "64", "--only", *names]) == 0
     (record,) = json_lines(capsys)
-    assert (record["bench"], record["lengths"]) == ("growth", [256, 4096, 16384])
-    assert 0.5 < record["exponent"] < 1.5 and 0.5 < record["memory_exponent"] < 1.3
-    assert record["memory_to_linear"] < 1.3
+    assert (record["bench"], record["batch"], record["context"]) == ("generation", 2, 40)
+    for name in names:
+        per_token = record[f"{name}_ms_per_token"]
+        assert per_token > 0 and record[f"{name}_prefill_ms"] > 0
+        assert record[f"{name}_tokens_per_s"] == pytest.approx(2000 / per_token, rel=1e-3)
+        assert record[f"{name}_to_shortest"] == 1
+
+
+@pytest.mark.slow
+def test_growth_of_memory_is_close_to_linear(capsys):
+    """Of time too, but a machine that does other work beside the tests does not show it."""
+    lengths = ["--length", "4096", "16384"]
+    quick = ["--sizes", "2,64,4", "--repeats", "2", "--budget", "5"]
+    assert growth.main([*lengths, *quick]) == 0
+    (record,) = json_lines(capsys)
+    assert (record["bench"], record["lengths"]) == ("growth", [4096, 16384])
+    assert 0.7 < record["memory_exponent"] < 1.2 and 0.7 < record["memory_to_linear"] < 1.3
+    assert record["exponent"] == record["exponent_all"] > 0
 
 
 def test_growth_compares_memory_with_what_is_proportional_to_length():
