@@ -5,7 +5,7 @@ PYTHON ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env peers run test check lint lock lock-check clean
+.PHONY: help env peers run test check bench lint lock lock-check clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,6 +28,10 @@ test: env ## Run the whole test suite
 
 check: lint ## Lint, check types, and run the fast tests
 	@$(BIN)/python -m pytest -m "not slow"
+
+bench: env peers ## Measure speed and memory beside the peers (about 40 minutes; alone on the machine)
+	@for benchmark in scan training generation growth; do \
+	  $(BIN)/python -m benchmarks.$$benchmark || exit; done
 
 lint: env ## Check style, format and types
 	@$(BIN)/ruff check .

@@ -27,9 +27,10 @@ def plain_loop(u, delta, A, B, C, D):
     A_t = tf.transpose(A)  # (n, d)
 
     def step(t, h, ys):
-        decay = tf.exp(delta_t[t][:, None, :] * A_t)  # (b, n, d)
-        h = decay * h + (delta_t[t] * u_t[t])[:, None, :] * B_t[t][:, :, None]
-        return t + 1, h, ys.write(t, tf.reduce_sum(h * C_t[t][:, :, None], axis=1))
+        u, delta, B, C = (tf.gather(x, t) for x in (u_t, delta_t, B_t, C_t))
+        decay = tf.exp(delta[:, None, :] * A_t)  # (b, n, d)
+        h = decay * h + (delta * u)[:, None, :] * B[:, :, None]
+        return t + 1, h, ys.write(t, tf.reduce_sum(h * C[:, :, None], axis=1))
 
     ys = tf.TensorArray(u.dtype, l, element_shape=(b, d))
     h = tf.zeros((b, A.shape[1], d), u.dtype)
