@@ -52,6 +52,7 @@ class Limits:
     budget_s: float  # for the timed calls of a part: past it they are fewer
     limit_s: float  # for a part in all, compiling included: past it the contestant is ended
     memory_gib: float  # of a contestant's process: past it the contestant is ended
+    load_before: float = 0.0  # the machine's load average when the benchmark started
     working_memory: bool = True  # whether a second process measures what a call takes
 
 
@@ -253,16 +254,18 @@ def figures(name: str, result: Result, unit: str = "ms") -> dict[str, Any]:
     }
 
 
-def origin(results: Iterable[Result]) -> dict[str, Any]:
-    """The JSON keys that say where figures come from."""
+def origin(results: Iterable[Result], limits: Limits) -> dict[str, Any]:
+    """The JSON keys that say where figures come from. A `load_before` above 0.5 or so tells
+    that something else ran, which spoils them.
+    """
     versions: dict[str, str] = {}
     for result in results:
         versions |= result.get("versions", {})
-    threads = os.cpu_count()
     return {
         "commit": commit(),
         "hardware": hardware(),
-        "threads": threads,
+        "threads": os.cpu_count(),
+        "load_before": round(limits.load_before, 2),
         "versions": versions,
     }
 

@@ -1,10 +1,16 @@
+import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks import contest
 from benchmarks.contest import Contestant, Limits, Result, chosen, exit_status, figures, hold
+from benchmarks.report import ROOT
 
 X = {"x": np.arange(5.0)}
 
@@ -78,3 +84,43 @@ def test_an_unknown_contestant_is_named_with_those_there_are():
     assert [c.name for c in chosen(known, ["mambapy"])] == ["mambapy"]
     with pytest.raises(SystemExit, match="expected some of ours, mambapy; got lstm"):
         chosen(known, ["ours", "lstm"])
+
+
+def test_a_contestant_does_not_outlive_the_benchmark_that_started_it(tmp_path):
+    code = "from tests.benchmarks.test_contest import held; held('sleep', limit_s=60)"
+    benchmark = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stderr=subprocess.DEVNULL,
+    )
+    contestants = []
+    try:
+        for _ in range(200):
+            contestants = children(benchmark.pid)
+            if contestants and b"misbehaving" in command_line(contestants[0]):
+                break
+            time.sleep(0.1)
+        time.sleep(1)  # it has come to its sleep
+        assert contestants and command_line(contestants[0])
+    finally:
+        benchmark.kill()  # leaves it no time to clean up
+        benchmark.wait()
+    for _ in range(50):
+        if not command_line(contestants[0]):
+            return
+        time.sleep(0.1)
+    os.kill(contestants[0], signal.SIGKILL)
+    pytest.fail("the contestant still runs")
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def command_line(pid):
+    """Empty once the process has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
