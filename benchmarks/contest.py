@@ -89,7 +89,14 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 def limits(options: argparse.Namespace) -> Limits:
     memory = options.memory or 0.75 * _available_gib()
-    return Limits(options.repeats, options.budget, options.limit, memory, not options.no_memory)
+    return Limits(
+        repeats=options.repeats,
+        budget_s=options.budget,
+        limit_s=options.limit,
+        memory_gib=memory,
+        load_before=os.getloadavg()[0],
+        working_memory=not options.no_memory,
+    )
 
 
 def chosen(contestants: Sequence[Contestant], only: Sequence[str] | None) -> list[Contestant]:

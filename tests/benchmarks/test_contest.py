@@ -65,6 +65,24 @@ def test_without_the_peers_python_its_contestants_are_missing_with_a_reason(monk
     assert exit_status(results.values()) == 0
 
 
+def test_options_become_limits(monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (1.234, 9, 9))
+    given = contest.parser(None).parse_args(["--repeats", "3", "--memory", "2", "--no-memory"])
+    limits = contest.limits(given)
+    assert limits == Limits(
+        repeats=3, budget_s=60, limit_s=600, memory_gib=2, load_before=1.234, working_memory=False
+    )
+    assert contest.origin([], limits)["load_before"] == 1.23
+
+
+def test_memory_of_a_call_is_left_out_where_asked():
+    one = Contestant(
+        "one", "tests.benchmarks.misbehaving", False, {"then": "end", "well": ["first"]}
+    )
+    limits = Limits(repeats=3, budget_s=5, limit_s=30, memory_gib=2, working_memory=False)
+    assert hold(one, ["first"], X, limits, "a test")["first"]["working_mib"] is None
+
+
 def test_figures_are_medians_with_quartiles_or_null_with_a_reason():
     result = Result(ms=[4.0, 1.0, 2.0], peak_mib=700.4, working_mib=1.23456, tokens=8)
     assert figures("ours", result) == {
