@@ -52,6 +52,7 @@ class Limits:
     budget_s: float  # for the timed calls of a part: past it they are fewer
     limit_s: float  # for a part in all, compiling included: past it the contestant is ended
     memory_gib: float  # of a contestant's process: past it the contestant is ended
+    load_before: float = 0.0  # the machine's load average when the benchmark started
     working_memory: bool = True  # whether a second process measures what a call takes
 
 
@@ -88,7 +89,14 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 def limits(options: argparse.Namespace) -> Limits:
     memory = options.memory or 0.75 * _available_gib()
-    return Limits(options.repeats, options.budget, options.limit, memory, not options.no_memory)
+    return Limits(
+        repeats=options.repeats,
+        budget_s=options.budget,
+        limit_s=options.limit,
+        memory_gib=memory,
+        load_before=os.getloadavg()[0],
+        working_memory=not options.no_memory,
+    )
 
 
 def chosen(contestants: Sequence[Contestant], only: Sequence[str] | None) -> list[Contestant]:
@@ -253,16 +261,18 @@ def figures(name: str, result: Result, unit: str = "ms") -> dict[str, Any]:
     }
 
 
-def origin(results: Iterable[Result]) -> dict[str, Any]:
-    """The JSON keys that say where figures come from."""
+def origin(results: Iterable[Result], limits: Limits) -> dict[str, Any]:
+    """The JSON keys that say where figures come from. A `load_before` above 0.5 or so tells
+    that something else ran, which spoils them.
+    """
     versions: dict[str, str] = {}
     for result in results:
         versions |= result.get("versions", {})
-    threads = os.cpu_count()
     return {
         "commit": commit(),
         "hardware": hardware(),
-        "threads": threads,
+        "threads": os.cpu_count(),
+        "load_before": round(limits.load_before, 2),
         "versions": versions,
     }
 

@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = options.parse_args(arguments)
     sizes = ("new_tokens", "d_model", "n_layer", "vocabulary_size")
     held_to = limits(given)
-    all_results = []
+    all_results: list[Result] = []
     records = []
     for batch in given.batch:
         shortest: dict[str, float] = {}  # milliseconds of a token after the first context
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
             records.append(_record(batch, context, results, shortest))
     for record in records:
         shared = {name: getattr(given, name) for name in sizes[1:]}
-        json_line(record | shared | origin(all_results), given.out)
+        json_line(record | shared | origin(all_results, held_to), given.out)
     return exit_status(all_results)
 
 

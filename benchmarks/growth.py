@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         "memory_exponent": _exponent(memory, LARGE),
         "memory_to_linear": _to_linear(memory, longest),
     }
-    json_line(record | origin(results.values()), given.out)
+    json_line(record | origin(results.values(), held_to), given.out)
     return exit_status(results.values())
 
 

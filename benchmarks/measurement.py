@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ SETTINGS, RECORDS, INPUTS = "settings.json", "records.jsonl", "inputs.npz"
 LEAST_SECONDS = 1.0  # fast calls are repeated beyond `repeats` until this is filled
 MOST_REPEATS = 200
 MEMORY_CALLS = 5
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 Result = TypeVar("Result")
 MIB = 1024  # of the kilobytes in which Linux counts a process's memory
 
@@ -35,6 +37,7 @@ class Contest:
     """
 
     def __init__(self, *packages: str) -> None:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # does not outlive the benchmark
         self._versions = {package: metadata.version(package) for package in packages}
         self.folder = Path(sys.argv[1])
         self.settings: dict[str, Any] = json.loads((self.folder / SETTINGS).read_text())

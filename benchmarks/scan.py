@@ -18,9 +18,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from benchmarks.contest import (
     Contestant,
+    Limits,
     Result,
     chosen,
     exit_status,
@@ -72,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
             of_part = {name: by_part[part] for name, by_part in results.items()}
             all_results += of_part.values()
             _print_table(shape, part, of_part)
-            records.append(_record(shape, part, of_part))
+            records.append(_record(shape, part, of_part, held_to))
     for record in records:
         json_line(record, options.out)
     return exit_status(all_results)
@@ -103,7 +105,7 @@ def _error(result: Result, exact: Arrays) -> float | None:
 
 
 def _print_table(shape: tuple[int, ...], part: str, results: dict[str, Result]) -> None:
-    of_ours, of_c = (results.get(name, {}).get("ms") for name in ("ours", "c_loop"))
+    of_ours, of_c = (results.get(name, Result()).get("ms") for name in ("ours", "c_loop"))
     rows = [
         (
             name,
@@ -124,9 +126,9 @@ def _print_table(shape: tuple[int, ...], part: str, results: dict[str, Result]) 
     table(f"scan {shape} {part}", columns, rows, missing(results))
 
 
-def _record(shape: tuple[int, ...], part: str, results: dict[str, Result]) -> dict:
+def _record(shape: tuple[int, ...], part: str, results: dict[str, Result], held_to: Limits) -> dict:
     """The JSON line: figures that are missing are null."""
-    record = {"bench": "scan", "shape": list(shape), "pass": part}
+    record: dict[str, Any] = {"bench": "scan", "shape": list(shape), "pass": part}
     record |= {f"{name}_ms": None for name in ("ours", "c_loop", "mambapy", "cumsum")}
     record |= {"cumsum_rel_error": None, "rel_error": None}
     for name, result in results.items():
@@ -134,7 +136,7 @@ def _record(shape: tuple[int, ...], part: str, results: dict[str, Result]) -> di
         key = "rel_error" if name == "ours" else f"{name}_rel_error"
         record |= figures(name, result)
         record[key] = None if error is None else significant(error)
-    return record | origin(results.values())
+    return record | origin(results.values(), held_to)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def ours_native(*inputs):
 
 # The scan, and whether XLA compiles it. It needs 50 s for the cumulative sums of a call at
 # (8, 512, 256, 16), for which TensorFlow's own take 1 s.
-SCANS = {
+SCANS: dict[str, tuple[Callable, bool]] = {
     "ours": (selective_scan, True),
     "ours_native": (ours_native, True),
     "autodiff_loop": (plain_loop, True),

@@ -1,10 +1,16 @@
+import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks import contest
 from benchmarks.contest import Contestant, Limits, Result, chosen, exit_status, figures, hold
+from benchmarks.report import ROOT
 
 X = {"x": np.arange(5.0)}
 
@@ -59,6 +65,24 @@ def test_without_the_peers_python_its_contestants_are_missing_with_a_reason(monk
     assert exit_status(results.values()) == 0
 
 
+def test_options_become_limits(monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (1.234, 9, 9))
+    given = contest.parser(None).parse_args(["--repeats", "3", "--memory", "2", "--no-memory"])
+    limits = contest.limits(given)
+    assert limits == Limits(
+        repeats=3, budget_s=60, limit_s=600, memory_gib=2, load_before=1.234, working_memory=False
+    )
+    assert contest.origin([], limits)["load_before"] == 1.23
+
+
+def test_memory_of_a_call_is_left_out_where_asked():
+    one = Contestant(
+        "one", "tests.benchmarks.misbehaving", False, {"then": "end", "well": ["first"]}
+    )
+    limits = Limits(repeats=3, budget_s=5, limit_s=30, memory_gib=2, working_memory=False)
+    assert hold(one, ["first"], X, limits, "a test")["first"]["working_mib"] is None
+
+
 def test_figures_are_medians_with_quartiles_or_null_with_a_reason():
     result = Result(ms=[4.0, 1.0, 2.0], peak_mib=700.4, working_mib=1.23456, tokens=8)
     assert figures("ours", result) == {
@@ -78,3 +102,43 @@ def test_an_unknown_contestant_is_named_with_those_there_are():
     assert [c.name for c in chosen(known, ["mambapy"])] == ["mambapy"]
     with pytest.raises(SystemExit, match="expected some of ours, mambapy; got lstm"):
         chosen(known, ["ours", "lstm"])
+
+
+def test_a_contestant_does_not_outlive_the_benchmark_that_started_it(tmp_path):
+    code = "from tests.benchmarks.test_contest import held; held('sleep', limit_s=60)"
+    benchmark = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stderr=subprocess.DEVNULL,
+    )
+    contestants = []
+    try:
+        for _ in range(200):
+            contestants = children(benchmark.pid)
+            if contestants and b"misbehaving" in command_line(contestants[0]):
+                break
+            time.sleep(0.1)
+        time.sleep(1)  # it has come to its sleep
+        assert contestants and command_line(contestants[0])
+    finally:
+        benchmark.kill()  # leaves it no time to clean up
+        benchmark.wait()
+    for _ in range(50):
+        if not command_line(contestants[0]):
+            return
+        time.sleep(0.1)
+    os.kill(contestants[0], signal.SIGKILL)
+    pytest.fail("the contestant still runs")
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def command_line(pid):
+    """Empty once the process has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
