@@ -94,7 +94,7 @@ def sharded(run: Callable, arrays: dict[str, Any], shards: int, xla: bool) -> Ca
     The parts are cut beforehand, as a training step cuts its tokens and nothing after them.
     """
     b = len(arrays["u"])
-    shards = min(shards, b)
+    shards = max(1, min(shards, b // 2))
     given = [
         {
             name: tf.constant(

@@ -123,7 +123,7 @@ def test_shards_drop_different_places(config):
     seen = []
     score = model.score
     model.score = lambda y, predictions: seen.append(predictions) or score(y, predictions)
-    model.fit(np.tile(np.arange(1, 10), (2, 1)), np.array([1, 1]), epochs=2, verbose=0)
+    model.fit(np.tile(np.arange(1, 10), (4, 1)), np.ones(4), epochs=2, verbose=0)
     assert len({float(p[0]) for p in seen}) == 4  # two shards, two steps
 
 

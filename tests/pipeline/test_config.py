@@ -62,7 +62,7 @@ def test_a_bad_setting_says_what_was_expected(setting, message):
 
 
 def test_a_next_token_model_reads_one_way():
-    with pytest.raises(UserError, match="model.bidirectional: expected false, as bible predicts"):
+    with pytest.raises(UserError, match=r"model\.bidirectional: expected false, as bible predicts"):
         with_settings(preset("bible", "quick"), ["model.bidirectional=true"])
 
 
