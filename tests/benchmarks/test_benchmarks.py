@@ -9,6 +9,8 @@ import pytest
 from benchmarks import generation, growth, scan, text, training
 from benchmarks.contest import PEERS_PYTHON
 
+pytestmark = pytest.mark.slow
+
 
 def json_lines(capsys):
     lines = capsys.readouterr().out.splitlines()
@@ -24,7 +26,6 @@ PEERS = PEERS_PYTHON.exists()
 QUICK = ["--repeats", "2", "--budget", "2", "--no-memory"]
 
 
-@pytest.mark.slow
 def test_scan_times_every_contestant_and_tells_right_results_from_wrong(capsys, tmp_path):
     out = tmp_path / "scan.jsonl"
     assert scan.main(["--shape", "2,600,6,4", *QUICK, "--out", str(out)]) == 0
@@ -48,7 +49,6 @@ def test_scan_times_every_contestant_and_tells_right_results_from_wrong(capsys, 
         assert record["mambapy_reason"] == "no .venv-peers: run make peers"
 
 
-@pytest.mark.slow
 def test_training_gives_tokens_per_second(capsys):
     sizes = ["--batch", "4", "--length", "20", "--d-model", "12", "--n-layer", "2"]
     names = ["ours", "lstm", *(["mambapy", "transformers"] if PEERS else [])]
@@ -58,7 +58,6 @@ def test_training_gives_tokens_per_second(capsys):
     assert all(record[f"{name}_tokens_per_s"] > 0 for name in names)
 
 
-@pytest.mark.slow
 def test_generation_gives_milliseconds_per_token_apart_from_the_prompt(capsys):
     sizes = ["--batch", "2", "--context", "40", "--d-model", "12", "--n-layer", "2"]
     names = ["ours", "ours_plain", *(["transformers"] if PEERS else [])]
@@ -72,7 +71,6 @@ def test_generation_gives_milliseconds_per_token_apart_from_the_prompt(capsys):
         assert record[f"{name}_to_shortest"] == 1
 
 
-@pytest.mark.slow
 def test_growth_of_memory_is_close_to_linear(capsys):
     """Of time too, but a machine that does other work beside the tests does not show it."""
     lengths = ["--length", "4096", "16384"]

@@ -12,6 +12,8 @@ from benchmarks import contest
 from benchmarks.contest import Contestant, Limits, Result, chosen, exit_status, figures, hold
 from benchmarks.report import ROOT
 
+pytestmark = pytest.mark.slow
+
 X = {"x": np.arange(5.0)}
 
 

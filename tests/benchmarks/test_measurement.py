@@ -5,6 +5,8 @@ import pytest
 
 from benchmarks.measurement import memory_mib, repeat, times, working_mib
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_first_call_which_compiles_is_not_among_the_times():
     calls = []

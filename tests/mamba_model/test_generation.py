@@ -101,6 +101,7 @@ def test_top_k_of_one_is_greedy(model, prompts):
     np.testing.assert_array_equal(one, greedy)
 
 
+@pytest.mark.slow
 def test_penalty_counts_the_tokens_of_the_prompt_and_of_the_text_so_far(model, prompts):
     tokens, lengths = prompts
     new, _ = generate(model, tokens, lengths, 7, temperature=0.0, repetition_penalty=1.5)
@@ -125,6 +126,7 @@ def test_a_row_ends_at_the_stop_token_and_others_go_on(model, prompts):
         assert not new[row, end:].numpy().any() and not log_probabilities[row, end:].numpy().any()
 
 
+@pytest.mark.slow
 def test_it_is_one_graph_with_every_setting_an_input(model, prompts, tmp_path):
     kinds = {"max_new_tokens": tf.int32, "temperature": tf.float32, "top_k": tf.int32,
              "top_p": tf.float32, "min_p": tf.float32, "repetition_penalty": tf.float32,
@@ -156,6 +158,7 @@ def test_it_is_one_graph_with_every_setting_an_input(model, prompts, tmp_path):
         np.testing.assert_array_equal(out["tokens"], expected)
 
 
+@pytest.mark.slow
 def test_compiled_with_xla_it_gives_the_same_text(genesis):
     """But for sampling, whose random numbers XLA draws by a way of its own."""
     keras.utils.set_random_seed(6)

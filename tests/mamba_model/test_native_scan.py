@@ -20,6 +20,7 @@ def test_without_a_compiler_it_says_what_to_install(monkeypatch, cache):
         native_scan.build()
 
 
+@pytest.mark.slow
 @pytest.mark.needs_compiler
 def test_it_is_built_once_and_kept_whole(cache):
     library = native_scan.build()

@@ -23,6 +23,8 @@ from mamba_model import (
 )
 from mamba_model.checkpoints import variables_by_name
 
+pytestmark = pytest.mark.slow
+
 PEERS = pathlib.Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
 HERE = pathlib.Path(__file__).parent
 VOCABULARY = 72  # of the model that the published code makes
