@@ -29,7 +29,7 @@ test: env ## Run the whole test suite
 check: lint ## Lint, check types, and run the fast tests
 	@$(BIN)/python -m pytest -m "not slow"
 
-bench: env peers ## Measure speed and memory beside the peers (about 40 minutes; alone on the machine)
+bench: env peers ## Measure speed and memory beside the peers (an hour or more; alone on the machine)
 	@for benchmark in scan training generation growth; do \
 	  $(BIN)/python -m benchmarks.$$benchmark || exit; done
 

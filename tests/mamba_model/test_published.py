@@ -23,16 +23,15 @@ from mamba_model import (
 )
 from mamba_model.checkpoints import variables_by_name
 
-pytestmark = pytest.mark.slow
-
 PEERS = pathlib.Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
 HERE = pathlib.Path(__file__).parent
 VOCABULARY = 72  # of the model that the published code makes
 LENGTHS = [31, 7, 20]
 
-pytestmark = pytest.mark.skipif(
-    not PEERS.exists(), reason="the published code is not there: make peers"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not PEERS.exists(), reason="the published code is not there: make peers"),
+]
 
 
 def run_peers(*arguments, **kwargs):

@@ -226,15 +226,15 @@ def test_tiny_and_huge_steps_stay_near_float64(way, size):
 
 @pytest.mark.slow
 @ways
-@pytest.mark.parametrize("size", [1e-8, 50.0])
-def test_the_longest_texts_stay_finite_and_near_float64(way, size):
+# A factor within 6e-8 of 1 leaves a float32 state as it is: at steps of 1e-8 the decay of
+# 65,536 of them, 0.2% of the state at most, is lost.
+@pytest.mark.parametrize(("size", "tolerance"), [(1e-8, 2e-3), (50.0, 1e-5)])
+def test_the_longest_texts_stay_finite_and_near_float64(way, size, tolerance):
     u, delta, *others = inputs(b=1, l=65_536, d=3, n=2)
     exact = [u, delta * size, *others]
     single = [tf.cast(x, tf.float32) for x in exact]
     both = lambda *x: values_and_gradients(selective_scan, list(x))  # noqa: E731
-    # A factor within 6e-8 of 1 leaves a float32 state as it is: at steps of 1e-8 the decay of
-    # 65,536 of them, 0.2% of the state at most, is lost.
-    assert_same(compiled(way, both)(*single), compiled("xla", both)(*exact), 2e-3)
+    assert_same(compiled(way, both)(*single), compiled("xla", both)(*exact), tolerance)
 
 
 @ways
