@@ -27,6 +27,7 @@ class _Task(CompiledTraining):
 
     def __init__(self, config: MambaConfig, **kwargs):
         super().__init__(autocast=False, **kwargs)  # a state keeps the dtype that it has
+        self.supports_masking = True  # passed on to the blocks
         self.config = config
         self.backbone = MambaBackbone(config, dtype=self.dtype_policy, name="backbone")
         self.output_dropout = keras.layers.Dropout(config.output_dropout, dtype=self.dtype_policy)
@@ -93,9 +94,12 @@ class NextTokenModel(_Task):
 
         return logits
 
-    def score(self, y, predictions):
+    def score(self, y, predictions, label_smoothing=0.0):
         y = tf.cast(y, tf.int32)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, predictions)  # (b, l)
+        if label_smoothing:
+            of_all = tf.reduce_logsumexp(predictions, -1) - tf.reduce_mean(predictions, -1)
+            loss = (1 - label_smoothing) * loss + label_smoothing * of_all
         # A maximum, not an argmax: XLA runs it several times faster. Ties count as correct.
         of_target = tf.gather(predictions, y, batch_dims=2)
         correct = tf.cast(of_target >= tf.reduce_max(predictions, axis=-1), tf.float32)
@@ -135,9 +139,10 @@ class SentimentModel(_Task):
         logit = self.head(self.pooled_dropout(pooled, training=training))
         return tf.cast(logit[:, 0], tf.float32)
 
-    def score(self, y, predictions):
+    def score(self, y, predictions, label_smoothing=0.0):
         y = tf.cast(tf.reshape(y, tf.shape(predictions)), tf.float32)
-        loss = tf.nn.sigmoid_cross_entropy_with_logits(y, predictions)  # (b,)
+        smooth = (1 - label_smoothing) * y + label_smoothing / 2
+        loss = tf.nn.sigmoid_cross_entropy_with_logits(smooth, predictions)  # (b,)
         correct = tf.cast(tf.equal(predictions > 0, y > 0.5), tf.float32)
         return loss, correct, tf.ones_like(loss)
 

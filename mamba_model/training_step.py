@@ -26,9 +26,9 @@ class CompiledTraining(keras.Model):
 
     XLA compiles anew for each shape of a batch, which takes seconds: give it few shapes.
 
-    The model brings its own loss: `score(y, predictions)` returns (loss, correct, weight),
-    three float tensors of one shape, per item; what is minimised, and shown as `loss` and
-    `accuracy`, is their average by weight. A sample weight multiplies `weight`.
+    The model brings its own loss: `score(y, predictions, label_smoothing)` returns (loss,
+    correct, weight), three float tensors of one shape, per item; what is minimised, and shown
+    as `loss` and `accuracy`, is their average by weight. A sample weight multiplies `weight`.
 
     Its variables that are not trained must all be seeds of dropout, (2,) int each.
     """
@@ -38,8 +38,10 @@ class CompiledTraining(keras.Model):
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.accuracy_tracker = keras.metrics.Mean(name="accuracy")
 
-    def score(self, y, predictions):
-        raise NotImplementedError(f"{type(self).__name__} must define score(y, predictions)")
+    def score(self, y, predictions, label_smoothing=0.0):
+        raise NotImplementedError(
+            f"{type(self).__name__} must define score(y, predictions, label_smoothing)"
+        )
 
     def compile(
         self,
@@ -48,6 +50,7 @@ class CompiledTraining(keras.Model):
         steps_per_execution=1,
         shards: int = SHARDS,
         scan: str = "xla",
+        label_smoothing: float = 0.0,
     ):
         """As `keras.Model.compile`, without loss and metrics, which are the model's own.
 
@@ -63,15 +66,19 @@ class CompiledTraining(keras.Model):
                 least as many as there are cores is fastest. Results depend on it in the last bits.
             scan: "xla", or "native" to take gradients through the scan in C++, which is
                 faster and has other last bits (mamba_model/native_scan.py).
+            label_smoothing: share of the target that goes to all classes evenly, while
+                training; from 0, below 1. Source: Szegedy et al., arXiv:1512.00567, section 7.
 
         Raises:
-            ValueError: on another value of `shards` or `scan`.
+            ValueError: on another value of `shards`, `scan` or `label_smoothing`.
             NativeScanError: if the native scan cannot be built here.
         """
         if not isinstance(shards, int) or shards < 1:
             raise ValueError(f"compile: shards must be an integer of at least 1, got {shards!r}")
         if scan not in ("xla", "native"):
             raise ValueError(f'compile: scan must be "xla" or "native", got {scan!r}')
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"compile: label_smoothing must be in [0, 1), got {label_smoothing!r}")
         if scan == "native":
             native_scan.load()  # here, where it can still be mended, not in the first step
         if not optimizer.built:
@@ -86,7 +93,7 @@ class CompiledTraining(keras.Model):
             auto_scale_loss=False,
         )
         self.optimizer.build(self.trainable_variables)  # no variable may be made under XLA
-        self.shards, self.scan = shards, scan
+        self.shards, self.scan, self.label_smoothing = shards, scan, label_smoothing
         self._compiled = _hidden(
             {
                 step: tf.function(getattr(self, step), jit_compile=True, autograph=False)
@@ -96,45 +103,69 @@ class CompiledTraining(keras.Model):
 
     def get_compile_config(self):
         optimizer = keras.saving.serialize_keras_object(self.optimizer)
-        return {"optimizer": optimizer, "shards": self.shards, "scan": self.scan}
+        return {
+            "optimizer": optimizer,
+            "shards": self.shards,
+            "scan": self.scan,
+            "label_smoothing": self.label_smoothing,
+        }
 
     def compile_from_config(self, config):
-        optimizer = keras.saving.deserialize_keras_object(config["optimizer"])
-        self.compile(optimizer, shards=config["shards"], scan=config["scan"])
+        self.compile(
+            **{**config, "optimizer": keras.saving.deserialize_keras_object(config["optimizer"])}
+        )
 
     @property
     def metrics(self):
         return [self.loss_tracker, self.accuracy_tracker]
 
-    def train_step(self, data):
+    def train_step(self, data, state=None):
+        """One update; returns the metrics so far, and this step's `gradient_norm`, unclipped.
+
+        With `state`, a state of the model whose tensors have the batch as their second axis,
+        the rows go on from there; no gradient flows back into it. Then the result is
+        (metrics, state), the state after the batch.
+        """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         weights = [tf.convert_to_tensor(v) for v in self.trainable_variables]
         seeds = [tf.convert_to_tensor(v) for v in self.non_trainable_variables]
         # Nothing that a shard needs is a variable, so that shards need not wait in turn.
+        shards = _split((x, y, sample_weight), self.shards)
+        states = [None] * len(shards) if state is None else _split(state, self.shards, axis=1)
         results = [
-            self._run("_gradients", shard, weights, [_for_shard(seed, i) for seed in seeds])
-            for i, shard in enumerate(_split((x, y, sample_weight), self.shards))
+            self._run("_gradients", shard, weights, [_for_shard(seed, i) for seed in seeds], before)
+            for i, (shard, before) in enumerate(zip(shards, states, strict=True))
         ]
-        return self._run("_update", results)
+        metrics = self._run("_update", [(gradients, sums) for gradients, sums, _ in results])
+        if state is None:
+            return metrics
+        after = [next_state for *_, next_state in results]
+        return metrics, tf.nest.map_structure(lambda *parts: tf.concat(parts, 1), *after)
 
-    def test_step(self, data):
-        return self._run("_test", keras.utils.unpack_x_y_sample_weight(data))
+    def test_step(self, data, state=None):
+        """The metrics so far; with `state`, (metrics, state) as `train_step`."""
+        metrics, after = self._run("_test", keras.utils.unpack_x_y_sample_weight(data), state)
+        return metrics if state is None else (metrics, after)
 
     def _run(self, step, *arguments):
         function = getattr(self, step) if self.run_eagerly else self._compiled(step)
         return function(*arguments)
 
-    def _gradients(self, data, weights, seeds):
-        """A shard's gradients, and its sums of loss, correct and weight."""
+    def _gradients(self, data, weights, seeds, state):
+        """A shard's gradients, its sums of loss, correct and weight, and its next state."""
         x, y, sample_weight = data
         native = self.scan == "native" and not self.run_eagerly
         with native_scan.native_scan() if native else contextlib.nullcontext():
             with tf.GradientTape() as tape:
                 tape.watch(weights)
-                predictions, _ = self.stateless_call(weights, seeds, x, training=True)
-                sums = self._sums(y, predictions, sample_weight)
+                predictions, _ = self.stateless_call(
+                    weights, seeds, x, training=True, **_carrying(state)
+                )
+                if state is not None:
+                    predictions, state = predictions
+                sums = self._sums(y, predictions, sample_weight, self.label_smoothing)
             gradients = tape.gradient(sums[0], weights)
-        return [tf.convert_to_tensor(gradient) for gradient in gradients], sums
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], sums, state
 
     def _update(self, results):
         """Adds up the shards and takes the optimizer's step."""
@@ -146,14 +177,19 @@ class CompiledTraining(keras.Model):
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         for seed in self.non_trainable_variables:
             seed.assign(seed + tf.constant([0, 1], seed.dtype))  # as drawing from it does
-        return self._track(loss, correct, weight)
+        return self._track(loss, correct, weight) | {
+            "gradient_norm": tf.linalg.global_norm(gradients)
+        }
 
-    def _test(self, data):
+    def _test(self, data, state):
         x, y, sample_weight = data
-        return self._track(*self._sums(y, self(x, training=False), sample_weight))
+        predictions = self(x, training=False, **_carrying(state))
+        if state is not None:
+            predictions, state = predictions
+        return self._track(*self._sums(y, predictions, sample_weight)), state
 
-    def _sums(self, y, predictions, sample_weight):
-        loss, correct, weight = self.score(y, predictions)
+    def _sums(self, y, predictions, sample_weight, label_smoothing=0.0):
+        loss, correct, weight = self.score(y, predictions, label_smoothing)
         if sample_weight is not None:
             weight = weight * tf.cast(sample_weight, weight.dtype)
         return tf.reduce_sum(loss * weight), tf.reduce_sum(correct * weight), tf.reduce_sum(weight)
@@ -171,22 +207,27 @@ def _hidden(functions):
     return lambda name: functions[name]
 
 
-def _split(data, shards):
-    """Cuts the batch of every tensor in `data` into at most `shards` even parts.
+def _carrying(state):
+    """Arguments of a model's call that go on from `state`, if there is one."""
+    return {} if state is None else {"state": state, "return_state": True}
+
+
+def _split(data, shards, axis=0):
+    """Cuts the batch, `axis` of every tensor in `data`, into at most `shards` even parts.
 
     A part has two rows at least: XLA takes several times as long a row over one alone.
     """
-    b = tf.nest.flatten(data)[0].shape[0]
+    b = tf.nest.flatten(data)[0].shape[axis]
     if b is not None:
         shards = max(1, min(shards, b // 2))
     else:
-        b = tf.shape(tf.nest.flatten(data)[0])[0]
-    return [
-        tf.nest.map_structure(
-            lambda x, i=i: None if x is None else x[b * i // shards : b * (i + 1) // shards], data
-        )
-        for i in range(shards)
-    ]
+        b = tf.shape(tf.nest.flatten(data)[0])[axis]
+
+    def part(i):
+        rows = (*[slice(None)] * axis, slice(b * i // shards, b * (i + 1) // shards))
+        return tf.nest.map_structure(lambda x: None if x is None else x[rows], data)
+
+    return [part(i) for i in range(shards)]
 
 
 def _for_shard(seed, shard: int):
@@ -202,6 +243,7 @@ def adamw(
     weight_decay: float = 0.1,
     clip_norm: float | None = 1.0,
     average: float | None = None,
+    accumulate: int = 1,
 ) -> keras.optimizers.AdamW:
     """AdamW as Mamba is trained with.
 
@@ -212,6 +254,8 @@ def adamw(
         clip_norm: bound on the global norm of the gradients; None: no bound.
         average: momentum of the exponential moving average of the weights, which replaces
             them when `fit` ends; None: no average.
+        accumulate: steps whose gradients are averaged before the weights move; what the
+            schedule counts are moves.
 
     Source of the defaults: Gu and Dao, arXiv:2312.00752, appendix E.2.
     """
@@ -223,4 +267,5 @@ def adamw(
         global_clipnorm=clip_norm,
         use_ema=average is not None,
         ema_momentum=0.99 if average is None else average,
+        gradient_accumulation_steps=None if accumulate == 1 else accumulate,
     )

@@ -1,7 +1,8 @@
 """Token ids in memory to batches of fixed shapes, in an order that the seed determines.
 
 XLA compiles once a shape, so there are few. Batch i of a run is a function of the seed
-and i alone.
+and i alone. `goes_on(i)` says whether the rows of batch i go on where those of batch i - 1
+ended, so that a model may carry its state over.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pipeline.tokenization import LINE_END_ID, PADDING_ID, START_ID
 
 
 class Windows:
-    """Documents as streams of windows, for next-token training.
+    """Documents as streams of windows, to train a next-token model on.
 
     An epoch shuffles the documents, joins them, each between its start and line end, and
     cuts the stream into `batch` rows, so that a row's window goes on where its last one
@@ -48,6 +49,9 @@ class Windows:
         window = self._rows[:, start : start + self._window + 1]
         return window[:, :-1], window[:, 1:]
 
+    def goes_on(self, index: int) -> bool:
+        return index % self.batches_per_epoch > 0
+
     def _shuffled_rows(self, epoch: int) -> np.ndarray:
         order = np.random.default_rng((self._seed, epoch)).permutation(len(self._documents))
         stream = np.concatenate(
@@ -55,6 +59,36 @@ class Windows:
         ).astype(np.int32)
         length = len(stream) // self._batch
         return stream[: self._batch * length].reshape(self._batch, length)
+
+
+class WholeDocuments:
+    """Each document by itself, in windows, to evaluate a next-token model on.
+
+    `batch` documents of about one length stand side by side, padded on the right, from
+    their start to their line end. Batches are as those of Windows.
+    """
+
+    def __init__(self, documents: Sequence[np.ndarray], batch: int, window: int):
+        self._window = window
+        in_order = sorted(documents, key=len)
+        self._groups = [in_order[i : i + batch] for i in range(0, len(in_order), batch)]
+        self._batch = batch
+        windows = [-(-(len(group[-1]) + 1) // window) for group in self._groups]
+        self._places = [(g, w) for g, n in enumerate(windows) for w in range(n)]
+        self.batches_per_epoch = len(self._places)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        group, position = self._places[index]
+        start = position * self._window
+        rows = np.full((self._batch, self._window + 1), PADDING_ID, np.int32)
+        for row, document in zip(rows, self._groups[group], strict=False):
+            whole = np.concatenate([[START_ID], document, [LINE_END_ID]])
+            part = whole[start : start + self._window + 1]
+            row[: len(part)] = part
+        return rows[:, :-1], rows[:, 1:]
+
+    def goes_on(self, index: int) -> bool:
+        return self._places[index][1] > 0
 
 
 class LabelledTexts:
@@ -106,6 +140,9 @@ class LabelledTexts:
         labels[: len(members)] = self._labels[members]
         weights[: len(members)] = 1.0
         return tokens, labels, weights
+
+    def goes_on(self, index: int) -> bool:
+        return False
 
     def _planned(self, epoch: int) -> list[tuple[int, np.ndarray]]:
         """The epoch's batches: (bucket, indices of its texts)."""

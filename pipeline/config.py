@@ -39,9 +39,9 @@ class TransformConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Optimizer, schedule and batches."""
+    """Optimizer, schedule, batches, and what is kept."""
 
-    steps: int = 1_000
+    steps: int = 1_000  # batches; no pretraining: 0
     batch: int = 8  # next token: windows a step
     window: int = 256  # next token: tokens a window
     # Sentiment: (longest text, texts a step) of each bucket; b * l is near 4,096 tokens, as
@@ -53,7 +53,13 @@ class TrainingConfig:
     beta_2: float = 0.99
     weight_decay: float = 0.05
     clip_norm: float = 1.0  # of all gradients together
+    accumulate: int = 1  # batches whose gradients are averaged before the weights move
+    label_smoothing: float = 0.0
     average_momentum: float = 0.99  # of the moving average of the weights, which is exported
+    # Of the averaged weights, on `eval`, in steps; the best are kept. 0: once, at the end.
+    evaluate_every: int = 0
+    patience: int = 0  # evaluations without a better one that end training; 0: none do
+    checkpoint_every: int = 100  # steps, which is the most that a kill can cost
     # "native" trains through the scan in C++: faster, needs a compiler, has other last bits.
     scan: Literal["xla", "native"] = "xla"
 
@@ -80,6 +86,8 @@ class RunConfig:
     data: DataConfig = field(default_factory=DataConfig)
     transform: TransformConfig = field(default_factory=TransformConfig)
     model: MambaConfig = field(default_factory=lambda: MambaConfig(vocabulary_size=2_000))
+    # Sentiment: of a next-token model on the same texts, from which training starts.
+    pretraining: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=0))
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
@@ -181,6 +189,15 @@ def _check(config: RunConfig) -> None:
         ("training", "steps", 1),
         ("training", "batch", 1),
         ("training", "window", 1),
+        ("training", "accumulate", 1),
+        ("training", "evaluate_every", 0),
+        ("training", "patience", 0),
+        ("training", "checkpoint_every", 1),
+        ("pretraining", "steps", 0),
+        ("pretraining", "batch", 1),
+        ("pretraining", "window", 1),
+        ("pretraining", "accumulate", 1),
+        ("pretraining", "checkpoint_every", 1),
         ("transform", "head", 0),
         ("transform", "tail", 0),
     ):
@@ -195,6 +212,20 @@ def _check(config: RunConfig) -> None:
         raise UserError(
             f"model.bidirectional: expected false, as {config.task} predicts the next token,"
             " which a model that reads from the end too has seen"
+        )
+    pretrains = config.pretraining.steps > 0
+    if TASKS[config.task].head == "next_token" and pretrains:
+        raise UserError(
+            f"pretraining.steps: expected 0, as {config.task} is trained on the next token anyway"
+        )
+    if pretrains and config.model.bidirectional:
+        raise UserError(
+            "model.bidirectional: expected false where pretraining.steps is not 0, as a model"
+            " that predicts the next token reads one way"
+        )
+    if config.pretraining.evaluate_every:
+        raise UserError(
+            "pretraining.evaluate_every: expected 0; pretraining reads split train only"
         )
     longest = config.training.buckets[-1][0]
     kept = config.transform.head + config.transform.tail

@@ -88,17 +88,30 @@ def create_pipeline(
     )
     transform.add_upstream_node(data_gate)  # anomalies stop the run here
 
-    trainer = Trainer(
-        examples=transform.outputs["transformed_examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        schema=schema.outputs["schema"],
-        run_fn="pipeline.training.run_fn",
-        train_args=trainer_pb2.TrainArgs(num_steps=config.training.steps),
-        custom_config={
-            "config": json.dumps(_what_training_reads(config), sort_keys=True),
-            "code_sha256": code_sha256("pipeline.training"),
-        },
-    )
+    def trained(run_fn: str, steps: int, sections: Sequence[str], base: Trainer | None = None):
+        """A Trainer that starts anew, or from the model of another."""
+        return Trainer(
+            examples=transform.outputs["transformed_examples"],
+            transform_graph=transform.outputs["transform_graph"],
+            schema=schema.outputs["schema"],
+            base_model=base.outputs["model"] if base else None,
+            run_fn=f"pipeline.training.{run_fn}",
+            train_args=trainer_pb2.TrainArgs(num_steps=steps),
+            custom_config={
+                # Only a change of what it reads makes it run again.
+                "config": json.dumps({name: whole[name] for name in sections}, sort_keys=True),
+                "code_sha256": code_sha256("pipeline.training"),
+                "checkpoints": str(places.checkpoints(config.task)),
+            },
+        )
+
+    whole = dataclasses.asdict(config)
+    of_both = ("task", "seed", "transform", "model")
+    pretrainer = None
+    if config.pretraining.steps:
+        pretrainer = trained("pretrain_fn", config.pretraining.steps, (*of_both, "pretraining"))
+        pretrainer.with_id("Pretrainer")
+    trainer = trained("run_fn", config.training.steps, (*of_both, "training"), base=pretrainer)
 
     baseline = Resolver(
         strategy_class=LastBlessedModel,
@@ -135,6 +148,7 @@ def create_pipeline(
             example_validator,
             data_gate,
             transform,
+            *([pretrainer] if pretrainer else []),
             trainer,
             baseline,
             evaluator,
@@ -150,9 +164,3 @@ def _schema_folder() -> Path:
     import data
 
     return Path(data.__path__[0]) / "schema"
-
-
-def _what_training_reads(config: RunConfig) -> dict:
-    """The parts of the configuration that a change of makes the Trainer run again."""
-    whole = dataclasses.asdict(config)
-    return {name: whole[name] for name in ("task", "seed", "transform", "model", "training")}

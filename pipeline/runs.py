@@ -2,6 +2,7 @@
 
 runs/metadata.sqlite                 ML Metadata of all runs
 runs/artifacts/<task>/               what the stages made
+runs/checkpoints/<task>/<key>/       of trainings, see training_checkpoints.py
 runs/<task>/<run id>/summary.json    see run_summary.py
 runs/<task>/latest                   link to the last run that went to its end
 """
@@ -30,6 +31,9 @@ class Places:
 
     def artifacts(self, task: str) -> Path:
         return self.runs / "artifacts" / task
+
+    def checkpoints(self, task: str) -> Path:
+        return self.runs / "checkpoints" / task
 
     def run(self, task: str, run_id: str) -> Path:
         return self.runs / task / run_id

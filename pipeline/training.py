@@ -1,18 +1,18 @@
-"""Trainer: transformed examples to a trained model and its export.
+"""Trainer and Pretrainer: transformed examples to a trained model.
 
-Beside the export, the run's folder gets TensorBoard logs, training.csv (one row each
-`_LOG_EVERY` steps) and training.json (what the run's summary says of the training).
+Beside the model, the run's folder gets TensorBoard logs, training.csv (a row each 50 steps)
+and training.json (what the run's summary says of the training).
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -20,116 +20,174 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.public.tfxio import TensorFlowDatasetOptions
-from tqdm import tqdm
 
-from mamba_model import MambaConfig, NextTokenModel, SentimentModel, adamw, native_scan
+from mamba_model import (
+    MambaConfig,
+    NextTokenModel,
+    SentimentModel,
+    load_checkpoint,
+    native_scan,
+    save_checkpoint,
+)
 from pipeline import exporting, features, tokenization
-from pipeline.batches import LabelledTexts, Windows
-from pipeline.tasks import TASKS
+from pipeline.batches import LabelledTexts, WholeDocuments, Windows
+from pipeline.tasks import TASKS, Task
+from pipeline.training_checkpoints import Checkpoints, prune
+from pipeline.training_loop import fit
 
 TRAINING_FILE = "training.json"
-_LOG_EVERY = 50  # steps
+_TRAININGS_KEPT = 4  # whose checkpoints stay, of each task
 
 
 def run_fn(fn_args: Any) -> None:
-    """TFX's hook: trains as fn_args.custom_config["config"] says and saves the model."""
-    config = json.loads(fn_args.custom_config["config"])
-    task = TASKS[config["task"]]
-    # Same seed, same bits: of weights, dropout and order.
-    keras.utils.set_random_seed(config["seed"])
-    tf.config.experimental.enable_op_determinism()
+    """TFX's hook of the Trainer: trains the task's model and saves its export.
 
-    transform_output = tft.TFTransformOutput(fn_args.transform_output)
-    vocabulary = tokenization.read_vocabulary(fn_args.transform_output)
-    sizes = MambaConfig.from_dict(config["model"] | {"vocabulary_size": len(vocabulary)})
-    training = config["training"]
-
-    def read(files: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray]:
-        return _read_examples(fn_args.data_accessor, files, transform_output, task.label)
-
-    train_texts, train_labels = read(fn_args.train_files)
-    batches: LabelledTexts | Windows
-    if task.head == "sentiment":
-        model = SentimentModel(sizes)
-        batches = LabelledTexts(train_texts, train_labels, training["buckets"], config["seed"])
-        held_out = LabelledTexts(*read(fn_args.eval_files), training["buckets"])
-    else:
-        model = NextTokenModel(sizes)
-        batches = Windows(train_texts, training["batch"], training["window"], config["seed"])
-        held_out = None  # Evaluator scores whole chapters; cut windows would say something else
-
-    os.makedirs(fn_args.model_run_dir, exist_ok=True)
-    summary = fit(model, batches, training, log_folder=fn_args.model_run_dir)
-    if held_out is not None:
-        summary["eval"] = evaluate(model, held_out)
-    summary["weights_sha256"] = weights_sha256(model)
-    with open(os.path.join(fn_args.model_run_dir, TRAINING_FILE), "w") as file:
-        json.dump(summary, file, indent=2)
-    exporting.save(model, task, transform_output, vocabulary, fn_args.serving_model_dir)
-
-
-def fit(model: Any, batches: Any, training: dict[str, Any], log_folder: str) -> dict[str, Any]:
-    """Trains for `training["steps"]` steps; returns steps, scan, parameters, tokens, seconds,
-    loss.
-
-    `batches[i]` is the batch of step i, of few shapes, since XLA compiles each of them.
+    Reads of fn_args.custom_config `config` (JSON of the parts of RunConfig that it needs),
+    `code_sha256` and `checkpoints`, the folder of all trainings' checkpoints. A model in
+    fn_args.base_model gives the backbone's first weights.
     """
-    steps = training["steps"]
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        warmup_target=training["learning_rate"],
-        warmup_steps=training["warmup_steps"],
-        decay_steps=max(1, steps - training["warmup_steps"]),
-        alpha=training["final_learning_rate"] / training["learning_rate"],
+    inputs = _Inputs.read(fn_args)
+    training = inputs.config["training"]
+    model: SentimentModel | NextTokenModel
+    batches: LabelledTexts | Windows
+    held_out: LabelledTexts | WholeDocuments
+    if inputs.task.head == "sentiment":
+        model = SentimentModel(inputs.sizes)
+        batches = LabelledTexts(*inputs.train, training["buckets"], inputs.config["seed"])
+        held_out = LabelledTexts(*inputs.held_out, training["buckets"])
+    else:
+        model = NextTokenModel(inputs.sizes)
+        batches = Windows(
+            inputs.train[0], training["batch"], training["window"], inputs.config["seed"]
+        )
+        held_out = WholeDocuments(inputs.held_out[0], training["batch"], training["window"])
+    if fn_args.base_model:
+        _start_from(model, fn_args.base_model)
+    _train(model, batches, training, inputs, fn_args, held_out)
+    exporting.save(
+        model, inputs.task, inputs.transform, inputs.vocabulary, fn_args.serving_model_dir
     )
-    model.compile(
-        adamw(
-            schedule,
-            beta_2=training["beta_2"],
-            weight_decay=training["weight_decay"],
-            clip_norm=training["clip_norm"],
-            average=training["average_momentum"],
-        ),
-        scan=_available(training["scan"]),
-    )
-    tokens = 0
-    started = time.monotonic()
-    logs = _Logs(log_folder)
-    train_step = tf.function(model.train_step, autograph=False)  # traced once a shape
-    seconds_between_updates = 1 if sys.stderr.isatty() else 30
-    with tqdm(
-        total=steps, unit="step", desc="  Trainer", mininterval=seconds_between_updates, leave=False
-    ) as bar:
-        for step in range(steps):
-            batch = batches[step]
-            tokens += int(np.count_nonzero(batch[0]))
-            result = train_step(tuple(map(tf.constant, batch)))
-            bar.update()
-            if (step + 1) % _LOG_EVERY == 0 or step + 1 == steps:
-                row = {
-                    "step": step + 1,
-                    **{name: float(value) for name, value in result.items()},
-                    "learning_rate": float(schedule(step)),
-                    "tokens_per_second": tokens / (time.monotonic() - started),
-                }
-                logs.write(row)
-                bar.set_postfix(
-                    loss=f"{row['loss']:.3f}", tokens_per_second=f"{row['tokens_per_second']:,.0f}"
-                )
-                model.reset_metrics()
-    logs.close()
-    model.optimizer.finalize_variable_values(model.trainable_variables)  # the averaged ones
+
+
+def pretrain_fn(fn_args: Any) -> None:
+    """TFX's hook of the Pretrainer: trains a next-token model on the texts of split train.
+
+    Saves it in the published layout (mamba_model/checkpoints.py).
+    """
+    inputs = _Inputs.read(fn_args)
+    training = inputs.config["pretraining"]
+    model = NextTokenModel(inputs.sizes)
+    batches = Windows(inputs.train[0], training["batch"], training["window"], inputs.config["seed"])
+    _train(model, batches, training, inputs, fn_args)
+    save_checkpoint(model, fn_args.serving_model_dir)
+
+
+def weights_sha256(model: Any) -> dict[str, str]:
+    """The hash of each of the trained variables, by its path in the model."""
+
+    def path(variable: Any) -> str:
+        return variable.path.split("/", 1)[1]  # without the model's name, which counts models
+
     return {
-        "steps": steps,
-        "scan": model.scan,
-        "parameters": model.count_params(),
-        "tokens": tokens,
-        "seconds": round(time.monotonic() - started, 1),
-        "loss": row["loss"],
+        path(variable): hashlib.sha256(
+            np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes()
+        ).hexdigest()
+        for variable in sorted(model.trainable_variables, key=path)
     }
 
 
-def _available(scan: str) -> str:
+Labelled = tuple[list[np.ndarray], np.ndarray]  # token ids of each text, and the labels
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What a training starts from."""
+
+    config: dict[str, Any]
+    task: Task
+    sizes: MambaConfig
+    transform: tft.TFTransformOutput
+    vocabulary: list[str]
+    train: Labelled
+    held_out: Labelled
+
+    @classmethod
+    def read(cls, fn_args: Any) -> _Inputs:
+        """Reads all that fn_args names, and makes what follows depend on the seed alone."""
+        config = json.loads(fn_args.custom_config["config"])
+        keras.utils.set_random_seed(config["seed"])
+        tf.config.experimental.enable_op_determinism()
+        for part in {"training", "pretraining"} & set(config):
+            config[part]["scan"] = available_scan(config[part]["scan"])
+        task = TASKS[config["task"]]
+        transform = tft.TFTransformOutput(fn_args.transform_output)
+        vocabulary = tokenization.read_vocabulary(fn_args.transform_output)
+
+        def read(files: Sequence[str]) -> Labelled:
+            return _read_examples(fn_args.data_accessor, files, transform, task.label)
+
+        return cls(
+            config=config,
+            task=task,
+            sizes=MambaConfig.from_dict(config["model"] | {"vocabulary_size": len(vocabulary)}),
+            transform=transform,
+            vocabulary=vocabulary,
+            train=read(fn_args.train_files),
+            held_out=read(fn_args.eval_files),
+        )
+
+    def sha256(self) -> str:
+        """A hash of all that is here."""
+        digest = hashlib.sha256(json.dumps([self.config, self.vocabulary]).encode())
+        for texts, labels in (self.train, self.held_out):
+            for array in (*texts, labels):
+                digest.update(len(array).to_bytes(8, "little") + array.tobytes())
+        return digest.hexdigest()
+
+    def to_texts(self, tokens: np.ndarray) -> list[str]:
+        texts = tokenization.decode(tf.constant(tokens), self.vocabulary).numpy()
+        return [text.decode("utf-8", "replace") for text in texts]
+
+
+def _train(
+    model: Any,
+    batches: LabelledTexts | Windows,
+    training: dict[str, Any],
+    inputs: _Inputs,
+    fn_args: Any,
+    held_out: LabelledTexts | WholeDocuments | None = None,
+) -> None:
+    """Trains `model` with checkpoints of its own, and writes training.json."""
+    first_weights = weights_sha256(model)
+    whole = [inputs.sha256(), fn_args.custom_config["code_sha256"], training, first_weights]
+    key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
+    root = Path(fn_args.custom_config["checkpoints"])
+    summary = fit(
+        model,
+        batches,
+        training,
+        checkpoints=Checkpoints(root / key),
+        log_folder=fn_args.model_run_dir,
+        held_out=held_out,
+        to_texts=inputs.to_texts,
+    )
+    prune(root, _TRAININGS_KEPT)
+    summary["variables_sha256"] = weights_sha256(model)
+    summary["weights_sha256"] = hashlib.sha256(
+        json.dumps(summary["variables_sha256"]).encode()
+    ).hexdigest()
+    with open(os.path.join(fn_args.model_run_dir, TRAINING_FILE), "w") as file:
+        json.dump(summary, file, indent=2)
+
+
+def _start_from(model: SentimentModel | NextTokenModel, folder: str) -> None:
+    """Gives the backbone the weights of a pretrained one of the same sizes."""
+    pretrained = load_checkpoint(folder).backbone.trainable_variables
+    for variable, first in zip(model.backbone.trainable_variables, pretrained, strict=True):
+        variable.assign(first)
+
+
+def available_scan(scan: str) -> str:
     """The scan asked for, or XLA's where the native one cannot be built."""
     if scan == "native":
         try:
@@ -140,34 +198,17 @@ def _available(scan: str) -> str:
     return scan
 
 
-def evaluate(model: Any, held_out: LabelledTexts) -> dict[str, float]:
-    """Loss (nats) and accuracy over all of `held_out`."""
-    model.reset_metrics()
-    for i in range(held_out.batches_per_epoch):
-        result = model.test_step(held_out[i])
-    return {name: float(value) for name, value in result.items()}
-
-
-def weights_sha256(model: Any) -> str:
-    """Hash of all weights, in the order of their paths."""
-    digest = hashlib.sha256()
-    for variable in sorted(model.trainable_variables, key=lambda v: v.path):
-        digest.update(variable.path.encode())
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
-    return digest.hexdigest()
-
-
 def _read_examples(
-    data_accessor: Any,
-    files: Sequence[str],
-    transform_output: tft.TFTransformOutput,
-    label: str | None,
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """All token rows of transformed examples, and their labels (empty without a label)."""
+    data_accessor: Any, files: Sequence[str], transform: tft.TFTransformOutput, label: str | None
+) -> Labelled:
+    """All token rows of transformed examples, and their labels (empty without a label).
+
+    In an order of their own: Beam's depends on the number of its workers.
+    """
     dataset = data_accessor.tf_dataset_factory(
         files,
         TensorFlowDatasetOptions(batch_size=256, num_epochs=1, shuffle=False),
-        transform_output.transformed_metadata.schema,
+        transform.transformed_metadata.schema,
     )
     texts: list[np.ndarray] = []
     labels: list[np.ndarray] = []
@@ -176,27 +217,6 @@ def _read_examples(
         texts += np.split(rows.flat_values.numpy().astype(np.int32), rows.row_splits[1:-1].numpy())
         if label:
             labels.append(batch[label].numpy())
-    return texts, np.concatenate(labels) if labels else np.empty(0)
-
-
-class _Logs:
-    """The training curve, as TensorBoard events and as a CSV file."""
-
-    def __init__(self, folder: str):
-        self._events = tf.summary.create_file_writer(os.path.join(folder, "tensorboard"))
-        self._file = open(os.path.join(folder, "training.csv"), "w", newline="")  # noqa: SIM115
-        self._csv: csv.DictWriter | None = None
-
-    def write(self, row: dict[str, float]) -> None:
-        if self._csv is None:
-            self._csv = csv.DictWriter(self._file, list(row))
-            self._csv.writeheader()
-        self._csv.writerow(row)
-        self._file.flush()
-        with self._events.as_default(step=int(row["step"])):
-            for name, value in row.items():
-                tf.summary.scalar(name, value)
-
-    def close(self) -> None:
-        self._events.close()
-        self._file.close()
+    of_text = np.concatenate(labels) if labels else np.zeros(len(texts))
+    order = sorted(range(len(texts)), key=lambda i: (texts[i].tobytes(), of_text[i]))
+    return [texts[i] for i in order], of_text[order] if label else np.empty(0)

@@ -122,7 +122,7 @@ def test_shards_drop_different_places(config):
     model.compile(adamw(1e-3), run_eagerly=True, shards=2)
     seen = []
     score = model.score
-    model.score = lambda y, predictions: seen.append(predictions) or score(y, predictions)
+    model.score = lambda y, p, smoothing: seen.append(p) or score(y, p, smoothing)
     model.fit(np.tile(np.arange(1, 10), (4, 1)), np.ones(4), epochs=2, verbose=0)
     assert len({float(p[0]) for p in seen}) == 4  # two shards, two steps
 
@@ -187,3 +187,74 @@ def test_an_export_after_training_holds_nothing_of_xla(genesis, config, tmp_path
         tokens = genesis[: shape[0] * shape[1]].reshape(shape)
         logits = loaded.signatures["serving_default"](tf.constant(tokens))["logits"]
         np.testing.assert_allclose(logits, model(tokens), atol=1e-5)
+
+
+@pytest.mark.parametrize("scan", ["xla", native])
+def test_with_the_state_carried_over_two_windows_are_as_good_as_one(genesis, config, scan):
+    """But for the gradient, which stops at the window's edge: the same losses and states."""
+    tokens, targets = windows(genesis, 16)
+    tokens, targets = tokens[:4], targets[:4]
+    whole = tf.constant(tokens), tf.constant(targets)
+    halves = [tuple(t[:, part] for t in whole) for part in (slice(0, 8), slice(8, 16))]
+    keras.utils.set_random_seed(1)
+    model = NextTokenModel(config)
+    model.compile(adamw(0.0), shards=2, scan=scan)
+    start = model.backbone.initial_state(4)
+    metrics, end = model.train_step(whole, start)
+    loss = float(metrics["loss"])
+    model.reset_metrics()
+    state = start
+    for half in halves:
+        metrics, state = model.train_step(half, state)
+    assert float(metrics["loss"]) == pytest.approx(loss, rel=1e-5)
+    for ours, expected in zip(state, end, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-5)
+        assert np.abs(expected).max() > 1e-3
+    model.reset_metrics()
+    metrics, _ = model.test_step(halves[1], start)
+    without = float(metrics["loss"])
+    model.reset_metrics()
+    _, state = model.test_step(halves[0], start)
+    model.reset_metrics()
+    metrics, _ = model.test_step(halves[1], state)
+    assert abs(float(metrics["loss"]) - without) > 1e-6
+
+
+def test_label_smoothing_is_the_loss_of_mixed_targets(config):
+    keras.utils.set_random_seed(1)
+    logits = tf.random.normal((2, 3, 5))
+    y = tf.constant([[1, 2, 3], [4, 1, 2]])
+    model = NextTokenModel(dataclasses.replace(config, vocabulary_size=5))
+    loss, correct, _ = model.score(y, logits, 0.2)
+    mixed = 0.8 * tf.one_hot(y, 5) + 0.2 / 5
+    np.testing.assert_allclose(
+        loss, tf.nn.softmax_cross_entropy_with_logits(mixed, logits), rtol=1e-5
+    )
+    np.testing.assert_array_equal(correct, model.score(y, logits)[1])
+    labels, logit = tf.constant([0.0, 1.0]), tf.constant([0.3, 2.0])
+    loss, *_ = SentimentModel(config).score(labels, logit, 0.2)
+    np.testing.assert_allclose(
+        loss, tf.nn.sigmoid_cross_entropy_with_logits([0.1, 0.9], logit), rtol=1e-6
+    )
+    with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\), got 1"):
+        model.compile(adamw(1e-3), label_smoothing=1)
+
+
+def test_two_accumulated_batches_move_the_weights_as_one_of_both(genesis, config):
+    tokens, targets = windows(genesis, 16)
+    weights = []
+    for accumulate in (1, 2):
+        keras.utils.set_random_seed(1)
+        model = NextTokenModel(config)
+        model.compile(adamw(1e-2, accumulate=accumulate), shards=1)
+        rows = 8 // accumulate
+        for i in range(accumulate):
+            part = slice(i * rows, (i + 1) * rows)
+            before = [v.numpy() for v in model.trainable_variables]
+            metrics = model.train_step((tf.constant(tokens[part]), tf.constant(targets[part])))
+            assert float(metrics["gradient_norm"]) > 0
+            moved = any((v.numpy() != w).any() for v, w in zip(model.weights, before, strict=False))
+            assert moved == (i + 1 == accumulate)
+        weights.append([v.numpy() for v in model.trainable_variables])
+    for ours, expected, v in zip(*weights, model.trainable_variables, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=2e-4, err_msg=v.path)

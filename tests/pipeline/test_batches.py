@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.batches import LabelledTexts, Windows
+from pipeline.batches import LabelledTexts, WholeDocuments, Windows
 from pipeline.tokenization import LINE_END_ID, PADDING_ID, START_ID
 
 
@@ -95,3 +95,25 @@ def test_an_epoch_shuffles_and_evaluation_does_not():
 def test_a_text_longer_than_the_last_bucket_is_refused():
     with pytest.raises(ValueError, match="last bucket, 4 tokens; got 1, longest 5"):
         LabelledTexts(_documents([5]), np.zeros(1), ((4, 2),))
+
+
+def test_windows_go_on_within_an_epoch_and_begin_anew_with_the_next(genesis):
+    windows = Windows([genesis[:400]], batch=4, window=16, seed=1)
+    n = windows.batches_per_epoch
+    assert n > 1
+    assert [windows.goes_on(i) for i in range(n + 1)] == [False, *[True] * (n - 1), False]
+    np.testing.assert_array_equal(windows[0][1][:, -1], windows[1][0][:, 0])
+
+
+def test_whole_documents_hold_each_token_once_as_a_target(genesis):
+    documents = [genesis[:40], genesis[100:115], genesis[200:230], genesis[:0]]
+    batches = WholeDocuments(documents, batch=2, window=8)
+    targets = [batches[i][1] for i in range(batches.batches_per_epoch)]
+    expected = sorted([*np.concatenate(documents), *[LINE_END_ID] * len(documents)])
+    assert sorted(t for batch in targets for t in batch[batch != 0]) == expected
+    starts = [i for i in range(batches.batches_per_epoch) if not batches.goes_on(i)]
+    assert len(starts) == 2  # groups
+    for i in range(batches.batches_per_epoch):
+        assert batches[i][0].shape == (2, 8)
+        first = batches[i][0][:, 0]
+        assert (first == START_ID).all() == (i in starts)
