@@ -6,6 +6,7 @@ and training.json (what the run's summary says of the training).
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -76,7 +77,8 @@ def pretrain_fn(fn_args: Any) -> None:
     """
     inputs = _Inputs.read(fn_args)
     training = inputs.config["pretraining"]
-    model = NextTokenModel(inputs.sizes)
+    # A position whose token is dropped has nothing to predict from: its block is gated by 0.
+    model = NextTokenModel(dataclasses.replace(inputs.sizes, word_dropout=0.0))
     batches = Windows(inputs.train[0], training["batch"], training["window"], inputs.config["seed"])
     _train(model, batches, training, inputs, fn_args)
     save_checkpoint(model, fn_args.serving_model_dir)
