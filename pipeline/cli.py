@@ -142,14 +142,15 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     import importlib
 
-    from pipeline import config as configuration
+    from pipeline.config import preset
+    from pipeline.settings import with_settings
     from pipeline.tasks import TASKS
 
-    config = configuration.preset(options.task, options.preset)
+    config = preset(options.task, options.preset)
     settings = list(options.set)
     if options.seed is not None:
         settings.append(f"seed={options.seed}")
-    config = configuration.with_settings(config, settings)
+    config = with_settings(config, settings)
     source = importlib.import_module(TASKS[config.task].reader).open_source(options.source)
 
     from pipeline import local_runner

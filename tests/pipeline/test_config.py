@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.config import preset, with_settings
+from pipeline.config import preset
 from pipeline.errors import UserError
 from pipeline.tasks import TASKS
 
@@ -16,54 +16,6 @@ def test_texts_that_transform_leaves_fit_the_longest_bucket():
     for name in ("quick", "smoke"):
         config = preset("imdb", name)
         assert config.transform.head + config.transform.tail == config.training.buckets[-1][0]
-
-
-def test_settings_replace_single_fields_in_order():
-    config = with_settings(
-        preset("imdb", "quick"),
-        ["model.d_model=256", "seed=3", "training.buckets=64x8,128x4", "data.gate=report",
-         "transform.head=28", "transform.tail=100", "model.dt_rank=7", "seed=4",
-         "training.learning_rate=1e-4", "model.bidirectional=true", "training.scan=native"],
-    )  # fmt: skip
-    assert config.model.d_model == 256
-    assert config.model.dt_rank == 7
-    assert config.seed == 4
-    assert config.training.buckets == ((64, 8), (128, 4))
-    assert config.training.learning_rate == 1e-4
-    assert config.data.gate == "report"
-    assert config.model.bidirectional is True
-    assert config.training.scan == "native"
-    assert config.model.n_layer == preset("imdb", "quick").model.n_layer
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ("model.d_model", r"expected section.field=value, got 'model.d_model'"),
-        ("model=3", r"--set model: expected section.field=value"),
-        ("seed.x=3", r"--set seed.x: expected section.field=value"),
-        ("modle.d_model=3", r"no 'modle'; expected one of seed, data, transform, model"),
-        ("model.width=3", r"no 'width'; expected one of vocabulary_size, d_model"),
-        ("task=imdb", r"no 'task'"),
-        ("model.d_model=3.5", r"--set model.d_model: expected int, got '3.5'"),
-        ("training.learning_rate=fast", r"expected float, got 'fast'"),
-        ("training.buckets=64", r"expected LENGTHxBATCH,\.\.\., got '64'"),
-        ("model.bidirectional=1", r"expected one of true, false, got '1'"),
-        ("data.gate=open", r"expected one of stop, report, got 'open'"),
-        ("training.steps=0", r"training.steps: expected 1 or more, got 0"),
-        ("data.fraction=2", r"data.fraction: expected 0 to 1, got 2"),
-        ("transform.tail=900", r"expected 1 to 400, the longest of training.buckets, got 1000"),
-        ("model.d_model=0", r"MambaConfig.d_model must be an integer of at least 1, got 0"),
-    ],
-)
-def test_a_bad_setting_says_what_was_expected(setting, message):
-    with pytest.raises(UserError, match=message):
-        with_settings(preset("imdb", "quick"), [setting])
-
-
-def test_a_next_token_model_reads_one_way():
-    with pytest.raises(UserError, match=r"model\.bidirectional: expected false, as bible predicts"):
-        with_settings(preset("bible", "quick"), ["model.bidirectional=true"])
 
 
 def test_unknown_task_and_preset_are_named_with_the_known_ones():
