@@ -29,8 +29,8 @@ test: env ## Run the whole test suite
 check: lint ## Lint, check types, and run the fast tests
 	@$(BIN)/python -m pytest -m "not slow"
 
-bench: env peers ## Measure speed and memory beside the peers (an hour or more; alone on the machine)
-	@for benchmark in scan training generation growth; do \
+bench: env peers ## Measure speed, memory and baselines (an hour or more; alone on the machine)
+	@for benchmark in scan training generation growth baselines; do \
 	  $(BIN)/python -m benchmarks.$$benchmark || exit; done
 
 lint: env ## Check style, format and types

@@ -1,6 +1,7 @@
 """Speed and memory, ours beside the peers': scan, training step, generation, growth.
 
     python -m benchmarks.scan        (training, generation, growth; --help lists the options)
+    python -m benchmarks.baselines   quality: simple baselines on the splits that the models get
 
 Every contestant runs in a process of its own, so that neither's memory nor threads touch the
 other's, and gets its inputs from one file. The peers have a Python of their own, .venv-peers.

@@ -65,22 +65,27 @@ class Result(dict):
     broken = False
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """The options that all benchmarks share."""
+def parser(description: str | None, timed: bool = True) -> argparse.ArgumentParser:
+    """The options that all benchmarks share; without `timed`, those alone that are not about
+    times and memory of repeated calls.
+    """
     formatter = argparse.RawDescriptionHelpFormatter
     options = argparse.ArgumentParser(description=description, formatter_class=formatter)
-    options.add_argument("--repeats", type=int, default=10, help="timed calls (default: 10)")
-    options.add_argument(
-        "--budget", type=float, default=60, help="seconds for them; past it they are fewer (60)"
-    )
+    if timed:
+        options.add_argument("--repeats", type=int, default=10, help="timed calls (default: 10)")
+        options.add_argument(
+            "--budget", type=float, default=60, help="seconds for them; past it they are fewer (60)"
+        )
+        options.add_argument(
+            "--no-memory", action="store_true", help="leave out what a call takes: half the time"
+        )
+    else:
+        options.set_defaults(repeats=1, budget=0.0, no_memory=True)
     options.add_argument(
         "--limit", type=float, default=600, help="seconds for a part, compiling included (600)"
     )
     options.add_argument(
         "--memory", type=float, help="GiB of a contestant (three quarters of what is free)"
-    )
-    options.add_argument(
-        "--no-memory", action="store_true", help="leave out what a call takes: half the time"
     )
     options.add_argument("--only", nargs="+", metavar="NAME", help="these contestants only")
     options.add_argument("--out", type=Path, help="file that the JSON lines are added to")

@@ -66,5 +66,5 @@ def test_the_peers_are_pinned_each_and_stay_out_of_the_locks():
     loose = [str(peer) for peer in peers if not re.fullmatch(r"==[^*,]+", str(peer.specifier))]
     assert loose == []
     locked = {name for lock in LOCKS for name, _, _ in pins(lock)}
-    assert locked & {"torch", "transformers", "mambapy"} == set()
-    assert {"torch", "transformers", "mambapy"} <= {peer.name for peer in peers}
+    assert locked & {"torch", "transformers", "mambapy", "pyppmd"} == set()
+    assert {"torch", "transformers", "mambapy", "pyppmd"} <= {peer.name for peer in peers}
