@@ -1,0 +1,41 @@
+"""The pushed Bible model on split `test`, which nothing else reads.
+
+The text of the test chapters, each a document of its own, as `tf-mamba score bible` takes it:
+bits per character (line ends count), token top-1.
+
+    python -m benchmarks.final_score [--root FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.baselines import read_splits
+from benchmarks.report import commit, hardware, json_line
+
+
+def main(arguments: list[str] | None = None) -> int:
+    formatter = argparse.RawDescriptionHelpFormatter
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
+    options.add_argument("--root", type=Path, default=Path(), help="folder of serving_models/")
+    options.add_argument("--out", type=Path, help="file that the JSON line is added to")
+    given = options.parse_args(arguments)
+
+    from pipeline import pushed_model, scoring
+
+    model = pushed_model.latest_version(given.root / "serving_models", "bible")
+    chapters = read_splits("bible")["test"]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
+        file.write("\n\n".join(str(chapter.features["text"]) for chapter in chapters))
+        file.flush()
+        score = scoring.score_text(model, Path(file.name))
+    record = {"bench": "final_score", "split": "test", "chapters": len(chapters), **score}
+    json_line(record | {"model": model.name, "hardware": hardware(), "commit": commit()}, given.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
