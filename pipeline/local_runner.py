@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import datetime
 import logging
+import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import absl.logging
 from absl import flags
 from tfx.dsl.compiler import compiler, constants
+from tfx.dsl.placeholder.runtime_placeholders import environment_variable
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.portable import runtime_parameter_utils
 
@@ -24,21 +25,30 @@ from pipeline.errors import UserError
 from pipeline.pipeline import create_pipeline
 from pipeline.runs import Places
 
-# In memory and in order. Unnamed, Beam would look for another engine, and download it;
-# without a setup file, TFX would pack its own sources before each stage.
+# Unnamed, Beam would look for another engine, and download it; without a setup file, TFX
+# would pack its own sources before each stage. Workers are threads of this process whatever
+# the mode; "multi_threading" talks to them by gRPC and loses records: its buffers are
+# flushed once a second by another thread, and what is written meanwhile is dropped.
+# All this is part of TFX's cache key; so the number of workers, on which no result depends,
+# stands here as the name of an environment variable.
+_WORKERS = "TF_MAMBA_BEAM_WORKERS"
 BEAM_ARGS = (
     "--runner=FnApiRunner",
     "--direct_running_mode=in_memory",
-    "--direct_num_workers=1",
+    "--direct_num_workers=" + environment_variable(_WORKERS),
     f"--setup_file={Path(__file__).parents[1] / 'setup.py'}",
 )
 _LEAST_FREE = 1 << 20  # bytes; with less, a failure is put down to the disk
 
 
-def run(
-    config: RunConfig, source: Source, places: Places, beam_args: Sequence[str] = BEAM_ARGS
-) -> dict[str, Any]:
+def run(config: RunConfig, source: Source, places: Places, beam_workers: int = 1) -> dict[str, Any]:
     """Runs the pipeline to its end and returns its summary, also written to the run's folder.
+
+    Args:
+        config: all that determines the result.
+        source: what to read, opened and verified.
+        places: where artifacts, metadata and pushed models go.
+        beam_workers: threads of Beam; the result does not depend on it.
 
     Returns:
         The summary, see run_summary.py; `blessed` says whether the model was good enough.
@@ -50,11 +60,12 @@ def run(
     started = datetime.datetime.now()
     run_id = f"{started:%Y%m%d-%H%M%S-%f}-{config.preset}"
     places.runs.mkdir(parents=True, exist_ok=True)
-    pipeline = compiler.Compiler().compile(create_pipeline(config, source, places, beam_args))
+    pipeline = compiler.Compiler().compile(create_pipeline(config, source, places, BEAM_ARGS))
     runtime_parameter_utils.substitute_runtime_parameter(
         pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
     )
 
+    os.environ[_WORKERS] = str(beam_workers)
     stages = _StageLines()
     # Batches of a fixed number of bytes, not such as Beam tunes by the clock, new in each run.
     flags.FLAGS(["tf-mamba", "--tfxio_use_byte_size_batching"], known_only=True)

@@ -14,10 +14,14 @@ from data.records import Record
 
 # The runner by name: Beam's default first looks for one to download. With a setup file named,
 # TFX does not pack itself up for remote workers before each component (seconds).
-_BEAM_ARGS = ["--runner=FnApiRunner", "--setup_file=setup.py"]
-BEAM_ARGS: dict[int, list] = {  # by number of workers
-    1: [*_BEAM_ARGS, "--direct_num_workers=1", "--direct_running_mode=in_memory"],
-    2: [*_BEAM_ARGS, "--direct_num_workers=2", "--direct_running_mode=multi_threading"],
+BEAM_ARGS = {  # by number of workers
+    workers: [
+        "--runner=FnApiRunner",
+        "--setup_file=setup.py",
+        "--direct_running_mode=in_memory",
+        f"--direct_num_workers={workers}",
+    ]
+    for workers in (1, 2)
 }
 
 
