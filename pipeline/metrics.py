@@ -5,12 +5,16 @@ They read what the model's `score_examples` signature counts for each example.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable
+from fractions import Fraction
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
+
+_Sums = tuple[Fraction | float, Fraction | float]
 
 
 class BitsPerChar(metric_types.Metric):
@@ -39,25 +43,30 @@ def _ratio_of(numerator: str, denominator: str) -> Callable[..., Any]:
 
 
 class _RatioOfSums(beam.CombineFn):
+    """Sums as fractions, which have no rounding: in any order they are the same."""
+
     def __init__(self, key: metric_types.MetricKey, numerator: str, denominator: str):
         self._key = key
         self._names = (numerator, denominator)
 
-    def create_accumulator(self) -> tuple[float, float]:
-        return 0.0, 0.0
+    def create_accumulator(self) -> _Sums:
+        return Fraction(), Fraction()
 
-    def add_input(self, sums: tuple[float, float], element: Any) -> tuple[float, float]:
+    def add_input(self, sums: _Sums, element: Any) -> _Sums:
         predictions = element.get_predictions()
         if self._key.model_name in predictions:
             predictions = predictions[self._key.model_name]
-        top, bottom = (float(np.sum(predictions[name])) for name in self._names)
+        top, bottom = (sum(map(_exact, np.ravel(predictions[n]).tolist())) for n in self._names)
         return sums[0] + top, sums[1] + bottom
 
-    def merge_accumulators(
-        self, accumulators: Iterator[tuple[float, float]]
-    ) -> tuple[float, float]:
+    def merge_accumulators(self, accumulators: Iterable[_Sums]) -> _Sums:
         tops, bottoms = zip(*accumulators, strict=True)
         return sum(tops), sum(bottoms)
 
-    def extract_output(self, sums: tuple[float, float]) -> dict[metric_types.MetricKey, float]:
-        return {self._key: sums[0] / sums[1] if sums[1] else float("nan")}
+    def extract_output(self, sums: _Sums) -> dict[metric_types.MetricKey, float]:
+        return {self._key: float(sums[0] / sums[1]) if sums[1] else float("nan")}
+
+
+def _exact(number: float) -> Fraction | float:
+    # What is not finite has no fraction; added to one, it gives what it gives to a float.
+    return Fraction(number) if math.isfinite(number) else number
