@@ -1,7 +1,7 @@
 """The command line: `tf-mamba COMMAND`, also `python -m pipeline.cli`.
 
-Exit codes: 0 success, 1 an error (one line on stderr), 2 wrong usage, 3 the run went to
-its end but its model was not blessed.
+Exit codes: 0 success, 1 an error (one line on stderr) or a run that was not reproduced, 2
+wrong usage, 3 the run went to its end but its model was not blessed.
 """
 
 from __future__ import annotations
@@ -106,6 +106,26 @@ def _parser() -> argparse.ArgumentParser:
         help="overrides the preset, as in model.d_model=256 or data.gate=report; may be repeated",
     )
 
+    reproduce = add(
+        "reproduce", _reproduce, "Run a past run again, from nothing, and compare what it makes."
+    )
+    reproduce.add_argument("run", help="a run's id, or `latest`")
+    reproduce.add_argument("--task", choices=_TASK_NAMES, help="of which `latest` is meant")
+    reproduce.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="run there and keep it (default: a temporary one)",
+    )
+    for command in (run, reproduce):
+        command.add_argument(
+            "--beam-workers",
+            type=_positive,
+            default=1,
+            metavar="N",
+            help="threads of Beam (default: 1)",
+        )
+
     score = add("score", _score, "Score the pushed model on a file; prints JSON.")
     score.add_argument("task", choices=_TASK_NAMES)
     score.add_argument(
@@ -139,6 +159,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
+    return number
+
+
 def _run(options: argparse.Namespace) -> int:
     import importlib
 
@@ -162,7 +189,9 @@ def _run(options: argparse.Namespace) -> int:
         f" {source.kind} source {source.sha256[:12]}",
         file=sys.stderr,
     )
-    summary = local_runner.run(config, source, Places(root / "runs", root / "serving_models"))
+    summary = local_runner.run(
+        config, source, Places(root / "runs", root / "serving_models"), options.beam_workers
+    )
     print(_report(summary, root))
     return 0 if summary["blessed"] else NOT_BLESSED
 
@@ -180,6 +209,22 @@ def _report(summary: dict[str, Any], root: Path) -> str:
         lines.append(f"\033[31m{text}\033[0m" if sys.stdout.isatty() else text)
     lines.append(f"summary: {root}/runs/{summary['task']}/{summary['run_id']}/summary.json")
     return "\n".join(lines)
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    from pipeline import runs
+
+    summary = runs.find(options.root / "runs", options.run, options.task)
+    from pipeline import reproduction  # imports TFX: not before the run is known
+
+    reproduction.check(summary)
+    source = reproduction.open_source_of(summary)
+    for change in reproduction.changes_since(summary):
+        print(f"warning: since that run, {change}; results may differ", file=sys.stderr)
+    again = reproduction.reproduce(summary, source, options.keep, options.beam_workers)
+    rows = reproduction.compare(summary, again)
+    print(f"{reproduction.table(rows)}\n{reproduction.verdict(rows)}")
+    return 0 if all(row.equal for row in rows) else 1
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -231,15 +276,11 @@ def _generate(options: argparse.Namespace) -> int:
 def _runs(options: argparse.Namespace) -> int:
     from pipeline import runs
 
-    summaries = runs.read_summaries(options.root / "runs")
-    if not hasattr(options, "run"):
-        for summary in summaries:
-            print(runs.one_line(summary))
+    if hasattr(options, "run"):
+        print(json.dumps(runs.find(options.root / "runs", options.run), indent=2))
         return 0
-    wanted = [s for s in summaries if options.run in (s["run_id"], "latest")]
-    if not wanted:
-        raise UserError(f"run {options.run!r}: there is none; `tf-mamba runs` lists them")
-    print(json.dumps(wanted[-1], indent=2))
+    for summary in runs.read_summaries(options.root / "runs"):
+        print(runs.one_line(summary))
     return 0
 
 

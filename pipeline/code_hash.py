@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.metadata
+from collections.abc import Iterable
 from pathlib import Path
 
 _PACKAGES = ("components", "data", "mamba_model", "pipeline")
@@ -23,6 +24,21 @@ def code_sha256(*modules: str) -> str:
     Args:
         modules: names as in `import`, for example "pipeline.preprocessing".
     """
+    whole = [f"{name}\n{code}\n" for name, code in sorted(_code(modules).items())]
+    whole += [f"{name}=={version}\n" for name, version in library_versions().items()]
+    return hashlib.sha256("".join(whole).encode()).hexdigest()
+
+
+def module_hashes(*modules: str) -> dict[str, str]:
+    """Hashes the named modules, and all of this project's that they import, each by its name."""
+    return {
+        name: hashlib.sha256(code.encode()).hexdigest()
+        for name, code in sorted(_code(modules).items())
+    }
+
+
+def _code(modules: Iterable[str]) -> dict[str, str]:
+    """The named modules and what they import of this project: name to code."""
     seen: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
@@ -35,9 +51,7 @@ def code_sha256(*modules: str) -> str:
         for source in sorted(path.parent.glob("native/*")):
             seen[f"{source.parent.parent.name}/native/{source.name}"] = source.read_text("utf-8")
         waiting += _imported(tree)
-    whole = [f"{name}\n{code}\n" for name, code in sorted(seen.items())]
-    whole += [f"{name}=={version}\n" for name, version in library_versions().items()]
-    return hashlib.sha256("".join(whole).encode()).hexdigest()
+    return seen
 
 
 def library_versions() -> dict[str, str]:

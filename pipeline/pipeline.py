@@ -60,7 +60,7 @@ def create_pipeline(
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["examples"], exclude_splits=["test"]
     )
-    schema = ReviewedSchema(pbtxt=_schema_folder().joinpath(task.schema).read_text("utf-8"))
+    schema = ReviewedSchema(pbtxt=schema_file(task.schema).read_text("utf-8"))
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema.outputs["schema"]
     )
@@ -160,7 +160,8 @@ def create_pipeline(
     )
 
 
-def _schema_folder() -> Path:
+def schema_file(name: str) -> Path:
+    """A reviewed schema's file in data/schema/."""
     import data
 
-    return Path(data.__path__[0]) / "schema"
+    return Path(data.__path__[0]) / "schema" / name

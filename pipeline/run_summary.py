@@ -1,10 +1,11 @@
 """A run's summary: what it was made of and what came out, collected from ML Metadata.
 
-Keys: task, run_id, preset, seed, config, versions, data_sha256, vocabulary_sha256,
-weights_sha256, records (in, out, dead_letters, repeats, sampled_out), data_findings (what
-DataGate let pass in mode "report"), metrics (per split), training, blessed,
-failed_thresholds, pushed_path, seconds (per stage), cached (stages), error. What a run did
-not come to is null.
+Keys: task, run_id, preset, seed, config, versions, code (the hash of each module), source
+(its path; null for the packaged corpus), data_sha256, vocabulary_sha256, weights_sha256,
+hashes (of all that the stages made, see fingerprints.py), records (in, out, dead_letters,
+repeats, sampled_out), data_findings (what DataGate let pass in mode "report"), metrics (per
+split), training, blessed, failed_thresholds, pushed_path, seconds (per stage), cached
+(stages), error. What a run did not come to is null.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,12 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from data.records import Source
-from pipeline.code_hash import library_versions
+from pipeline import fingerprints
+from pipeline.code_hash import library_versions, module_hashes
 from pipeline.config import RunConfig
+from pipeline.pipeline import schema_file
 from pipeline.runs import Places
+from pipeline.tasks import TASKS
 
 
 def collect(
@@ -37,7 +41,8 @@ def collect(
     nodes = _nodes(places.metadata, run_id)
     evaluation = _evaluation(nodes)
     records = _records(nodes)
-    training = _training(nodes)
+    training = _training(nodes, "Trainer")
+    hashes = _hashes(nodes, training, evaluation["metrics"])
     return {
         "task": config.task,
         "run_id": run_id,
@@ -45,9 +50,12 @@ def collect(
         "seed": config.seed,
         "config": dataclasses.asdict(config),
         "versions": library_versions(),
+        "code": code_hashes(config.task),
+        "source": None if source.kind == "packaged" else os.path.abspath(source.path),
         "data_sha256": source.sha256,
-        "vocabulary_sha256": _vocabulary_sha256(nodes),
+        "vocabulary_sha256": (hashes["vocabulary"] or {}).get("pieces"),
         "weights_sha256": training.pop("weights_sha256") if training else None,
+        "hashes": hashes,
         "records": records,
         "data_findings": _data_findings(nodes),
         "metrics": evaluation["metrics"],
@@ -58,6 +66,22 @@ def collect(
         "seconds": {name: node.seconds for name, node in nodes.items()},
         "cached": [name for name, node in nodes.items() if node.cached],
         "error": None if failure is None else f"{type(failure).__name__}: {failure}",
+    }
+
+
+def code_hashes(task: str) -> dict[str, str]:
+    """Hashes of the code that a run's result depends on: of each module, and of the schema."""
+    schema = schema_file(TASKS[task].schema)
+    return {
+        f"data/schema/{schema.name}": hashlib.sha256(schema.read_bytes()).hexdigest(),
+        **module_hashes(
+            "pipeline.pipeline",
+            # What it names by strings only:
+            "pipeline.preprocessing",
+            "pipeline.training",
+            "pipeline.metrics",
+            TASKS[task].reader,
+        ),
     }
 
 
@@ -139,19 +163,31 @@ def _data_findings(nodes: dict[str, _Node]) -> list[str] | None:
     return json.loads(Path(artifact.uri, "report.json").read_text("utf-8"))["findings"]
 
 
-def _vocabulary_sha256(nodes: dict[str, _Node]) -> str | None:
-    from pipeline.tokenization import read_vocabulary
+def _hashes(
+    nodes: dict[str, _Node], training: dict[str, Any] | None, metrics: dict[str, Any] | None
+) -> dict[str, fingerprints.Hashes | None]:
+    """Takes the weights' hashes out of `training`."""
 
-    artifact = _output(nodes, "Transform", "transform_graph")
-    if artifact is None:
-        return None
-    return hashlib.sha256("\n".join(read_vocabulary(artifact.uri)).encode()).hexdigest()
+    def of(node: str, key: str, function: Callable[[str], fingerprints.Hashes]) -> Any:
+        artifact = _output(nodes, node, key)
+        return None if artifact is None else function(artifact.uri)
+
+    pretraining = _training(nodes, "Pretrainer")
+    return {
+        "examples": of("TextExampleGen", "examples", fingerprints.of_examples),
+        "statistics": of("StatisticsGen", "statistics", fingerprints.of_statistics),
+        "vocabulary": of("Transform", "transform_graph", fingerprints.of_vocabulary),
+        "transformed examples": of("Transform", "transformed_examples", fingerprints.of_examples),
+        "pretrained weights": pretraining["variables_sha256"] if pretraining else None,
+        "weights": training.pop("variables_sha256") if training else None,
+        "metrics": fingerprints.of_metrics(metrics["eval"]) if metrics else None,
+    }
 
 
-def _training(nodes: dict[str, _Node]) -> dict[str, Any] | None:
+def _training(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
     from pipeline.training import TRAINING_FILE
 
-    artifact = _output(nodes, "Trainer", "model_run")
+    artifact = _output(nodes, node, "model_run")
     if artifact is None:
         return None
     return json.loads(Path(artifact.uri, TRAINING_FILE).read_text("utf-8"))

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import UserError
+
 _SUMMARY = "summary.json"
 
 
@@ -62,6 +64,27 @@ def read_summaries(runs: Path) -> list[dict[str, Any]]:
     """The summaries of all runs, the newest last."""
     files = [f for f in runs.glob(f"*/*/{_SUMMARY}") if not f.parent.is_symlink()]
     return sorted((json.loads(f.read_text("utf-8")) for f in files), key=lambda s: s["run_id"])
+
+
+def find(runs: Path, run: str, task: str | None = None) -> dict[str, Any]:
+    """The summary of a run.
+
+    Args:
+        run: its id, or `latest` for the newest.
+        task: only runs of it count; None: of all tasks.
+
+    Raises:
+        UserError: if there is none.
+    """
+    wanted = [
+        summary
+        for summary in read_summaries(runs)
+        if run in (summary["run_id"], "latest") and task in (summary["task"], None)
+    ]
+    if not wanted:
+        of_task = f" of {task}" if task else ""
+        raise UserError(f"run {run!r}{of_task}: there is none; `tf-mamba runs` lists them")
+    return wanted[-1]
 
 
 def pushed_models_gone(places: Places, task: str) -> int:

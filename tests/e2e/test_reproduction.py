@@ -1,0 +1,40 @@
+"""Runs made again from nothing, beside what the first ones say of themselves."""
+
+import pytest
+from command_line import CommandLine
+
+from pipeline import runs
+from pipeline.fingerprints import STAGES
+from pipeline.runs import Places
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_workers_reproduce_what_one_made_and_leave_the_runs_alone(bible):
+    before = sorted(bible.root.glob("runs/*/*"))
+    done = bible("reproduce", "latest", "--task", "bible", "--beam-workers", "2")
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    header, *rows, verdict = done.stdout.splitlines()
+    assert header.split() == ["stage", "what", "run", "reproduction"]
+    assert verdict == f"reproduced: all {len(rows)} hashes are equal"
+    made = set(STAGES) - {"pretrained weights"}
+    assert all(any(row.startswith(f"{stage} ") for row in rows) for stage in made)
+    assert sorted(bible.root.glob("runs/*/*")) == before
+
+
+def test_one_hash_that_is_another_ends_with_1_and_names_its_stage(imdb, tmp_path):
+    # The summary alone is enough: nothing else of the run is there.
+    summary = imdb.summary("imdb")
+    summary["hashes"]["transformed examples"]["train"] = "0" * 64
+    command = CommandLine(tmp_path)
+    runs.write_summary(summary, Places(tmp_path / "runs", tmp_path / "serving_models"))
+    done = command("reproduce", summary["run_id"], "--beam-workers", "2")
+    assert done.returncode == 1, done.stderr
+    *rows, verdict = done.stdout.splitlines()
+    (differing,) = [row for row in rows if not row.endswith(" equal") and row != rows[0]]
+    assert differing.startswith("transformed examples  train  ")
+    assert differing.endswith("DIFFERS")
+    assert verdict == (
+        f"NOT reproduced: 1 of {len(rows) - 1} hashes differ, first in stage"
+        " 'transformed examples': train"
+    )
