@@ -221,6 +221,7 @@ def _reproduce(options: argparse.Namespace) -> int:
     source = reproduction.open_source_of(summary)
     for change in reproduction.changes_since(summary):
         print(f"warning: since that run, {change}; results may differ", file=sys.stderr)
+    print(f"{summary['task']} run {summary['run_id']} again, from nothing", file=sys.stderr)
     again = reproduction.reproduce(summary, source, options.keep, options.beam_workers)
     rows = reproduction.compare(summary, again)
     print(f"{reproduction.table(rows)}\n{reproduction.verdict(rows)}")
