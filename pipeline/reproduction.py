@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import tempfile
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from pipeline.errors import UserError
 from pipeline.fingerprints import STAGES
 from pipeline.run_summary import code_hashes
 from pipeline.runs import Places
+from pipeline.settings import config_from_dict
 from pipeline.tasks import TASKS
 
 _DIGITS = 12  # of a hash that are shown
@@ -173,38 +173,3 @@ def verdict(rows: list[Comparison]) -> str:
         f"NOT reproduced: {len(differing)} of {len(rows)} hashes differ, first in stage"
         f" {stage!r}: {what}"
     )
-
-
-def config_from_dict(kind: type, values: Mapping[str, Any], path: str = "") -> Any:
-    """Builds a dataclass from what `dataclasses.asdict` and JSON made of it.
-
-    Args:
-        kind: the dataclass, such as RunConfig; its fields may be dataclasses and tuples,
-            but not lists.
-        values: a value for each field that has no default.
-        path: of the fields, for messages.
-
-    Raises:
-        UserError: if a field is unknown or missing, or a value is not one that it takes.
-    """
-    kinds = typing.get_type_hints(kind)
-    if unknown := sorted(set(values) - set(kinds)):
-        raise UserError(
-            f"configuration: this version does not know {path}{unknown[0]}; run the version that"
-            " made it"
-        )
-    fields = {}
-    for name, value in values.items():
-        is_section = dataclasses.is_dataclass(kinds[name])
-        fields[name] = (
-            config_from_dict(kinds[name], value, f"{path}{name}.") if is_section else _tuples(value)
-        )
-    try:
-        return kind(**fields)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"configuration: {path or kind.__name__}: {error}") from error
-
-
-def _tuples(value: Any) -> Any:
-    """Lists as tuples, which JSON does not know, at any depth."""
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value

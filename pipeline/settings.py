@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pipeline.config import RunConfig
@@ -29,6 +29,36 @@ def with_settings(config: RunConfig, settings: Iterable[str]) -> RunConfig:
         config = _replace(config, name.split("."), value, name)
     _check(config)
     return config
+
+
+def config_from_dict(kind: type, values: Mapping[str, Any], path: str = "") -> Any:
+    """Builds a dataclass from what `dataclasses.asdict` and JSON made of it.
+
+    Args:
+        kind: the dataclass, such as RunConfig; its fields may be dataclasses and tuples,
+            but not lists.
+        values: a value for each field that has no default.
+        path: of the fields, for messages.
+
+    Raises:
+        UserError: if a field is unknown or missing, or a value is not one that it takes.
+    """
+    kinds = typing.get_type_hints(kind)
+    if unknown := sorted(set(values) - set(kinds)):
+        raise UserError(
+            f"configuration: this version does not know {path}{unknown[0]}; run the version that"
+            " made it"
+        )
+    fields = {}
+    for name, value in values.items():
+        is_section = dataclasses.is_dataclass(kinds[name])
+        fields[name] = (
+            config_from_dict(kinds[name], value, f"{path}{name}.") if is_section else _tuples(value)
+        )
+    try:
+        return kind(**fields)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"configuration: {path or kind.__name__}: {error}") from error
 
 
 def _check(config: RunConfig) -> None:
@@ -122,3 +152,8 @@ def _parse(value: str, kind: Any, name: str) -> Any:
     except ValueError:
         expected = kind.__name__ if kind in (int, float) else "LENGTHxBATCH,..."
         raise UserError(f"--set {name}: expected {expected}, got {value!r}") from None
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, which JSON does not know, at any depth."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,6 +1,4 @@
 import copy
-import dataclasses
-import json
 import math
 import random
 import shutil
@@ -11,10 +9,9 @@ import tensorflow as tf
 from data import bible
 from data.records import Record
 from pipeline import cli, fingerprints, reproduction, run_summary, runs
-from pipeline.config import RunConfig, preset
+from pipeline.config import preset
 from pipeline.errors import UserError
 from pipeline.runs import Places
-from pipeline.settings import with_settings
 
 
 def _examples(most):
@@ -158,25 +155,6 @@ def test_of_many_weights_that_differ_three_are_named():
 def test_a_stage_that_one_run_did_not_come_to_differs(stage):
     rows = reproduction.compare(_hashes(), _hashes(**{stage: None}))
     assert f"first in stage {stage!r}: eval, train" in reproduction.verdict(rows)
-
-
-@pytest.mark.parametrize("task", ["bible", "imdb"])
-@pytest.mark.parametrize("name", ["quick", "smoke"])
-def test_a_configuration_comes_back_from_json(task, name):
-    config = with_settings(preset(task, name), ["seed=7", "training.buckets=50x4,6000x2"])
-    values = json.loads(json.dumps(dataclasses.asdict(config)))
-    assert reproduction.config_from_dict(RunConfig, values) == config
-
-
-def test_a_configuration_of_another_version_is_refused():
-    values = dataclasses.asdict(preset("bible", "smoke"))
-    values["training"]["momentum"] = 0.9
-    with pytest.raises(UserError, match=r"does not know training\.momentum; run the version"):
-        reproduction.config_from_dict(RunConfig, values)
-    del values["training"]["momentum"]
-    values["model"]["d_model"] = -1
-    with pytest.raises(UserError, match=r"configuration: model\.: MambaConfig\.d_model must be"):
-        reproduction.config_from_dict(RunConfig, values)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,11 @@
+import dataclasses
+import json
+
 import pytest
 
-from pipeline.config import preset
+from pipeline.config import RunConfig, preset
 from pipeline.errors import UserError
-from pipeline.settings import with_settings
+from pipeline.settings import config_from_dict, with_settings
 
 
 def test_settings_replace_single_fields_in_order():
@@ -48,6 +51,43 @@ def test_a_bad_setting_says_what_was_expected(setting, message):
         with_settings(preset("imdb", "quick"), [setting])
 
 
+@pytest.mark.parametrize(
+    ("task", "settings", "message"),
+    [
+        ("bible", ["pretraining.steps=5"], r"pretraining.steps: expected 0, as bible is trained"),
+        (
+            "imdb",
+            ["model.bidirectional=true", "pretraining.steps=5"],
+            r"model\.bidirectional: expected false where pretraining.steps is not 0",
+        ),
+        ("imdb", ["pretraining.evaluate_every=5"], r"pretraining.evaluate_every: expected 0"),
+        ("imdb", ["training.checkpoint_every=0"], r"training.checkpoint_every: expected 1 or more"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(task, settings, message):
+    with pytest.raises(UserError, match=message):
+        with_settings(preset(task, "quick"), settings)
+
+
 def test_a_next_token_model_reads_one_way():
     with pytest.raises(UserError, match=r"model\.bidirectional: expected false, as bible predicts"):
         with_settings(preset("bible", "quick"), ["model.bidirectional=true"])
+
+
+@pytest.mark.parametrize("task", ["bible", "imdb"])
+@pytest.mark.parametrize("name", ["quick", "smoke"])
+def test_a_configuration_comes_back_from_json(task, name):
+    config = with_settings(preset(task, name), ["seed=7", "training.buckets=50x4,6000x2"])
+    values = json.loads(json.dumps(dataclasses.asdict(config)))
+    assert config_from_dict(RunConfig, values) == config
+
+
+def test_a_configuration_of_another_version_is_refused():
+    values = dataclasses.asdict(preset("bible", "smoke"))
+    values["training"]["momentum"] = 0.9
+    with pytest.raises(UserError, match=r"does not know training\.momentum; run the version"):
+        config_from_dict(RunConfig, values)
+    del values["training"]["momentum"]
+    values["model"]["d_model"] = -1
+    with pytest.raises(UserError, match=r"configuration: model\.: MambaConfig\.d_model must be"):
+        config_from_dict(RunConfig, values)
