@@ -47,7 +47,38 @@ def run_fn(fn_args: Any) -> None:
     `code_sha256` and `checkpoints`, the folder of all trainings' checkpoints. A model in
     fn_args.base_model gives the backbone's first weights.
     """
-    inputs = _Inputs.read(fn_args)
+    inputs = Inputs.read(fn_args)
+    model, batches, held_out = prepare(inputs, fn_args.base_model)
+    _train(model, batches, inputs.config["training"], inputs, fn_args, held_out)
+    exporting.save(
+        model, inputs.task, inputs.transform, inputs.vocabulary, fn_args.serving_model_dir
+    )
+
+
+def pretrain_fn(fn_args: Any) -> None:
+    """TFX's hook of the Pretrainer: trains a next-token model on the texts of split train.
+
+    Saves it in the published layout (mamba_model/checkpoints.py).
+    """
+    inputs = Inputs.read(fn_args)
+    training = inputs.config["pretraining"]
+    # A position whose token is dropped has nothing to predict from: its block is gated by 0.
+    model = NextTokenModel(dataclasses.replace(inputs.sizes, word_dropout=0.0))
+    batches = Windows(inputs.train[0], training["batch"], training["window"], inputs.config["seed"])
+    _train(model, batches, training, inputs, fn_args)
+    save_checkpoint(model, fn_args.serving_model_dir)
+
+
+def prepare(
+    inputs: Inputs, base_model: str | None
+) -> tuple[
+    SentimentModel | NextTokenModel, LabelledTexts | Windows, LabelledTexts | WholeDocuments
+]:
+    """The task's model with its first weights, batches to train it on, and to evaluate it on.
+
+    `base_model`: the folder of a pretrained one, which gives the backbone's weights; else
+    all of them are drawn by Keras's random seed.
+    """
     training = inputs.config["training"]
     model: SentimentModel | NextTokenModel
     batches: LabelledTexts | Windows
@@ -62,26 +93,9 @@ def run_fn(fn_args: Any) -> None:
             inputs.train[0], training["batch"], training["window"], inputs.config["seed"]
         )
         held_out = WholeDocuments(inputs.held_out[0], training["batch"], training["window"])
-    if fn_args.base_model:
-        _start_from(model, fn_args.base_model)
-    _train(model, batches, training, inputs, fn_args, held_out)
-    exporting.save(
-        model, inputs.task, inputs.transform, inputs.vocabulary, fn_args.serving_model_dir
-    )
-
-
-def pretrain_fn(fn_args: Any) -> None:
-    """TFX's hook of the Pretrainer: trains a next-token model on the texts of split train.
-
-    Saves it in the published layout (mamba_model/checkpoints.py).
-    """
-    inputs = _Inputs.read(fn_args)
-    training = inputs.config["pretraining"]
-    # A position whose token is dropped has nothing to predict from: its block is gated by 0.
-    model = NextTokenModel(dataclasses.replace(inputs.sizes, word_dropout=0.0))
-    batches = Windows(inputs.train[0], training["batch"], training["window"], inputs.config["seed"])
-    _train(model, batches, training, inputs, fn_args)
-    save_checkpoint(model, fn_args.serving_model_dir)
+    if base_model:
+        _start_from(model, base_model)
+    return model, batches, held_out
 
 
 def weights_sha256(model: Any) -> dict[str, str]:
@@ -102,19 +116,18 @@ Labelled = tuple[list[np.ndarray], np.ndarray]  # token ids of each text, and th
 
 
 @dataclass(frozen=True)
-class _Inputs:
+class Inputs:
     """What a training starts from."""
 
     config: dict[str, Any]
     task: Task
-    sizes: MambaConfig
     transform: tft.TFTransformOutput
     vocabulary: list[str]
     train: Labelled
     held_out: Labelled
 
     @classmethod
-    def read(cls, fn_args: Any) -> _Inputs:
+    def read(cls, fn_args: Any) -> Inputs:
         """Reads all that fn_args names, and makes what follows depend on the seed alone."""
         config = json.loads(fn_args.custom_config["config"])
         keras.utils.set_random_seed(config["seed"])
@@ -131,11 +144,16 @@ class _Inputs:
         return cls(
             config=config,
             task=task,
-            sizes=MambaConfig.from_dict(config["model"] | {"vocabulary_size": len(vocabulary)}),
             transform=transform,
             vocabulary=vocabulary,
             train=read(fn_args.train_files),
             held_out=read(fn_args.eval_files),
+        )
+
+    @property
+    def sizes(self) -> MambaConfig:
+        return MambaConfig.from_dict(
+            self.config["model"] | {"vocabulary_size": len(self.vocabulary)}
         )
 
     def sha256(self) -> str:
@@ -155,7 +173,7 @@ def _train(
     model: Any,
     batches: LabelledTexts | Windows,
     training: dict[str, Any],
-    inputs: _Inputs,
+    inputs: Inputs,
     fn_args: Any,
     held_out: LabelledTexts | WholeDocuments | None = None,
 ) -> None:
