@@ -135,8 +135,8 @@ class Inputs:
         for part in {"training", "pretraining"} & set(config):
             config[part]["scan"] = available_scan(config[part]["scan"])
         task = TASKS[config["task"]]
-        transform = tft.TFTransformOutput(fn_args.transform_output)
-        vocabulary = tokenization.read_vocabulary(fn_args.transform_output)
+        transform = tft.TFTransformOutput(fn_args.transform_graph_path)
+        vocabulary = tokenization.read_vocabulary(fn_args.transform_graph_path)
 
         def read(files: Sequence[str]) -> Labelled:
             return _read_examples(fn_args.data_accessor, files, transform, task.label)
