@@ -94,17 +94,26 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     run = add("run", _run, "Run the pipeline from the text to a pushed model.")
-    run.add_argument("task", choices=_TASK_NAMES)
-    run.add_argument("--preset", default="quick", help="quick (default) or smoke")
-    run.add_argument("--source", help="a local file or folder instead of the packaged corpus")
-    run.add_argument("--seed", type=int, help="of weights, order and dropout (default: 1)")
-    run.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="SECTION.FIELD=VALUE",
-        help="overrides the preset, as in model.d_model=256 or data.gate=report; may be repeated",
-    )
+    tune = add("tune", _tune, "Search for better settings of a preset's training.")
+    for command in (run, tune):
+        command.add_argument("task", choices=_TASK_NAMES)
+        command.add_argument(
+            "--preset", default="quick", help="quick (default), full, best or smoke"
+        )
+        command.add_argument(
+            "--source", help="a local file or folder instead of the packaged corpus"
+        )
+        command.add_argument("--seed", type=int, help="of weights, order and dropout (default: 1)")
+        command.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="SECTION.FIELD=VALUE",
+            help="overrides the preset, as in model.d_model=256 or data.gate=report; may be"
+            " repeated; `tune` does not vary what is set",
+        )
+    tune.add_argument("--trials", type=int, default=12, help="in all, past ones too (default: 12)")
+    tune.add_argument("--steps", type=int, help="of each trial (default: training.steps)")
 
     reproduce = add(
         "reproduce", _reproduce, "Run a past run again, from nothing, and compare what it makes."
@@ -167,6 +176,48 @@ def _positive(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    config, source = _config_and_source(options, options.set)
+
+    from pipeline import local_runner
+    from pipeline.runs import Places
+
+    root = options.root.resolve()
+    summary = local_runner.run(
+        config, source, Places(root / "runs", root / "serving_models"), options.beam_workers
+    )
+    print(_report(summary, root))
+    return 0 if summary["blessed"] else NOT_BLESSED
+
+
+def _tune(options: argparse.Namespace) -> int:
+    from pipeline import search_space, trials
+
+    if options.trials < 1:
+        raise UserError(f"--trials: expected 1 or more, got {options.trials}")
+    settings = list(options.set)
+    if options.steps is not None:
+        settings.append(f"training.steps={options.steps}")
+    config, source = _config_and_source(options, settings)
+    fixed = [setting.partition("=")[0] for setting in settings]
+    ranges = search_space.ranges(config, fixed)
+
+    from pipeline import local_runner
+    from pipeline.runs import Places
+
+    root = options.root.resolve()
+    search = local_runner.tune(
+        config, source, Places(root / "runs", root / "serving_models"), ranges, options.trials
+    )
+    found = search.trials()
+    best = trials.best_first(found)[0]
+    arguments = [*(f"--set {setting}" for setting in options.set), best.arguments]
+    print(f"{trials.as_table(found)}\ntrial 0 is the preset; trial {best.number} is the best:")
+    print(f"{' '.join(arguments)}\ntable: {search.table}")
+    return 0
+
+
+def _config_and_source(options: argparse.Namespace, settings: Sequence[str]) -> tuple[Any, Any]:
+    """What `run` and `tune` start from, told on standard error."""
     import importlib
 
     from pipeline.config import preset
@@ -174,26 +225,16 @@ def _run(options: argparse.Namespace) -> int:
     from pipeline.tasks import TASKS
 
     config = preset(options.task, options.preset)
-    settings = list(options.set)
     if options.seed is not None:
-        settings.append(f"seed={options.seed}")
+        settings = [*settings, f"seed={options.seed}"]
     config = with_settings(config, settings)
     source = importlib.import_module(TASKS[config.task].reader).open_source(options.source)
-
-    from pipeline import local_runner
-    from pipeline.runs import Places
-
-    root = options.root.resolve()
     print(
         f"{config.task} at preset {config.preset}, seed {config.seed},"
         f" {source.kind} source {source.sha256[:12]}",
         file=sys.stderr,
     )
-    summary = local_runner.run(
-        config, source, Places(root / "runs", root / "serving_models"), options.beam_workers
-    )
-    print(_report(summary, root))
-    return 0 if summary["blessed"] else NOT_BLESSED
+    return config, source
 
 
 def _report(summary: dict[str, Any], root: Path) -> str:

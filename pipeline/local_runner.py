@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ from absl import flags
 from tfx.dsl.compiler import compiler, constants
 from tfx.dsl.placeholder.runtime_placeholders import environment_variable
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import runtime_parameter_utils
 
 from data.records import Source
-from pipeline import run_summary, runs
+from pipeline import run_summary, runs, search_space
 from pipeline.config import RunConfig
 from pipeline.errors import UserError
-from pipeline.pipeline import create_pipeline
+from pipeline.pipeline import create_pipeline, create_tuning_pipeline
 from pipeline.runs import Places
+from pipeline.search_space import Range
+from pipeline.trials import Search
 
 # Unnamed, Beam would look for another engine, and download it; without a setup file, TFX
 # would pack its own sources before each stage. Workers are threads of this process whatever
@@ -60,10 +64,72 @@ def run(config: RunConfig, source: Source, places: Places, beam_workers: int = 1
     started = datetime.datetime.now()
     run_id = f"{started:%Y%m%d-%H%M%S-%f}-{config.preset}"
     places.runs.mkdir(parents=True, exist_ok=True)
-    pipeline = compiler.Compiler().compile(create_pipeline(config, source, places, BEAM_ARGS))
-    runtime_parameter_utils.substitute_runtime_parameter(
-        pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
+    try:
+        pipeline = create_pipeline(config, source, places, BEAM_ARGS)
+        _run_stages(pipeline, run_id, places, beam_workers)
+    except _DiskFull:  # no room for a summary
+        raise
+    except Exception as error:
+        runs.write_summary(run_summary.collect(config, source, places, run_id, error), places)
+        raise
+    summary = run_summary.collect(config, source, places, run_id)
+    runs.write_summary(summary, places)
+    runs.link_latest(places, config.task, run_id)
+    return summary
+
+
+def tune(
+    config: RunConfig,
+    source: Source,
+    places: Places,
+    ranges: Sequence[Range],
+    trials: int,
+) -> Search:
+    """Searches for better settings, or goes on searching, until there are so many trials.
+
+    Raises:
+        UserError: if the disk is full, or if no trial trains.
+        Exception: what a stage raised.
+    """
+    run_id = f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}-tune"
+    search = Search.below(
+        places.tuning(config.task), search_space.what_determines(config, source, ranges)
     )
+    pipeline = create_tuning_pipeline(
+        config, source, places, BEAM_ARGS, ranges=ranges, trials=trials, search=search.folder
+    )
+    # Not from TFX's cache: what ended before is in the search's own books, if they are there.
+    _run_stages(pipeline, run_id, places, uncached=("Tuner",))
+    return search
+
+
+class _DiskFull(UserError):
+    pass
+
+
+def _run_stages(
+    pipeline: Pipeline,
+    run_id: str,
+    places: Places,
+    beam_workers: int = 1,
+    uncached: Collection[str] = (),
+) -> None:
+    """Runs the stages to the end, with a line of each on standard error.
+
+    Args:
+        uncached: ids of stages that run even if nothing has changed.
+
+    Raises:
+        _DiskFull: if the disk is.
+        Exception: what a stage raised.
+    """
+    compiled = compiler.Compiler().compile(pipeline)
+    runtime_parameter_utils.substitute_runtime_parameter(
+        compiled, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
+    )
+    for node in compiled.nodes:
+        if node.pipeline_node.node_info.id in uncached:
+            node.pipeline_node.execution_options.caching_options.enable_cache = False
 
     os.environ[_WORKERS] = str(beam_workers)
     stages = _StageLines()
@@ -73,21 +139,16 @@ def run(config: RunConfig, source: Source, places: Places, beam_workers: int = 1
     absl.logging.set_verbosity(absl.logging.INFO)
     tfx_log.addHandler(stages)
     try:
-        LocalDagRunner().run_with_ir(pipeline)
+        LocalDagRunner().run_with_ir(compiled)
     except Exception as error:
         if _is_disk_full(error, places):
-            raise UserError(
+            raise _DiskFull(
                 f"{places.runs}: the disk is full; {stages.stage} did not finish, and what came"
                 " before it is kept. Make room and run again."
             ) from error
-        runs.write_summary(run_summary.collect(config, source, places, run_id, error), places)
         raise
     finally:
         tfx_log.removeHandler(stages)
-    summary = run_summary.collect(config, source, places, run_id)
-    runs.write_summary(summary, places)
-    runs.link_latest(places, config.task, run_id)
-    return summary
 
 
 def _is_disk_full(error: Exception, places: Places) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tfx.components.evaluator.component import Evaluator
@@ -13,7 +14,9 @@ from tfx.components.pusher.component import Pusher
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
+from tfx.components.tuner.component import Tuner
 from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
@@ -31,20 +34,21 @@ from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
 from pipeline.runs import Places, pushed_models_gone
+from pipeline.search_space import Range
 from pipeline.tasks import TASKS
 
 
-def create_pipeline(
-    config: RunConfig, source: Source, places: Places, beam_args: Sequence[str]
-) -> Pipeline:
-    """Builds the pipeline of one run.
+@dataclass(frozen=True)
+class _Text:
+    """The stages from the source to token ids, which every pipeline begins with."""
 
-    Args:
-        config: all that determines the result.
-        source: what to read, opened and verified.
-        places: where artifacts, metadata and pushed models go.
-        beam_args: passed to every stage that runs on Beam.
-    """
+    example_gen: TextExampleGen
+    schema: BaseNode
+    transform: Transform
+    stages: tuple[BaseNode, ...]  # these and those between them
+
+
+def _from_source_to_ids(config: RunConfig, source: Source) -> _Text:
     task = TASKS[config.task]
 
     example_gen = TextExampleGen(
@@ -88,30 +92,61 @@ def create_pipeline(
     )
     transform.add_upstream_node(data_gate)  # anomalies stop the run here
 
-    def trained(run_fn: str, steps: int, sections: Sequence[str], base: Trainer | None = None):
-        """A Trainer that starts anew, or from the model of another."""
-        return Trainer(
-            examples=transform.outputs["transformed_examples"],
-            transform_graph=transform.outputs["transform_graph"],
-            schema=schema.outputs["schema"],
-            base_model=base.outputs["model"] if base else None,
-            run_fn=f"pipeline.training.{run_fn}",
-            train_args=trainer_pb2.TrainArgs(num_steps=steps),
-            custom_config={
-                # Only a change of what it reads makes it run again.
-                "config": json.dumps({name: whole[name] for name in sections}, sort_keys=True),
-                "code_sha256": code_sha256("pipeline.training"),
-                "checkpoints": str(places.checkpoints(config.task)),
-            },
-        )
+    stages = (example_gen, statistics_gen, schema, example_validator, data_gate, transform)
+    return _Text(example_gen, schema, transform, stages)
 
+
+def _trainer(
+    run_fn: str,
+    section: str,
+    config: RunConfig,
+    text: _Text,
+    places: Places,
+    base: Trainer | None = None,
+) -> Trainer:
+    """Trains as a section of the configuration says, from nothing or from another's model."""
+    return Trainer(
+        examples=text.transform.outputs["transformed_examples"],
+        transform_graph=text.transform.outputs["transform_graph"],
+        schema=text.schema.outputs["schema"],
+        base_model=base.outputs["model"] if base else None,
+        run_fn=f"pipeline.training.{run_fn}",
+        train_args=trainer_pb2.TrainArgs(num_steps=getattr(config, section).steps),
+        custom_config={
+            "config": _sections(config, section),
+            "code_sha256": code_sha256("pipeline.training"),
+            "checkpoints": str(places.checkpoints(config.task)),
+        },
+    )
+
+
+def _pretrainer(config: RunConfig, text: _Text, places: Places) -> Trainer | None:
+    if not config.pretraining.steps:
+        return None
+    return _trainer("pretrain_fn", "pretraining", config, text, places).with_id("Pretrainer")
+
+
+def _sections(config: RunConfig, section: str) -> str:
+    """What a training by that section reads, as JSON: only a change of it makes it run again."""
     whole = dataclasses.asdict(config)
-    of_both = ("task", "seed", "transform", "model")
-    pretrainer = None
-    if config.pretraining.steps:
-        pretrainer = trained("pretrain_fn", config.pretraining.steps, (*of_both, "pretraining"))
-        pretrainer.with_id("Pretrainer")
-    trainer = trained("run_fn", config.training.steps, (*of_both, "training"), base=pretrainer)
+    names = ("task", "seed", "transform", "model", section)
+    return json.dumps({name: whole[name] for name in names}, sort_keys=True)
+
+
+def create_pipeline(
+    config: RunConfig, source: Source, places: Places, beam_args: Sequence[str]
+) -> Pipeline:
+    """Builds the pipeline of one run.
+
+    Args:
+        config: all that determines the result.
+        source: what to read, opened and verified.
+        places: where artifacts, metadata and pushed models go.
+        beam_args: passed to every stage that runs on Beam.
+    """
+    text = _from_source_to_ids(config, source)
+    pretrainer = _pretrainer(config, text, places)
+    trainer = _trainer("run_fn", "training", config, text, places, base=pretrainer)
 
     baseline = Resolver(
         strategy_class=LastBlessedModel,
@@ -120,7 +155,7 @@ def create_pipeline(
         candidate=trainer.outputs["model"],
     ).with_id("Baseline")
     evaluator = Evaluator(
-        examples=example_gen.outputs["examples"],
+        examples=text.example_gen.outputs["examples"],
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
         eval_config=eval_config(config),
@@ -138,22 +173,58 @@ def create_pipeline(
         custom_config={"pushed_models_gone": pushed_models_gone(places, config.task)},
     )
 
+    return _pipeline(
+        config, places, beam_args, *text.stages, pretrainer, trainer, baseline, evaluator, pusher
+    )
+
+
+def create_tuning_pipeline(
+    config: RunConfig,
+    source: Source,
+    places: Places,
+    beam_args: Sequence[str],
+    *,
+    ranges: Sequence[Range],
+    trials: int,
+    search: Path,
+) -> Pipeline:
+    """Builds the pipeline of a search: that of a run as far as the Trainer, and a Tuner for it.
+
+    Name and root are the run's, so that both take what they share from each other's cache.
+
+    Args:
+        ranges: what varies, and between which bounds.
+        trials: how many.
+        search: folder of the search's books, which must be a function of all that determines
+            what a trial gives; see trials.py.
+    """
+    text = _from_source_to_ids(config, source)
+    pretrainer = _pretrainer(config, text, places)
+    tuner = Tuner(
+        examples=text.transform.outputs["transformed_examples"],
+        transform_graph=text.transform.outputs["transform_graph"],
+        schema=text.schema.outputs["schema"],
+        base_model=pretrainer.outputs["model"] if pretrainer else None,
+        tuner_fn="pipeline.tuning.tuner_fn",
+        train_args=trainer_pb2.TrainArgs(num_steps=config.training.steps),
+        custom_config={
+            "config": _sections(config, "training"),
+            "ranges": json.dumps([dataclasses.asdict(each) for each in ranges]),
+            "trials": trials,
+            "search": str(search),
+        },
+    )
+    return _pipeline(config, places, beam_args, *text.stages, pretrainer, tuner)
+
+
+def _pipeline(
+    config: RunConfig, places: Places, beam_args: Sequence[str], *stages: BaseNode | None
+) -> Pipeline:
+    """`stages`: None for what the configuration does without."""
     return Pipeline(
         pipeline_name=config.task,
         pipeline_root=str(places.artifacts(config.task)),
-        components=[
-            example_gen,
-            statistics_gen,
-            schema,
-            example_validator,
-            data_gate,
-            transform,
-            *([pretrainer] if pretrainer else []),
-            trainer,
-            baseline,
-            evaluator,
-            pusher,
-        ],
+        components=[stage for stage in stages if stage is not None],
         enable_cache=True,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
         beam_pipeline_args=list(beam_args),

@@ -3,6 +3,7 @@
 runs/metadata.sqlite                 ML Metadata of all runs
 runs/artifacts/<task>/               what the stages made
 runs/checkpoints/<task>/<key>/       of trainings, see training_checkpoints.py
+runs/tuning/<task>/<key>/            of searches for better settings, see trials.py
 runs/<task>/<run id>/summary.json    see run_summary.py
 runs/<task>/latest                   link to the last run that went to its end
 """
@@ -36,6 +37,9 @@ class Places:
 
     def checkpoints(self, task: str) -> Path:
         return self.runs / "checkpoints" / task
+
+    def tuning(self, task: str) -> Path:
+        return self.runs / "tuning" / task
 
     def run(self, task: str, run_id: str) -> Path:
         return self.runs / task / run_id

@@ -1,0 +1,38 @@
+"""A search from the packaged text to the table of its trials, killed on its way."""
+
+import csv
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_killed_search_goes_on_and_its_first_trial_is_the_run(bible):
+    arguments = ("tune", "bible", "--preset", "smoke", "--trials", "2")
+    killed = bible.start(*arguments)
+    for line in killed.stderr:
+        if "trial 0: loss" in line:
+            break
+    else:
+        pytest.fail(f"the search ended before a trial did: exit {killed.wait()}")
+    killed.kill()
+    killed.communicate()
+    (table,) = bible.root.glob("runs/tuning/bible/*/trials.csv")
+    (first,) = csv.DictReader(table.open())
+    evaluated = bible.summary("bible")["training"]["eval"]
+    assert float(first["loss"]) == evaluated["loss"]
+    assert float(first["accuracy"]) == evaluated["accuracy"]
+
+    done = bible(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "trial 0" not in done.stderr and "trial 1: loss" in done.stderr
+    rows = list(csv.DictReader(table.open()))
+    assert rows[0] == first and len(rows) == 2
+    assert all(row["status"] == "completed" and row["steps"] == "200" for row in rows)
+    *_, best, settings, where = done.stdout.splitlines()
+    number = min(rows, key=lambda row: float(row["loss"]))["trial"]
+    assert best == f"trial 0 is the preset; trial {number} is the best:"
+    assert f"--set training.learning_rate={rows[int(number)]['training.learning_rate']}" in settings
+    assert where == f"table: {table}"
+    stages = [line.split() for line in done.stderr.splitlines() if line.startswith("  ")]
+    assert ["Transform", "cached"] in stages  # of the run
