@@ -75,7 +75,7 @@ def test_a_next_token_model_reads_one_way():
 
 
 @pytest.mark.parametrize("task", ["bible", "imdb"])
-@pytest.mark.parametrize("name", ["quick", "smoke"])
+@pytest.mark.parametrize("name", ["quick", "best"])
 def test_a_configuration_comes_back_from_json(task, name):
     config = with_settings(preset(task, name), ["seed=7", "training.buckets=50x4,6000x2"])
     values = json.loads(json.dumps(dataclasses.asdict(config)))

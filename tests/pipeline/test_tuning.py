@@ -10,9 +10,10 @@ from tensorflow.python.framework.config import disable_op_determinism
 
 from data import bible as bible_reader
 from pipeline import search_space, training, tuning
-from pipeline.config import preset, with_settings
+from pipeline.config import preset
 from pipeline.errors import UserError
 from pipeline.search_space import Between, OneOf, ranges, what_determines
+from pipeline.settings import with_settings
 from pipeline.tasks import TASKS
 from pipeline.trials import Search, Trial, as_table
 
