@@ -170,8 +170,9 @@ _BIBLE_BEST = dict(
     ),
     evaluation=EvaluationConfig(max_bits_per_char=1.2, tolerance=0.01),
 )
-# Whole reviews, to 2,500 words. First a next-token model reads them all once: from its weights
-# one pass over the labels gives 0.890 on `eval`, more passes overfit.
+# Whole reviews, to 2,500 words. First a next-token model reads them one and a half times. From
+# its weights one pass over the labels gave 0.890 on `eval`; a second one only overfitted, and
+# twice the dropout with half the learning rate gave 0.869 at the same place.
 _WHOLE_REVIEWS = (
     (128, 32),
     (192, 21),
@@ -188,30 +189,29 @@ _IMDB_FULL: dict[str, Any] = dict(
         vocabulary_size=8_000,
         d_model=192,
         n_layer=1,
-        word_dropout=0.4,
-        embedding_dropout=0.2,
-        output_dropout=0.2,
+        word_dropout=0.3,
+        embedding_dropout=0.1,
+        output_dropout=0.1,
         pooled_dropout=0.5,
     ),
     pretraining=TrainingConfig(
-        steps=3_500, learning_rate=2.5e-3, beta_2=0.98, weight_decay=0.1, scan="native"
+        steps=5_000, learning_rate=2.5e-3, beta_2=0.98, weight_decay=0.1, scan="native"
     ),
     training=TrainingConfig(
-        steps=3_300,
+        steps=2_800,
         buckets=_WHOLE_REVIEWS,
-        learning_rate=6e-4,
-        label_smoothing=0.1,
-        average_momentum=0.995,
-        evaluate_every=550,
+        learning_rate=1e-3,
+        label_smoothing=0.05,
+        evaluate_every=400,
         scan="native",
     ),
     evaluation=EvaluationConfig(min_accuracy=0.87, tolerance=0.005),
 )
-# As long as it helps: five times over the reviews before the labels, and a wider model.
+# Five times over the reviews before the labels, and a wider model.
 _IMDB_BEST = _IMDB_FULL | dict(
     model=dataclasses.replace(_IMDB_FULL["model"], d_model=256),
     pretraining=dataclasses.replace(_IMDB_FULL["pretraining"], steps=15_000),
-    training=dataclasses.replace(_IMDB_FULL["training"], steps=4_400, patience=4),
+    training=dataclasses.replace(_IMDB_FULL["training"], steps=3_300, patience=4),
 )
 _PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "bible": {
