@@ -6,8 +6,8 @@
 
 Both sides are summaries (see run_summary.py and fingerprints.py), so that the first run's
 files need not be there any more. Only what determines the result is taken from it:
-configuration, seed and source; code and libraries are those of today, and where they are
-others than the run's, a warning says so.
+configuration, seed and source; code, libraries and machine are those of today, and where
+they are others than the run's, a warning says so.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipeline.code_hash import library_versions
 from pipeline.config import RunConfig
 from pipeline.errors import UserError
 from pipeline.fingerprints import STAGES
-from pipeline.run_summary import code_hashes
+from pipeline.run_summary import code_hashes, machine
 from pipeline.runs import Places
 from pipeline.settings import config_from_dict
 from pipeline.tasks import TASKS
@@ -81,13 +81,13 @@ def check(summary: Mapping[str, Any]) -> None:
 
 
 def changes_since(summary: Mapping[str, Any]) -> list[str]:
-    """What may explain a difference: libraries and code that are others than the run's."""
+    """What may explain a difference: libraries, code or a machine other than the run's."""
     changes = []
-    now = library_versions()
-    for name in sorted(now | summary["versions"]):
-        then, today = summary["versions"].get(name, "none"), now.get(name, "none")
-        if then != today:
-            changes.append(f"{name} was {then}, is {today}")
+    then = summary["versions"] | summary["machine"]
+    today = library_versions() | machine()
+    for name in sorted(today | then):
+        if then.get(name) != today.get(name):
+            changes.append(f"{name} was {then.get(name, 'none')}, is {today.get(name, 'none')}")
     code = code_hashes(summary["task"])
     modules = sorted(
         name for name in code | summary["code"] if code.get(name) != summary["code"].get(name)

@@ -1,11 +1,12 @@
 """A run's summary: what it was made of and what came out, collected from ML Metadata.
 
-Keys: task, run_id, preset, seed, config, versions, code (the hash of each module), source
-(its path; null for the packaged corpus), data_sha256, vocabulary_sha256, weights_sha256,
-hashes (of all that the stages made, see fingerprints.py), records (in, out, dead_letters,
-repeats, sampled_out), data_findings (what DataGate let pass in mode "report"), metrics (per
-split), training, blessed, failed_thresholds, pushed_path, seconds (per stage), cached
-(stages), error. What a run did not come to is null.
+Keys: task, run_id, preset, seed, config, versions, code (the hash of each module), machine
+(processor, cores), source (its path; null for the packaged corpus), data_sha256,
+vocabulary_sha256, weights_sha256, hashes (of all that the stages made, see
+fingerprints.py), records (in, out, dead_letters, repeats, sampled_out), data_findings (what
+DataGate let pass in mode "report"), metrics (per split), training, blessed,
+failed_thresholds, pushed_path, seconds (per stage), cached (stages), error. What a run did
+not come to is null.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import dataclasses
 import hashlib
 import json
 import os
+import platform
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -51,6 +54,7 @@ def collect(
         "config": dataclasses.asdict(config),
         "versions": library_versions(),
         "code": code_hashes(config.task),
+        "machine": machine(),
         "source": None if source.kind == "packaged" else os.path.abspath(source.path),
         "data_sha256": source.sha256,
         "vocabulary_sha256": (hashes["vocabulary"] or {}).get("pieces"),
@@ -83,6 +87,18 @@ def code_hashes(task: str) -> dict[str, str]:
             TASKS[task].reader,
         ),
     }
+
+
+def machine() -> dict[str, str]:
+    """What the last bits of weights depend on beside code and libraries.
+
+    XLA compiles for the processor, and the sums of a matrix product are shared out among the
+    cores that the process may use.
+    """
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.*)$", info.read_text() if info.exists() else "", re.M)
+    processor = names[0] if names else platform.machine()
+    return {"processor": processor, "cores": str(len(os.sched_getaffinity(0)))}
 
 
 @dataclasses.dataclass(frozen=True)

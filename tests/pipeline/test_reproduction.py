@@ -1,5 +1,6 @@
 import copy
 import math
+import os
 import random
 import shutil
 
@@ -202,12 +203,14 @@ def test_the_packaged_corpus_has_no_path_in_a_summary(tmp_path):
     assert reproduction.open_source_of(summary).kind == "packaged"
 
 
-def test_other_libraries_and_other_code_are_told(summary):
+def test_other_libraries_other_code_and_another_machine_are_told(summary):
     assert reproduction.changes_since(summary) == []
     summary["versions"]["keras"] = "3.0.0"
+    summary["machine"]["cores"] = "0"
     summary["code"]["mamba_model.scan"] = "0" * 64
     summary["code"]["data/schema/bible.pbtxt"] = "0" * 64
-    library, code = reproduction.changes_since(summary)
+    cores, library, code = reproduction.changes_since(summary)
+    assert cores == f"cores was 0, is {len(os.sched_getaffinity(0))}"
     assert library.startswith("keras was 3.0.0, is ")
     assert code == "code has changed: data/schema/bible.pbtxt, mamba_model.scan"
 
