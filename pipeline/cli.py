@@ -54,6 +54,7 @@ def _silence_libraries() -> None:
     import warnings
 
     warnings.filterwarnings("ignore")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of processes that this one starts
     logging.getLogger().setLevel(logging.CRITICAL)  # what they log as errors, they raise too
     # TFX tells of its stages here; local_runner listens, the terminal does not.
     logging.getLogger("absl").propagate = False

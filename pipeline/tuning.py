@@ -13,16 +13,22 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import gc
 import json
+import multiprocessing
+import multiprocessing.connection
+import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
+import tensorflow as tf
 from keras_tuner.engine import base_tuner
 from keras_tuner.engine.hyperparameters import Float
 from keras_tuner.engine.trial import TrialStatus
@@ -40,7 +46,10 @@ from pipeline.trials import Search, Trial
 # mean of 8, the best of 12, 16 and 24 trials lay above the least by 0.047, 0.036 and 0.033; with
 # 18 (KerasTuner's choice) by 0.092, 0.063 and 0.040; by random search by 0.092, 0.063 and 0.057.
 _RANDOM_TRIALS = 8
-_KERAS_TUNER = "keras_tuner"  # its folder; see the module's docstring
+
+
+class TrialEnded(UserError, FatalError):
+    """Ends the search, where KerasTuner would go on with the next trial."""
 
 
 def tuner_fn(fn_args: Any) -> TunerFnResult:
@@ -52,7 +61,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     """
     custom = fn_args.custom_config
     tuner = Tuner(
-        training.Inputs.read(fn_args),
+        dataclasses.replace(training.Inputs.read(fn_args), transform=None),  # read by no trial
         json.loads(custom["ranges"]),
         trials=custom["trials"],
         search=Search(Path(custom["search"])),
@@ -61,8 +70,63 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     return TunerFnResult(tuner=tuner, fit_kwargs={})
 
 
+def train(
+    inputs: training.Inputs, settings: Mapping[str, float], folder: Path, base_model: str | None
+) -> dict[str, Any]:
+    """Trains with the settings in place of the configuration's; returns what `fit` does.
+
+    The folder gets checkpoints and logs.
+
+    Raises:
+        UserError: if the training broke down.
+    """
+    config = copy.deepcopy(inputs.config)
+    for name, value in settings.items():
+        section, field = name.split(".")
+        config[section][field] = value
+    inputs = dataclasses.replace(inputs, config=config)
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)  # of a trial that was killed
+    keras.utils.set_random_seed(config["seed"])
+    tf.config.experimental.enable_op_determinism()
+    model, batches, held_out = training.prepare(inputs, base_model)
+    return fit(
+        model,
+        batches,
+        config["training"],
+        checkpoints=Checkpoints(folder / "checkpoints"),
+        log_folder=str(folder),
+        held_out=held_out,
+        to_texts=inputs.to_texts,
+    )
+
+
+def train_in_a_process(*arguments: Any) -> dict[str, Any]:
+    """`train` in a process of its own.
+
+    What XLA has compiled stays in memory as long as the process: 150 MB and more a trial.
+    """
+    spawn = multiprocessing.get_context("spawn")  # a fork of TensorFlow's threads would hang
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=_die_with_parent) as process:
+        return process.submit(train, *arguments).result()
+
+
+def _die_with_parent() -> None:
+    """A search that is killed takes its trial with it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 class Tuner(base_tuner.BaseTuner):
-    """Runs the trials that the oracle asks for, and keeps the books of them."""
+    """Runs the trials that the oracle asks for, and keeps the books of them.
+
+    The first one is the configuration as it is, whose values must lie in the ranges.
+    """
 
     def __init__(
         self,
@@ -72,8 +136,10 @@ class Tuner(base_tuner.BaseTuner):
         trials: int,
         search: Search,
         base_model: str | None = None,
+        train: Callable[..., dict[str, Any]] = train_in_a_process,
     ):
         self._inputs, self._search, self._base_model = inputs, search, base_model
+        self._train = train
         oracle = _Oracle(
             first={each["name"]: _setting(inputs.config, each["name"]) for each in ranges},
             objective=keras_tuner.Objective("loss", "min"),
@@ -82,12 +148,12 @@ class Tuner(base_tuner.BaseTuner):
             hyperparameters=_hyperparameters(ranges),
             # Trial t draws by seed + t * dimensions; so seeds far apart share no draws, and
             # it is never 0, which KerasTuner takes for none.
-            seed=1 + 100_000 * inputs.config["seed"],
+            seed=1 + 100_000 * inputs.config["seed"] % 2**31,
             max_consecutive_failed_trials=trials + 1,  # that settings fail is a result, too
         )
         oracle.verbose = 0
         super().__init__(
-            oracle, directory=str(search.folder), project_name=_KERAS_TUNER, overwrite=True
+            oracle, directory=str(search.folder), project_name="keras_tuner", overwrite=True
         )
 
     def run_trial(self, trial: Any) -> dict[str, float]:
@@ -95,12 +161,12 @@ class Tuner(base_tuner.BaseTuner):
         settings = dict(trial.hyperparameters.values)
         result = self._search.result(settings)
         if result is None:
-            result = self._train(int(trial.trial_id), settings)
+            result = self._trained(int(trial.trial_id), settings)
             self._search.keep(result)
             print(f"  {_line(result)}", file=sys.stderr, flush=True)
         if result.error is not None:
             raise FailedTrialError(result.error)
-        shutil.rmtree(self._checkpoints(settings), ignore_errors=True)
+        shutil.rmtree(self._search.trial_folder(settings) / "checkpoints", ignore_errors=True)
         return {"loss": result.loss, "accuracy": result.accuracy}  # type: ignore[dict-item]
 
     def on_search_end(self) -> None:
@@ -117,30 +183,17 @@ class Tuner(base_tuner.BaseTuner):
     def results_summary(self, num_trials: int = 10) -> None:
         """Nothing: standard output is the table's."""
 
-    def _train(self, number: int, settings: dict[str, float]) -> Trial:
-        config = copy.deepcopy(self._inputs.config)
-        for name, value in settings.items():
-            section, field = name.split(".")
-            config[section][field] = value
-        inputs = dataclasses.replace(self._inputs, config=config)
+    def _trained(self, number: int, settings: dict[str, float]) -> Trial:
         folder = self._search.trial_folder(settings)
-        shutil.rmtree(folder / "tensorboard", ignore_errors=True)  # of a trial that was killed
-        keras.backend.clear_session()  # with the model of the trial before
-        gc.collect()
-        keras.utils.set_random_seed(config["seed"])  # a trial depends on no other
         try:
-            model, batches, held_out = training.prepare(inputs, self._base_model)
-            summary = fit(
-                model,
-                batches,
-                config["training"],
-                checkpoints=Checkpoints(self._checkpoints(settings)),
-                log_folder=str(folder),
-                held_out=held_out,
-                to_texts=inputs.to_texts,
-            )
+            summary = self._train(self._inputs, settings, folder, self._base_model)
         except UserError as error:  # these settings do not train
             return Trial(number, settings, error=str(error))
+        except BrokenProcessPool as error:
+            raise TrialEnded(
+                f"trial {number} was ended from outside, or for want of memory; what it did is"
+                f" kept in {folder}, and the same command goes on from there"
+            ) from error
         except Exception as error:  # else KerasTuner would go on with the next
             raise FatalError(f"{type(error).__name__}: {error}") from error
         return Trial(
@@ -151,9 +204,6 @@ class Tuner(base_tuner.BaseTuner):
             steps=summary["steps"],
             seconds=summary["seconds"],
         )
-
-    def _checkpoints(self, settings: Mapping[str, float]) -> Path:
-        return self._search.trial_folder(settings) / "checkpoints"
 
 
 class _Oracle(BayesianOptimizationOracle):

@@ -1,10 +1,21 @@
 """A search from the packaged text to the table of its trials, killed on its way."""
 
 import csv
+import time
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.slow
+
+
+def _lives(process):
+    try:
+        return (
+            Path("/proc", process, "cmdline").read_bytes() != b""
+        )  # empty: it only waits for init
+    except FileNotFoundError:
+        return False
 
 
 def test_a_killed_search_goes_on_and_its_first_trial_is_the_run(bible):
@@ -15,9 +26,18 @@ def test_a_killed_search_goes_on_and_its_first_trial_is_the_run(bible):
             break
     else:
         pytest.fail(f"the search ended before a trial did: exit {killed.wait()}")
+    (table,) = bible.root.glob("runs/tuning/bible/*/trials.csv")
+    while not list(table.parent.glob("trials/*/checkpoints/00000100-*")):  # half of trial 1
+        assert killed.poll() is None
+        time.sleep(0.1)
+    children = Path(f"/proc/{killed.pid}/task/{killed.pid}/children").read_text().split()
     killed.kill()
     killed.communicate()
-    (table,) = bible.root.glob("runs/tuning/bible/*/trials.csv")
+    deadline = time.monotonic() + 20
+    while any(_lives(child) for child in children):
+        assert time.monotonic() < deadline, "the trial outlives its search"
+        time.sleep(0.1)
+    assert children
     (first,) = csv.DictReader(table.open())
     evaluated = bible.summary("bible")["training"]["eval"]
     assert float(first["loss"]) == evaluated["loss"]

@@ -1,6 +1,10 @@
 import csv
 import dataclasses
 import json
+import multiprocessing
+import operator
+import os
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -25,7 +29,7 @@ from pipeline.trials import Search, Trial, as_table
 def test_all_ranges_end_in_settings_that_a_run_takes(task, name):
     config = preset(task, name)
     for each in ranges(config):
-        own = search_space.operator.attrgetter(each.name)
+        own = operator.attrgetter(each.name)
         ends = each.values if isinstance(each, OneOf) else (each.low, each.high)
         assert min(ends) <= own(config) <= max(ends)
         for end in ends:
@@ -167,9 +171,9 @@ def inputs(genesis):
     disable_op_determinism()
 
 
-def run_search(inputs, folder, trials):
+def run_search(inputs, folder, trials, train=tuning.train):
     search = Search(folder)
-    tuning.Tuner(inputs, RANGES, trials=trials, search=search).search()
+    tuning.Tuner(inputs, RANGES, trials=trials, search=search, train=train).search()
     return search
 
 
@@ -259,3 +263,13 @@ def test_an_error_that_is_not_of_the_settings_stops_the_search(inputs, tmp_path,
     with pytest.raises(FatalError, match="ValueError: training text: expected at least 68 tokens"):
         run_search(short, tmp_path, trials=2)
     assert Search(tmp_path).trials() == []
+
+
+def test_a_trial_whose_process_ends_stops_the_search_and_says_what_to_do(inputs, tmp_path):
+    def killed_for_want_of_memory(*_):
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=spawn) as process:
+            process.submit(os.abort).result()
+
+    with pytest.raises(UserError, match=r"trial 0 was ended from outside.*same command goes on"):
+        run_search(inputs, tmp_path, trials=2, train=killed_for_want_of_memory)
