@@ -32,7 +32,7 @@ class TrainingLog:
         self._bar = tqdm(
             total=steps,
             unit="step",
-            desc="  Trainer",
+            desc="  training",
             mininterval=1 if sys.stderr.isatty() else 30,
             leave=False,
         )
