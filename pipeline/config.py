@@ -101,6 +101,8 @@ def preset(task: str, name: str) -> RunConfig:
     return RunConfig(task=task, preset=name, **presets[name])
 
 
+# Steps for five minutes. The paper's rates (see adamw) but for a higher learning rate and a
+# shorter memory of the second moment, as the model is small and the run short.
 _BIBLE_QUICK = dict(
     model=MambaConfig(
         vocabulary_size=2_000,
@@ -119,6 +121,8 @@ _BIBLE_QUICK = dict(
     # Pieces by their frequencies alone need about 2.4 bits a character.
     evaluation=EvaluationConfig(max_bits_per_char=1.8, tolerance=0.02),
 )
+# Steps for five minutes, over the first 100 and the last 300 tokens of a review, where most
+# verdicts stand; dropout that strong, as a pass over 22,000 reviews is soon learned by heart.
 _IMDB_QUICK = dict(
     transform=TransformConfig(head=100, tail=300),
     model=MambaConfig(
