@@ -82,10 +82,16 @@ RANGES: dict[str, tuple[Range, ...]] = {
         Between("model.pooled_dropout", 0.0, 0.7),
     ),
 }
+# A run that pretrains does so with these as well, which the trials after one pretraining do not.
+_OF_PRETRAINING = tuple(
+    f"model.{part}_dropout" for part in ("word", "embedding", "residual", "output")
+)
 
 
 def ranges(config: RunConfig, fixed: Collection[str] = ()) -> tuple[Range, ...]:
     """The ranges of the task, each widened to hold the value that the configuration has.
+
+    Where a run pretrains, what its pretraining depends on does not vary.
 
     Args:
         fixed: names that keep the configuration's value instead.
@@ -94,7 +100,8 @@ def ranges(config: RunConfig, fixed: Collection[str] = ()) -> tuple[Range, ...]:
         UserError: if nothing is left to vary, or a value cannot be in its range.
     """
     task = config.task
-    free = [each for each in RANGES[task] if each.name not in fixed]
+    kept = {*fixed, *(_OF_PRETRAINING if config.pretraining.steps else ())}
+    free = [each for each in RANGES[task] if each.name not in kept]
     if not free:
         names = ", ".join(each.name for each in RANGES[task])
         raise UserError(f"--set: fixes all that could vary; leave one free of {names}")

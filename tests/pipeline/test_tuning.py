@@ -24,7 +24,7 @@ from pipeline.trials import Search, Trial, as_table
 # The search space
 
 
-@pytest.mark.parametrize("name", ["quick", "smoke"])
+@pytest.mark.parametrize("name", ["quick", "full", "best", "smoke"])
 @pytest.mark.parametrize("task", TASKS)
 def test_all_ranges_end_in_settings_that_a_run_takes(task, name):
     config = preset(task, name)
@@ -50,6 +50,14 @@ def test_what_is_fixed_does_not_vary():
     assert [each.name for each in ranges(config, names[:2])] == names[2:]
     with pytest.raises(UserError, match=r"leave one free of training\.learning_rate, "):
         ranges(config, names)
+
+
+def test_what_a_pretraining_depends_on_does_not_vary_where_there_is_one():
+    with_one = with_settings(preset("imdb", "quick"), ["pretraining.steps=9"])
+    gone = {each.name for each in ranges(preset("imdb", "quick"))} - {
+        each.name for each in ranges(with_one)
+    }
+    assert gone == {"model.word_dropout", "model.residual_dropout"}
 
 
 def test_a_zero_has_no_logarithm():
