@@ -4,7 +4,7 @@ Keys: task, run_id, preset, seed, config, versions, code (the hash of each modul
 (processor, cores), source (its path; null for the packaged corpus), data_sha256,
 vocabulary_sha256, weights_sha256, hashes (of all that the stages made, see
 fingerprints.py), records (in, out, dead_letters, repeats, sampled_out), data_findings (what
-DataGate let pass in mode "report"), metrics (per split), training, blessed,
+DataGate let pass in mode "report"), metrics (per split), training, pretraining, blessed,
 failed_thresholds, pushed_path, seconds (per stage), cached (stages), error. What a run did
 not come to is null.
 """
@@ -44,8 +44,8 @@ def collect(
     nodes = _nodes(places.metadata, run_id)
     evaluation = _evaluation(nodes)
     records = _records(nodes)
-    training = _training(nodes, "Trainer")
-    hashes = _hashes(nodes, training, evaluation["metrics"])
+    training, pretraining = (_training(nodes, node) for node in ("Trainer", "Pretrainer"))
+    hashes = _hashes(nodes, training, pretraining, evaluation["metrics"])
     return {
         "task": config.task,
         "run_id": run_id,
@@ -64,6 +64,7 @@ def collect(
         "data_findings": _data_findings(nodes),
         "metrics": evaluation["metrics"],
         "training": training,
+        "pretraining": pretraining,
         "blessed": evaluation["blessed"],
         "failed_thresholds": evaluation["failed_thresholds"],
         "pushed_path": _pushed_path(nodes),
@@ -180,21 +181,23 @@ def _data_findings(nodes: dict[str, _Node]) -> list[str] | None:
 
 
 def _hashes(
-    nodes: dict[str, _Node], training: dict[str, Any] | None, metrics: dict[str, Any] | None
+    nodes: dict[str, _Node],
+    training: dict[str, Any] | None,
+    pretraining: dict[str, Any] | None,
+    metrics: dict[str, Any] | None,
 ) -> dict[str, fingerprints.Hashes | None]:
-    """Takes the weights' hashes out of `training`."""
+    """Takes the weights' hashes out of `training` and `pretraining`."""
 
     def of(node: str, key: str, function: Callable[[str], fingerprints.Hashes]) -> Any:
         artifact = _output(nodes, node, key)
         return None if artifact is None else function(artifact.uri)
 
-    pretraining = _training(nodes, "Pretrainer")
     return {
         "examples": of("TextExampleGen", "examples", fingerprints.of_examples),
         "statistics": of("StatisticsGen", "statistics", fingerprints.of_statistics),
         "vocabulary": of("Transform", "transform_graph", fingerprints.of_vocabulary),
         "transformed examples": of("Transform", "transformed_examples", fingerprints.of_examples),
-        "pretrained weights": pretraining["variables_sha256"] if pretraining else None,
+        "pretrained weights": pretraining.pop("variables_sha256") if pretraining else None,
         "weights": training.pop("variables_sha256") if training else None,
         "metrics": fingerprints.of_metrics(metrics["eval"]) if metrics else None,
     }

@@ -94,7 +94,7 @@ def prepare(
         )
         held_out = WholeDocuments(inputs.held_out[0], training["batch"], training["window"])
     if base_model:
-        _start_from(model, base_model)
+        start_from(model, base_model)
     return model, batches, held_out
 
 
@@ -200,7 +200,7 @@ def _train(
         json.dump(summary, file, indent=2)
 
 
-def _start_from(model: SentimentModel | NextTokenModel, folder: str) -> None:
+def start_from(model: SentimentModel | NextTokenModel, folder: str) -> None:
     """Gives the backbone the weights of a pretrained one of the same sizes."""
     pretrained = load_checkpoint(folder).backbone.trainable_variables
     for variable, first in zip(model.backbone.trainable_variables, pretrained, strict=True):

@@ -1,5 +1,12 @@
-from mamba_model import native_scan
-from pipeline.training import available_scan
+import dataclasses
+
+import keras
+import numpy as np
+
+from mamba_model import MambaConfig, NextTokenModel, SentimentModel, native_scan, save_checkpoint
+from pipeline.training import available_scan, start_from, weights_sha256
+
+CONFIG = MambaConfig(vocabulary_size=30, d_model=8, n_layer=2, d_state=3)
 
 
 def test_without_a_compiler_it_trains_by_xla_and_says_so(monkeypatch, capsys):
@@ -10,3 +17,27 @@ def test_without_a_compiler_it_trains_by_xla_and_says_so(monkeypatch, capsys):
     assert "warning: training with XLA's scan instead: the native scan needs a C++ compiler" in (
         capsys.readouterr().err
     )
+
+
+def test_a_classifier_starts_with_the_backbone_of_a_next_token_model(tmp_path):
+    pretrained = NextTokenModel(CONFIG)
+    save_checkpoint(pretrained, tmp_path)
+    model = SentimentModel(dataclasses.replace(CONFIG, word_dropout=0.3, pooled_dropout=0.5))
+    head = model.head.get_weights()
+    start_from(model, str(tmp_path))
+    tokens = np.arange(1, 13).reshape(2, 6)
+    np.testing.assert_array_equal(model.backbone(tokens), pretrained.backbone(tokens))
+    for ours, before in zip(model.head.get_weights(), head, strict=True):
+        np.testing.assert_array_equal(ours, before)
+
+
+def test_hashes_of_weights_do_not_depend_on_the_models_made_before():
+    hashes = []
+    for _ in range(2):
+        keras.utils.set_random_seed(1)
+        hashes.append(weights_sha256(NextTokenModel(CONFIG)))
+    assert hashes[0] == hashes[1]
+    assert list(hashes[0]) == sorted(hashes[0])
+    keras.utils.set_random_seed(2)
+    assert weights_sha256(NextTokenModel(CONFIG)).keys() == hashes[0].keys()
+    assert weights_sha256(NextTokenModel(CONFIG)) != hashes[0]
