@@ -151,7 +151,7 @@ class CompiledTraining(keras.Model):
         function = getattr(self, step) if self.run_eagerly else self._compiled(step)
         return function(*arguments)
 
-    def _gradients(self, data, weights, seeds, state):
+    def _gradients(self, data, weights, seeds, state=None):
         """A shard's gradients, its sums of loss, correct and weight, and its next state."""
         x, y, sample_weight = data
         native = self.scan == "native" and not self.run_eagerly

@@ -150,11 +150,12 @@ class _Run:
             norms.append(float(result["gradient_norm"]))
             self._check_finite(float(result["loss"]), norms[-1])
             log.advance(progress.step)
+            ends = progress.step == training["steps"]
             evaluates, saves = (
-                training[every] and progress.step % training[every] == 0
+                training[every] and (progress.step % training[every] == 0 or ends)
                 for every in ("evaluate_every", "checkpoint_every")
             )
-            if not (evaluates or saves or progress.step % _LOG_EVERY == 0 or self._is_over()):
+            if not (evaluates or saves or progress.step % _LOG_EVERY == 0):
                 continue
             seconds = time.monotonic() - started
             row = {

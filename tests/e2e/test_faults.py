@@ -76,7 +76,10 @@ def test_a_truncated_archive_is_an_error_of_one_line(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "imdb", "--preset", "huge"), "expected one of quick, full, best, smoke, got 'huge'"),
+        (
+            ("run", "imdb", "--preset", "huge"),
+            "expected one of quick, full, best, smoke, got 'huge'",
+        ),
         (("run", "imdb", "--set", "model.d_mode=3"), "there is no 'd_mode'"),
         (("run", "imdb", "--set", "training.steps=many"), "expected int, got 'many'"),
         (("run", "bible", "--source", "/nowhere.tsv"), "/nowhere.tsv"),

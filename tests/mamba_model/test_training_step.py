@@ -86,7 +86,7 @@ def test_callbacks_see_loss_and_accuracy_per_token(genesis, config):
         tokens[:6], targets[:6], batch_size=4, validation_data=(tokens[6:9], targets[6:9]),
         callbacks=[callback], verbose=0,
     )  # fmt: skip
-    assert set(seen[0]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert set(seen[0]) == {"loss", "accuracy", "gradient_norm", "val_loss", "val_accuracy"}
 
 
 @pytest.mark.slow

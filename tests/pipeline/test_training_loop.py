@@ -169,7 +169,7 @@ def test_reviews_train_by_the_same_loop(genesis, tmp_path):
     labels = np.array([text[0] % 2 for text in texts])
     keras.utils.set_random_seed(1)
     classifier = SentimentModel(MambaConfig(vocabulary_size=80, d_model=8, n_layer=1, d_state=2))
-    settings = dataclasses.replace(SETTINGS, steps=60, evaluate_every=20, label_smoothing=0.1)
+    settings = dataclasses.replace(SETTINGS, steps=60, evaluate_every=25, label_smoothing=0.1)
     summary = fit(
         classifier,
         LabelledTexts(texts, labels, ((20, 10),), seed=1),
@@ -180,3 +180,5 @@ def test_reviews_train_by_the_same_loop(genesis, tmp_path):
     )
     assert summary["steps"] == 60 and summary["tokens"] == 60 * 200
     assert summary["eval"]["loss"] < 0.69
+    rows = csv.DictReader((tmp_path / "training.csv").open())
+    assert [int(row["step"]) for row in rows if row["eval_loss"]] == [25, 50, 60]
