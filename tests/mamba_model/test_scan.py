@@ -144,6 +144,7 @@ def dynamic_scan(*arguments):
     return values_and_gradients(selective_scan, list(arguments))
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(b=st.integers(1, 5), l=st.integers(1, 80), seed=st.integers(0, 2**16))
 def test_one_graph_serves_any_batch_and_length(b, l, seed):  # noqa: E741

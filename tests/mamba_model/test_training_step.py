@@ -161,6 +161,7 @@ def test_gradients_are_clipped_by_their_global_norm(config):
     assert adamw(1e-3, clip_norm=0.7).global_clipnorm == 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scan", ["xla", native])
 def test_an_export_after_training_holds_nothing_of_xla(genesis, config, tmp_path, scan):
     model = NextTokenModel(config)
@@ -240,6 +241,7 @@ def test_label_smoothing_is_the_loss_of_mixed_targets(config):
         model.compile(adamw(1e-3), label_smoothing=1)
 
 
+@pytest.mark.slow
 def test_two_accumulated_batches_move_the_weights_as_one_of_both(genesis, config):
     tokens, targets = windows(genesis, 16)
     weights = []
