@@ -133,7 +133,7 @@ _IMDB_QUICK = dict(
     evaluation=EvaluationConfig(min_accuracy=0.8, tolerance=0.01),
 )
 # 10 times over the text: more layers and width than `quick` has time for, and more dropout,
-# as the text is small. 2,000 steps of these sizes gave 1.19 bits on `eval`.
+# as the text is small. It gives 1.168 bits on `eval`, and 1.203 after 2,000 steps.
 _BIBLE_FULL = dict(
     model=MambaConfig(
         vocabulary_size=2_000,
@@ -211,7 +211,7 @@ _IMDB_FULL: dict[str, Any] = dict(
     ),
     evaluation=EvaluationConfig(min_accuracy=0.87, tolerance=0.005),
 )
-# Five times over the reviews before the labels, and a wider model.
+# More than four times over the reviews before the labels, and a wider model.
 _IMDB_BEST = _IMDB_FULL | dict(
     model=dataclasses.replace(_IMDB_FULL["model"], d_model=256),
     pretraining=dataclasses.replace(_IMDB_FULL["pretraining"], steps=15_000),
