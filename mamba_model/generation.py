@@ -5,10 +5,19 @@ SavedModel. A Mamba remembers the past in a state of fixed size: a token costs t
 ten tokens as after ten thousand.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from mamba_model.backbone import unstack
-from mamba_model.sampling import LOWEST, draw, is_off, keep_likely, likeliest, penalize
+from mamba_model.sampling import (
+    LOWEST,
+    beside_logits,
+    draw,
+    is_off,
+    keep_likely,
+    likeliest,
+    penalize,
+)
 from mamba_model.tasks import PADDING
 
 
@@ -49,13 +58,14 @@ def generate(
             it and on the number of tokens generated alone: same seed, same text.
         stop_token: ends a row when it is generated (it is returned too); None: no token does.
 
-    Each setting may be a number or a scalar tensor; `sampling.py` defines the filters.
+    Each setting may be a number, a scalar tensor or (b,), one for each row; `sampling.py`
+    defines the filters.
 
     Returns:
-        tokens: (b, max_new_tokens) int32, 0 after a row's stop token.
-        log_probabilities: (b, max_new_tokens) float32, of each token under the model
-            itself (temperature 1, no penalty, all tokens), in nats; 0 after a row's stop
-            token.
+        tokens: (b, max_new_tokens) int32, or the largest of them; 0 after a row's stop token
+            and after its own max_new_tokens.
+        log_probabilities: likewise, float32, of each token under the model itself
+            (temperature 1, no penalty, all tokens), in nats; 0 where no token is.
 
     Raises:
         ValueError: if a setting given as a number is outside its range.
@@ -67,12 +77,13 @@ def generate(
     _check(max_new_tokens, "max_new_tokens", "at least 1", lambda x: x >= 1)
     _check(temperature, "temperature", "at least 0", lambda x: x >= 0)
     _check(top_k, "top_k", "at least 0", lambda x: x >= 0)
-    _check(top_p, "top_p", "in [0, 1]", lambda x: 0 <= x <= 1)
-    _check(min_p, "min_p", "in [0, 1]", lambda x: 0 <= x <= 1)
+    _check(top_p, "top_p", "in [0, 1]", lambda x: (x >= 0) & (x <= 1))
+    _check(min_p, "min_p", "in [0, 1]", lambda x: (x >= 0) & (x <= 1))
     _check(repetition_penalty, "repetition_penalty", "above 0", lambda x: x > 0)
     prompts = tf.cast(prompts, tf.int32)
     lengths = tf.cast(lengths, tf.int32)
-    max_new_tokens = tf.cast(max_new_tokens, tf.int32)
+    limits = tf.cast(max_new_tokens, tf.int32)
+    most = tf.reduce_max(limits)
     seed = tf.cast(seed, tf.int32)
     batch = tf.shape(prompts)[0]
     mask = tf.sequence_mask(lengths, tf.shape(prompts)[1])
@@ -88,13 +99,16 @@ def generate(
             logits = penalize(logits, seen, repetition_penalty)
         logits = tf.where(tf.range(v) == PADDING, LOWEST, logits)
 
-        def sample():
-            scaled = logits / tf.cast(temperature, logits.dtype)
-            return draw(keep_likely(scaled, top_k, top_p, min_p), seed, i)
+        if is_off(temperature, 0):
+            return likeliest(logits)
+        samples = tf.cast(temperature, logits.dtype) > 0  # () or (b,)
 
-        if tf.get_static_value(temperature) is None:
-            return tf.cond(temperature > 0, sample, lambda: likeliest(logits))
-        return likeliest(logits) if is_off(temperature, 0) else sample()
+        def sample():
+            scaled = logits / beside_logits(tf.where(samples, temperature, 1.0), logits.dtype)
+            drawn = draw(keep_likely(scaled, top_k, top_p, min_p), seed, i)
+            return tf.where(samples, drawn, likeliest(logits))
+
+        return tf.cond(tf.reduce_any(samples), sample, lambda: likeliest(logits))
 
     def body(i, logits, states, seen, running, tokens, log_probabilities):
         token = choose(i, logits, seen)  # (b,)
@@ -107,15 +121,14 @@ def generate(
         )
         if penalizes:
             seen |= tf.one_hot(token, v, True, False)
+        running &= i + 1 < limits
         if stop_token is not None:
             running &= token != stop_token
         logits, states = step(token, states)
         return i + 1, logits, states, seen, running, tokens, log_probabilities
 
     *_, tokens, log_probabilities = tf.while_loop(
-        lambda i, _logits, _states, _seen, running, *_: (
-            (i < max_new_tokens) & tf.reduce_any(running)
-        ),
+        lambda i, _logits, _states, _seen, running, *_: (i < most) & tf.reduce_any(running),
         body,
         (
             tf.constant(0),
@@ -123,8 +136,8 @@ def generate(
             unstack(state),
             _tokens_of(prompts, mask, v) if penalizes else tf.zeros((batch, 0), tf.bool),
             tf.ones((batch,), tf.bool),
-            tf.zeros((max_new_tokens, batch), tf.int32),
-            tf.zeros((max_new_tokens, batch), tf.float32),
+            tf.zeros((most, batch), tf.int32),
+            tf.zeros((most, batch), tf.float32),
         ),
     )
     return tf.transpose(tokens), tf.transpose(log_probabilities)
@@ -140,5 +153,5 @@ def _tokens_of(prompts, mask, v):
 def _check(setting, name, rule, holds):
     """Raises ValueError where the setting's value is known, and breaks its rule."""
     value = tf.get_static_value(setting)
-    if value is not None and not holds(value):
+    if value is not None and not np.all(holds(np.asarray(value))):
         raise ValueError(f"generate: {name} must be {rule}, got {value}")

@@ -13,23 +13,31 @@ departure: what is as likely as the least likely token kept is kept too, by top-
 Sources: Keskar et al., arXiv:1909.05858 (the penalty); Fan et al., arXiv:1805.04833 (top-k);
 Holtzman et al., arXiv:1904.09751 (top-p); Nguyen et al., arXiv:2407.01082 (min-p).
 
-Each setting is a number or a scalar tensor. A number that switches a part off keeps it out of
-the graph; for a tensor the graph decides when it runs.
+Each setting is a number, a scalar tensor or (b,), one for each row. A number that switches a
+part off keeps it out of the graph; for a tensor the graph decides when it runs.
 """
 
+import numpy as np
 import tensorflow as tf
 
 LOWEST = tf.float32.min  # the logit of what may not be drawn; finite, so that no NaN comes of it
 
 
 def is_off(setting, value) -> bool:
-    """Whether `setting` is known to be `value` while the graph is built."""
-    return tf.get_static_value(setting) == value
+    """Whether `setting` is known to be `value`, in each row, while the graph is built."""
+    known = tf.get_static_value(setting)
+    return known is not None and bool(np.all(np.equal(known, value)))
+
+
+def beside_logits(setting, dtype):
+    """A setting, () or (b,), in a shape that goes with logits (b, v): () or (b, 1)."""
+    setting = tf.cast(setting, dtype)
+    return setting[:, None] if setting.shape.rank == 1 else setting
 
 
 def penalize(logits, seen, repetition_penalty):
     """logits (b, v) with those of the tokens in `seen` (b, v) bool made less likely."""
-    penalty = tf.cast(repetition_penalty, logits.dtype)
+    penalty = beside_logits(repetition_penalty, logits.dtype)
     return tf.where(seen, tf.where(logits > 0, logits / penalty, logits * penalty), logits)
 
 
@@ -43,7 +51,7 @@ def keep_likely(logits, top_k=0, top_p=1.0, min_p=0.0):
         least.append(_least_of_the_likeliest(logits, top_k, top_p))
     if not is_off(min_p, 0):
         likeliest = tf.reduce_max(logits, axis=1, keepdims=True)
-        least.append(likeliest + tf.math.log(tf.cast(min_p, logits.dtype)))
+        least.append(likeliest + tf.math.log(beside_logits(min_p, logits.dtype)))
     for bound in least:
         logits = tf.where(logits < bound, LOWEST, logits)
     return logits
@@ -53,25 +61,30 @@ def _least_of_the_likeliest(logits, top_k, top_p):
     """The smallest logit, (b, 1), that top-k and then top-p keep."""
     v = logits.shape[1]
     known_k, known_p = tf.get_static_value(top_k), tf.get_static_value(top_p)
-    if known_k is not None:
-        k = int(known_k) if 0 < known_k < v else v  # XLA must know it
+    if known_k is not None and np.ndim(known_k) == 0:
+        most = k = int(known_k) if 0 < known_k < v else v  # XLA must know it
     else:
-        k = tf.where((top_k > 0) & (top_k < v), top_k, v)
+        k = beside_logits(top_k, tf.int32)
+        k = tf.where((k > 0) & (k < v), k, v)
+        most = tf.reduce_max(k)
+    p = beside_logits(top_p, logits.dtype)
 
     def least():
-        ranked = tf.math.top_k(logits, k).values  # (b, k), from the likeliest down
-        if is_off(top_p, 1):
-            return ranked[:, -1:]
-        before = tf.cumsum(tf.nn.softmax(ranked), axis=1, exclusive=True)
-        p = tf.cast(top_p, logits.dtype)
-        p = tf.where(p < 1, p, 2.0)  # the sum may reach 1 by rounding before the last token
-        kept = tf.reduce_sum(tf.cast(before < p, tf.int32), axis=1, keepdims=True)
+        ranked = tf.math.top_k(logits, most).values  # (b, most), from the likeliest down
+        among_k = tf.range(most) < k
+        kept = tf.zeros((tf.shape(logits)[0], 1), tf.int32) + k
+        if not is_off(top_p, 1):
+            probabilities = tf.nn.softmax(tf.where(among_k, ranked, LOWEST))
+            before = tf.cumsum(probabilities, axis=1, exclusive=True)
+            # The sum may reach 1 by rounding before the last token.
+            within = among_k & (before < tf.where(p < 1, p, 2.0))
+            kept = tf.reduce_sum(tf.cast(within, tf.int32), axis=1, keepdims=True)
         return tf.gather(ranked, tf.maximum(kept, 1) - 1, batch_dims=1)
 
     if known_k is not None and known_p is not None:
         return least()
     # Ranking costs more than all else here: only where it is asked for.
-    asked_for = (k < v) | (tf.cast(top_p, tf.float32) < 1)
+    asked_for = tf.reduce_any(k < v) | tf.reduce_any(p < 1)
     return tf.cond(asked_for, least, lambda: tf.fill((tf.shape(logits)[0], 1), LOWEST))
 
 

@@ -57,6 +57,32 @@ def test_a_prompt_gives_in_a_batch_what_it_gives_alone(model, prompts, settings)
         np.testing.assert_allclose(log_p[row], log_p_alone[0], atol=1e-4)
 
 
+def test_each_row_may_have_settings_of_its_own(model, prompts):
+    tokens, lengths = prompts
+    rows = {
+        "max_new_tokens": [9, 14, 1],
+        "temperature": [0.0, 1.3, 0.8],
+        "top_k": [0, 7, 40],
+        "top_p": [1.0, 0.9, 0.5],
+        "min_p": [0.0, 0.02, 0.0],
+        "repetition_penalty": [1.0, 1.3, 1.0],
+        "seed": [1, 2, 3],
+    }
+    sample = tf.function(generate, autograph=False)
+    in_graph = {name: tf.constant(values) for name, values in rows.items()}
+    for settings in (rows, in_graph):
+        together, log_p = sample(model, tokens, lengths, **settings)
+        assert together.shape == (3, 14)
+        for row, length in enumerate(lengths):
+            of_row = {name: values[row] for name, values in rows.items()}
+            alone, log_p_alone = generate(model, tokens[row : row + 1, :length], [length], **of_row)
+            n = of_row["max_new_tokens"]
+            np.testing.assert_array_equal(together[row, :n], alone[0])
+            np.testing.assert_allclose(log_p[row, :n], log_p_alone[0], atol=1e-4)
+            assert not np.any(together[row, n:])
+            assert not np.any(log_p[row, n:])
+
+
 def test_same_seed_same_text_and_another_seed_another(model, genesis):
     same_prompts = np.tile(genesis[None, :9], (4, 1))
     new, _ = generate(model, same_prompts, [9] * 4, 30, seed=[3, 3, 4, 5])
