@@ -108,7 +108,11 @@ def draw(logits, seed, step):
         uniform = tf.random.stateless_uniform((v,), tf.stack([seed, step]), minval=tiny)
         return -tf.math.log(-tf.math.log(uniform) + tiny)
 
-    of_rows = noise(seed) if seed.shape.rank == 0 else tf.map_fn(noise, seed, tf.float32)
+    of_rows = (
+        noise(seed)
+        if seed.shape.rank == 0
+        else tf.map_fn(noise, seed, fn_output_signature=tf.float32)
+    )
     return likeliest(logits + of_rows)
 
 

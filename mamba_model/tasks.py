@@ -130,14 +130,20 @@ class SentimentModel(_Task):
         self.head.build((None, parts * self.config.d_model))
 
     def call(self, tokens, training=False):
+        pooled = self.embed(tokens, training=training)
+        logit = self.head(self.pooled_dropout(pooled, training=training))
+        return tf.cast(logit[:, 0], tf.float32)
+
+    def embed(self, tokens, training=False):
+        """Tokens (b, l) to the pooled features that the head sees, (b, d_model) float32, or
+        (b, 2 d_model) where `MambaConfig.pooling` is "mean_max".
+        """
         mask = tf.not_equal(tokens, PADDING)
         features = self.backbone(tokens, mask=mask, training=training)
         features = self.output_dropout(features, training=training)
         # 16 bits could not even count positions beyond 256.
         features = tf.cast(features, self.backbone.wide_dtype)
-        pooled = _pool(features, mask, self.config.pooling)
-        logit = self.head(self.pooled_dropout(pooled, training=training))
-        return tf.cast(logit[:, 0], tf.float32)
+        return _pool(features, mask, self.config.pooling)
 
     def score(self, y, predictions, label_smoothing=0.0):
         y = tf.cast(tf.reshape(y, tf.shape(predictions)), tf.float32)

@@ -154,6 +154,10 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--max-new-tokens", type=int, default=100)
     generate.add_argument("--temperature", type=float, default=0.8, help="0: always the likeliest")
     generate.add_argument("--top-k", type=int, default=50, help="0: among all tokens")
+    generate.add_argument("--top-p", type=float, default=1.0, help="1: among all tokens")
+    generate.add_argument(
+        "--repetition-penalty", type=float, default=1.0, help="above 1: fewer repeats"
+    )
     generate.add_argument("--seed", type=int, default=0)
 
     runs = add("runs", _runs, "List past runs, or show one.", uses_tensorflow=False)
@@ -300,17 +304,11 @@ def _generate(options: argparse.Namespace) -> int:
 
     from pipeline import pushed_model
 
-    if options.max_new_tokens < 1:
-        raise UserError(f"--max-new-tokens: expected 1 or more, got {options.max_new_tokens}")
-    if options.temperature < 0 or options.top_k < 0:
-        raise UserError("--temperature and --top-k: expected 0 or more")
     model = pushed_model.latest_version(options.root / "serving_models", options.task)
-    outputs = pushed_model.signature(model, "generate")(
+    settings = ("max_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed")
+    outputs = pushed_model.signature(model, "serving_default")(
         text=tf.constant([options.prompt]),
-        max_new_tokens=tf.constant(options.max_new_tokens),
-        temperature=tf.constant(options.temperature),
-        top_k=tf.constant(options.top_k),
-        seed=tf.constant(options.seed),
+        **{name: tf.constant([getattr(options, name)]) for name in settings},
     )
     print(options.prompt + outputs["text"].numpy()[0].decode())
     return 0

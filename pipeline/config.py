@@ -72,6 +72,16 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True)
+class ExportConfig:
+    """What the exported model takes in a request; more gives INVALID_ARGUMENT."""
+
+    max_text_bytes: int = 65_536  # of each text; four times the longest review
+    max_rows: int = 4_096  # texts
+    max_generation_rows: int = 64  # prompts, as each takes thousands of times longer
+    max_new_tokens: int = 1_024
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """All that determines a run's result, besides code and dependency set."""
 
@@ -84,6 +94,7 @@ class RunConfig:
     # Sentiment: of a next-token model on the same texts, from which training starts.
     pretraining: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=0))
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
 

@@ -116,6 +116,7 @@ def _trainer(
             "config": _sections(config, section),
             "code_sha256": code_sha256("pipeline.training"),
             "checkpoints": str(places.checkpoints(config.task)),
+            "export": json.dumps(dataclasses.asdict(config.export), sort_keys=True),
         },
     )
 

@@ -95,9 +95,10 @@ def score_text(model: Path, file: Path) -> dict[str, float | int]:
         UserError: if the file holds no text.
     """
     score = pushed_model.signature(model, "score_stream")
-    specs = score.structured_input_signature[1]
     fresh = {"last_token": np.array([_START_ID])} | {
-        name: np.zeros([1 if size is None else size for size in specs[name].shape], np.float32)
+        name: np.zeros(
+            [1 if size is None else size for size in score.inputs[name].shape], np.float32
+        )
         for name in ("conv", "ssm")
     }
     state = fresh
@@ -124,16 +125,11 @@ def score_text(model: Path, file: Path) -> dict[str, float | int]:
 def _rows_of_state(
     batch: Sequence[Part], fresh: dict[str, np.ndarray], before: dict[str, np.ndarray]
 ) -> dict[str, tf.Tensor]:
-    """The state of each row: fresh where a document starts, else that of the last row before.
-
-    Axes: last_token (b,), conv and ssm (n_layer, b, ...).
-    """
+    """The state of each row: fresh where a document starts, else that of the last row before."""
     rows: dict[str, tf.Tensor] = {}
     for name, start in fresh.items():
-        axis = 0 if name == "last_token" else 1
-        going_on = np.take(before[name], [-1], axis)
-        pieces = [start if part.starts_document else going_on for part in batch]
-        rows[name] = tf.constant(np.concatenate(pieces, axis))
+        pieces = [start if part.starts_document else before[name][-1:] for part in batch]
+        rows[name] = tf.constant(np.concatenate(pieces))
     return rows
 
 

@@ -18,6 +18,7 @@ wordpiece_tokenizer_learner_lib.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 
@@ -87,7 +88,7 @@ def split_words(strings: tf.Tensor) -> tf.RaggedTensor:
 def encode(words: tf.RaggedTensor, vocabulary_file: tf.Tensor) -> tf.RaggedTensor:
     """Cuts words (b, words) into ids (b, l), int64, by the vocabulary in the file."""
     table = tf.lookup.StaticVocabularyTable(
-        tf.lookup.TextFileInitializer(
+        _VocabularyFile(
             vocabulary_file,
             tf.string,
             tf.lookup.TextFileIndex.WHOLE_LINE,
@@ -103,6 +104,14 @@ def encode(words: tf.RaggedTensor, vocabulary_file: tf.Tensor) -> tf.RaggedTenso
     distinct, index = tf.unique(words.flat_values, tf.int64)
     pieces = tf.gather(tokenizer.tokenize(distinct), index)  # (all words, pieces)
     return words.with_flat_values(pieces).merge_dims(1, 2)
+
+
+class _VocabularyFile(tf.lookup.TextFileInitializer):
+    """TensorFlow names a table by the whole path of its file, and exports the name."""
+
+    @property
+    def _shared_name(self) -> str:
+        return f"vocabulary_{hashlib.sha256(super()._shared_name.encode()).hexdigest()[:16]}"
 
 
 def decode(ids: tf.RaggedTensor, vocabulary: Sequence[str]) -> tf.Tensor:

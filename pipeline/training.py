@@ -32,6 +32,8 @@ from mamba_model import (
 )
 from pipeline import exporting, features, tokenization
 from pipeline.batches import LabelledTexts, WholeDocuments, Windows
+from pipeline.config import ExportConfig
+from pipeline.settings import config_from_dict
 from pipeline.tasks import TASKS, Task
 from pipeline.training_checkpoints import Checkpoints, prune
 from pipeline.training_loop import fit
@@ -44,14 +46,21 @@ def run_fn(fn_args: Any) -> None:
     """TFX's hook of the Trainer: trains the task's model and saves its export.
 
     Reads of fn_args.custom_config `config` (JSON of the parts of RunConfig that it needs),
-    `code_sha256` and `checkpoints`, the folder of all trainings' checkpoints. A model in
+    `export` (JSON of ExportConfig), `code_sha256` and `checkpoints`, the folder of all
+    trainings' checkpoints. A model in
     fn_args.base_model gives the backbone's first weights.
     """
     inputs = Inputs.read(fn_args)
     model, batches, held_out = prepare(inputs, fn_args.base_model)
     _train(model, batches, inputs.config["training"], inputs, fn_args, held_out)
     exporting.save(
-        model, inputs.task, inputs.transform, inputs.vocabulary, fn_args.serving_model_dir
+        model,
+        inputs.task,
+        inputs.transform,
+        inputs.vocabulary,
+        config_from_dict(ExportConfig, json.loads(fn_args.custom_config["export"])),
+        inputs.held_out[0],
+        fn_args.serving_model_dir,
     )
 
 

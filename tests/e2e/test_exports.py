@@ -1,19 +1,28 @@
 """The pushed models, asked as a server would ask them."""
 
+import functools
+import hashlib
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_text  # noqa: F401  registers the ops that cut words
+import tensorflow_transform as tft
 from command_line import PROJECT
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 
 from data import bible as bible_reader
 from data.records import Record
+from mamba_model import MambaConfig, NextTokenModel, SentimentModel
 from pipeline import pushed_model
+from pipeline.errors import UserError
+from pipeline.tokenization import LINE_END_ID, START_ID, read_vocabulary
 
 pytestmark = pytest.mark.slow
 
@@ -24,14 +33,36 @@ def _model(command, task) -> Path:
     return pushed_model.latest_version(command.root / "serving_models", task)
 
 
+@functools.cache
+def _loaded(model):
+    return tf.saved_model.load(str(model))
+
+
+def _signature(model, name):
+    return pushed_model.Signature(_loaded(model), name)
+
+
 def _chapters(most):
     source = bible_reader.open_source(None)
     items = bible_reader.read_shard(source, source.shards[0], 10**6)
     return [item.features["text"] for item in items if isinstance(item, Record)][:most]
 
 
-def _bytes(text):
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
+def _example(text):
+    value = tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
+    features = tf.train.Features(feature={"text": value})
+    return tf.train.Example(features=features).SerializeToString()
+
+
+def _settings(**values):
+    """Settings of generation, with the signature's defaults for those that are not given."""
+    defaults = {"max_new_tokens": 100, "temperature": 0.8, "top_k": 50, "top_p": 1.0,
+                "repetition_penalty": 1.0, "seed": 0}  # fmt: skip
+    whole = {"max_new_tokens", "top_k", "seed"}
+    return {
+        name: tf.constant(np.atleast_1d(x), tf.int32 if name in whole else tf.float32)
+        for name, x in (defaults | values).items()
+    }
 
 
 @pytest.mark.parametrize("task", ["bible", "imdb"])
@@ -46,8 +77,15 @@ def test_no_function_of_the_graph_is_compiled_by_xla_or_calls_python(task, reque
     assert not {node.op for node in nodes} & {"PyFunc", "EagerPyFunc", "PyFuncStateless"}
 
 
+def test_the_graph_names_no_place_of_this_machine(bible, imdb):
+    for command, task in ((bible, "bible"), (imdb, "imdb")):
+        proto = (_model(command, task) / "saved_model.pb").read_bytes()
+        assert str(command.root).encode() not in proto
+        assert str(PROJECT).encode() not in proto
+
+
 def test_reviews_get_the_same_answer_alone_and_in_any_batch(imdb):
-    classify = pushed_model.signature(_model(imdb, "imdb"), "serving_default")
+    classify = _signature(_model(imdb, "imdb"), "serving_default")
     texts = [*_chapters(40), "Fine.", *ODD_TEXTS]
     together = classify(text=tf.constant(texts))["probability"].numpy()
     alone = [classify(text=tf.constant([t]))["probability"].numpy()[0] for t in texts]
@@ -58,20 +96,73 @@ def test_reviews_get_the_same_answer_alone_and_in_any_batch(imdb):
 def test_serialized_examples_get_the_answer_of_their_text(imdb):
     model = _model(imdb, "imdb")
     texts = ["A fine film.", "A poor film."]
-    examples = [
-        tf.train.Example(
-            features=tf.train.Features(feature={"text": _bytes(t)})
-        ).SerializeToString()
-        for t in texts
-    ]
-    of_text = pushed_model.signature(model, "serving_default")(text=tf.constant(texts))
-    of_examples = pushed_model.signature(model, "serving_examples")(examples=tf.constant(examples))
+    examples = [_example(text) for text in texts]
+    of_text = _signature(model, "serving_default")(text=tf.constant(texts))
+    of_examples = _signature(model, "serving_examples")(examples=tf.constant(examples))
     for name in ("label", "probability"):
         assert of_text[name].numpy().tolist() == of_examples[name].numpy().tolist()
 
 
+def _trained(command, task):
+    """The model as the Trainer left it, and its tokens of texts; the weights by their hashes."""
+    summary = command.summary(task)
+    folder = command.root / "runs" / "artifacts" / task
+    (graph,) = (folder / "Transform" / "transform_graph").iterdir()
+    vocabulary = read_vocabulary(str(graph))
+    config = MambaConfig.from_dict(
+        summary["config"]["model"] | {"vocabulary_size": len(vocabulary)}
+    )
+    model = (SentimentModel if task == "imdb" else NextTokenModel)(config)
+    exported = tf.train.load_checkpoint(str(_model(command, task) / "variables" / "variables"))
+    by_hash = {}
+    for name in exported.get_variable_to_shape_map():
+        if name.endswith("VARIABLE_VALUE"):
+            array = np.ascontiguousarray(exported.get_tensor(name))
+            by_hash[hashlib.sha256(array.tobytes()).hexdigest()] = array
+    hashes = summary["hashes"]["weights"]
+    for variable in model.trainable_variables:
+        variable.assign(by_hash[hashes[variable.path.split("/", 1)[1]]])
+    to_ids = tft.TFTransformOutput(str(graph)).transform_features_layer()
+    return model, lambda text: to_ids({"text": tf.constant([[text]])})["tokens"].to_tensor()
+
+
+def test_reviews_are_answered_as_the_trained_model_answers(imdb):
+    model, to_ids = _trained(imdb, "imdb")
+    outputs = _signature(_model(imdb, "imdb"), "serving_default")(text=tf.constant(_chapters(30)))
+    trained = [tf.sigmoid(model(to_ids(text)))[0].numpy() for text in _chapters(30)]
+    np.testing.assert_allclose(outputs["probability"], trained, atol=1e-5)
+
+
+def test_chapters_are_scored_as_the_trained_model_scores(bible):
+    model, to_ids = _trained(bible, "bible")
+    texts = _chapters(10)
+    outputs = _signature(_model(bible, "bible"), "score")(text=tf.constant(texts))
+    for text, bits in zip(texts, outputs["bits"].numpy(), strict=True):
+        ids = tf.concat([[[START_ID]], to_ids(text), [[LINE_END_ID]]], axis=1)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(ids[:, 1:], model(ids[:, :-1]))
+        assert bits == pytest.approx(float(tf.reduce_sum(losses)) / np.log(2), rel=1e-5)
+
+
+def test_reviews_are_answered_in_the_convention_of_classify(imdb):
+    model = _model(imdb, "imdb")
+    proto = saved_model_pb2.SavedModel.FromString((model / "saved_model.pb").read_bytes())
+    classify = proto.meta_graphs[0].signature_def["classify"]
+    assert classify.method_name == "tensorflow/serving/classify"
+    assert set(classify.inputs) == {"inputs"}
+    assert set(classify.outputs) == {"classes", "scores"}
+    texts = ["A fine film.", "A poor film.", ""]
+    examples = tf.constant([_example(text) for text in texts])
+    outputs = _signature(model, "classify")(inputs=examples)
+    of_text = _signature(model, "serving_default")(text=tf.constant(texts))
+    for name in ("classes", "scores"):
+        assert outputs[name].numpy().tolist() == of_text[name].numpy().tolist()
+    np.testing.assert_allclose(outputs["scores"][:, 1], of_text["probability"], atol=1e-6)
+    labels = outputs["classes"].numpy()[range(3), np.argmax(outputs["scores"], axis=1)]
+    assert labels.tolist() == of_text["label"].numpy().tolist()
+
+
 def test_documents_score_the_same_alone_and_in_a_batch(bible):
-    score = pushed_model.signature(_model(bible, "bible"), "score")
+    score = _signature(_model(bible, "bible"), "score")
     texts = [*_chapters(20), *ODD_TEXTS]
     together = score(text=tf.constant(texts))
     for i, text in enumerate(texts):
@@ -83,7 +174,7 @@ def test_documents_score_the_same_alone_and_in_a_batch(bible):
 
 def test_a_long_document_scores_the_same_as_a_stream_of_parts(bible, tmp_path):
     text = "\n".join(_chapters(12))
-    whole = pushed_model.signature(_model(bible, "bible"), "score")(text=tf.constant([text]))
+    whole = _signature(_model(bible, "bible"), "score")(text=tf.constant([text]))
     file = tmp_path / "long.txt"
     file.write_text(text + "\n", "utf-8")
     assert len(text) > 4 * 8_000
@@ -109,3 +200,117 @@ sys.exit(main(sys.argv[1:]))
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["chars"] > 1000
+
+
+def test_prompts_are_continued_alike_alone_and_in_a_batch_of_other_settings(bible):
+    generate = _signature(_model(bible, "bible"), "serving_default")
+    prompts = ["And God said,", "", "In the beginning", "x" * 300]
+    rows = {
+        "max_new_tokens": [12, 3, 7, 1],
+        "temperature": [0.0, 0.7, 1.2, 0.0],
+        "top_k": [0, 5, 50, 1],
+        "top_p": [1.0, 0.8, 0.95, 1.0],
+        "repetition_penalty": [1.0, 1.3, 1.0, 1.0],
+        "seed": [0, 1, 2, 3],
+    }
+    together = generate(text=tf.constant(prompts), **_settings(**rows))
+    assert together["tokens"].numpy().tolist() == rows["max_new_tokens"]
+    for i, prompt in enumerate(prompts):
+        of_row = _settings(**{name: values[i] for name, values in rows.items()})
+        alone = generate(text=tf.constant([prompt]), **of_row)
+        assert together["text"][i] == alone["text"][0]
+        np.testing.assert_allclose(
+            together["log_probability"][i], alone["log_probability"][0], rtol=1e-3
+        )
+
+
+def test_settings_that_a_request_leaves_out_have_defaults(bible):
+    file = _model(bible, "bible") / "saved_model.pb"
+    proto = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    defaults = proto.meta_graphs[0].signature_def["serving_default"].defaults
+    expected = _settings()
+    assert set(defaults) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(tf.make_ndarray(defaults[name]), value.numpy())
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"max_new_tokens": 0}, "max_new_tokens"),
+        ({"max_new_tokens": 1025}, "max_new_tokens"),
+        ({"temperature": np.nan}, "temperature"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"top_k": -1}, "top_k"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"repetition_penalty": 0.0}, "repetition_penalty"),
+        ({"seed": [1, 2, 3]}, "seed"),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(bible, settings, named):
+    generate = _signature(_model(bible, "bible"), "serving_default")
+    with pytest.raises(UserError, match=f"^{named}: expected"):
+        generate(text=tf.constant(["And", "But"]), **_settings(**settings))
+
+
+@pytest.mark.parametrize("task", ["bible", "imdb"])
+def test_a_request_over_a_limit_is_refused_before_it_costs_anything(task, request):
+    model = _model(request.getfixturevalue(task), task)
+    limits = json.loads((model / "assets.extra" / "limits.json").read_text())
+    long = tf.constant(["x" * (limits["max_text_bytes"] + 1)])
+    many = tf.constant(["x"] * (limits["max_rows"] + 1))
+    for name in ("embed", "score" if task == "bible" else "serving_default"):
+        signature = _signature(model, name)
+        started = time.monotonic()
+        with pytest.raises(UserError, match="text: expected at most"):
+            signature(text=long)
+        with pytest.raises(UserError, match="rows, got"):
+            signature(text=many)
+        assert time.monotonic() - started < 5
+    if task == "bible":
+        many = tf.constant(["x"] * (limits["max_generation_rows"] + 1))
+        with pytest.raises(UserError, match="rows, got"):
+            _signature(model, "serving_default")(text=many, **_settings())
+
+
+@pytest.mark.parametrize("task", ["bible", "imdb"])
+def test_no_texts_get_no_answers(task, request):
+    model = _model(request.getfixturevalue(task), task)
+    none = tf.zeros([0], tf.string)
+    for name in ("serving_default", "embed"):
+        signature = _signature(model, name)
+        settings = _settings() if "seed" in signature.inputs else {}
+        for output in signature(text=none, **settings).values():
+            assert output.shape[0] == 0
+
+
+def test_embeddings_tell_like_from_unlike_reviews(imdb):
+    embed = _signature(_model(imdb, "imdb"), "embed")
+    texts = ["A wonderful, moving film.", "A moving, wonderful film!", "Dull, awful rubbish."]
+    x = embed(text=tf.constant(texts))["embedding"].numpy()
+    assert np.linalg.norm(x[0] - x[1]) < np.linalg.norm(x[0] - x[2])
+
+
+@pytest.mark.parametrize("task", ["bible", "imdb"])
+def test_the_requests_to_warm_up_with_are_real_and_for_every_signature(task, request):
+    model = _model(request.getfixturevalue(task), task)
+    file = model / "assets.extra" / "tf_serving_warmup_requests"
+    logs = [
+        prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        for record in tf.data.TFRecordDataset([str(file)])
+    ]
+    loaded = _loaded(model)
+    asked, lengths = set(), set()
+    for log in logs:
+        request_ = (log.classify_log if log.HasField("classify_log") else log.predict_log).request
+        assert request_.model_spec.name == task
+        name = request_.model_spec.signature_name
+        asked.add(name)
+        if log.HasField("predict_log"):
+            inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request_.inputs.items()}
+            outputs = loaded.signatures[name](**inputs)
+            assert all(len(output) == 1 for output in outputs.values())
+            if name == "embed":
+                lengths.add(len(inputs["text"].numpy()[0]))
+    assert asked == set(loaded.signatures)
+    assert len(lengths) == 4
