@@ -19,6 +19,7 @@ HTTP_STATUS = {
 }
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 _FUNCTION_NODE = re.compile(r"^\{\{function_node [^}]*\}\} ")
+_ASSERTION = re.compile(r"assertion failed: \[(.*)\]", re.DOTALL)
 _LONGEST_MESSAGE = 1000  # characters; gRPC sends it in a header, and headers have a limit
 
 
@@ -50,6 +51,8 @@ def of_tensorflow(error: Exception) -> ServingError:
     # "Graph execution error:\n\nDetected at node ...\n\nMESSAGE\n\t [[{{node ...}}]] [Op:...]"
     message = str(getattr(error, "message", error)).split("\n\t [[")[0]
     message = _FUNCTION_NODE.sub("", message.strip().rsplit("\n\n", 1)[-1])
+    if refusal := _ASSERTION.search(message):
+        message = refusal[1].replace("] [", " ")
     return ServingError(code, message)
 
 

@@ -43,10 +43,19 @@ def decode_inputs(
     """
     check_names(signature, protos.keys())
     inputs = {name: decode(name, proto, signature.inputs[name]) for name, proto in protos.items()}
-    for name, proto in signature.defaults.items():
-        if name not in inputs:
-            inputs[name] = decode(name, proto, signature.inputs[name])
-    return inputs
+    return with_defaults(signature, inputs)
+
+
+def with_defaults(
+    signature: meta_graph_pb2.SignatureDef, inputs: Mapping[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """`inputs`, and the signature's defaults for those left out."""
+    defaults = {
+        name: decode(name, proto, signature.inputs[name])
+        for name, proto in signature.defaults.items()
+        if name not in inputs
+    }
+    return {**inputs, **defaults}
 
 
 def check_names(signature: meta_graph_pb2.SignatureDef, names: Collection[str]) -> None:
