@@ -12,6 +12,7 @@ import gc
 import logging
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -142,10 +143,11 @@ class ModelVersions:
 
     def _file_times(self, version: int) -> tuple[float, ...]:
         files = sorted(path for path in (self.folder / str(version)).rglob("*"))
-        return tuple(time for path in files for time in _time_and_size(path))
+        return tuple(value for path in files for value in _time_and_size(path))
 
     def _try_to_load(self, version: int) -> bool:
         self._tell(version, "LOADING", grpc.StatusCode.OK, "")
+        started = time.perf_counter()
         try:
             model = self._load(self.folder / str(version))
         except Exception as error:  # TensorFlow raises many kinds for a broken folder
@@ -160,7 +162,8 @@ class ModelVersions:
             if before is not None:
                 self._status[before.version] = ("UNLOADING", 0, "")
                 self._retired.append(before)
-        _log.info("%s/%d: served", self.folder, version)
+        seconds = time.perf_counter() - started
+        _log.info("%s/%d: loaded in %.2f s", self.folder, version, seconds)
         del before
         self._unload_unused()
         return True
