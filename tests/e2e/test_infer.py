@@ -1,6 +1,7 @@
 """`tf-mamba infer` over the pushed models, killed and run again."""
 
 import csv
+import itertools
 import json
 import time
 
@@ -22,7 +23,8 @@ def _read(path):
 def _reviews(most):
     source = imdb_reader.open_source(None)
     items = imdb_reader.read_shard(source, source.shards[0], 10**6)
-    return [i.features["text"] for _, i in zip(range(most), items) if isinstance(i, Record)]
+    records = (item for item in items if isinstance(item, Record))
+    return [record.features["text"] for record in itertools.islice(records, most)]
 
 
 def test_reviews_of_a_csv_file_get_their_labels_though_it_was_killed(imdb, tmp_path):

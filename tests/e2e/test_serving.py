@@ -1,6 +1,7 @@
 """Pushed models behind `tf-mamba serve`, asked as clients ask."""
 
 import http.client
+import itertools
 import json
 import signal
 import subprocess
@@ -64,7 +65,8 @@ def served_bible(bible):
 def reviews():
     source = imdb_reader.open_source(None)
     items = imdb_reader.read_shard(source, source.shards[0], 10**6)
-    return [item.features["text"] for _, item in zip(range(60), items) if isinstance(item, Record)]
+    records = (item for item in items if isinstance(item, Record))
+    return [record.features["text"] for record in itertools.islice(records, 60)]
 
 
 def _rest(served, path, body):
