@@ -90,6 +90,7 @@ def run_built_in(options: argparse.Namespace) -> int:
     Raises:
         UserError: if it cannot start.
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it logs as errors, it raises too
     from serving import server
     from serving.batching import BatchingParameters
     from serving.errors import CannotServe
