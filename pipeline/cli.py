@@ -160,6 +160,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     generate.add_argument("--seed", type=int, default=0)
 
+    from pipeline.commands import infer as infer_command
+    from pipeline.commands import serve as serve_command
+
+    serve = add("serve", _serve, "Serve the newest pushed model.", uses_tensorflow=False)
+    serve.add_argument("task", choices=_TASK_NAMES)
+    serve_command.add_options(serve)
+
+    infer = add("infer", infer_command.run, "Run the newest pushed model over a file of texts.")
+    infer.add_argument("task", choices=_TASK_NAMES)
+    infer_command.add_options(infer)
+
     runs = add("runs", _runs, "List past runs, or show one.", uses_tensorflow=False)
     actions = runs.add_subparsers(metavar="show RUN")
     show = actions.add_parser("show", help="one run's summary as JSON")
@@ -312,6 +323,17 @@ def _generate(options: argparse.Namespace) -> int:
     )
     print(options.prompt + outputs["text"].numpy()[0].decode())
     return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from pipeline.commands import serve
+
+    serve.check(options)
+    if command := serve.model_server_command(options):
+        serve.run_model_server(command, options)
+    if not options.debug:
+        _import_tensorflow_silently()
+    return serve.run_built_in(options)
 
 
 def _runs(options: argparse.Namespace) -> int:

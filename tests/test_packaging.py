@@ -28,7 +28,7 @@ def test_sdist_holds_every_module_and_schema(tmp_path):
     )
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
-    packages = ("components", "data", "mamba_model", "pipeline")
+    packages = ("components", "data", "mamba_model", "pipeline", "serving")
     expected = [path for name in packages for path in (ROOT / name).rglob("*.py")]
     expected += (ROOT / "data").glob("schema/*.pbtxt")
     assert {str(path.relative_to(ROOT)) for path in expected} - held == set()

@@ -1,0 +1,110 @@
+"""The built-in server in a process of its own, on a copy of the newest pushed version."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measurement import memory_mib
+from benchmarks.report import ROOT
+from pipeline import pushed_model
+from serving.client import Client
+
+_READY = re.compile(r"gRPC on (\S+), REST on http://([^/]+)/")
+_LOADED = re.compile(r"loaded in ([0-9.]+) s")
+_SECONDS = 120  # to start, or to serve a newer version
+
+
+@dataclass
+class ServerProcess:
+    """A running server.
+
+    Attributes:
+        grpc, rest: addresses, host:port.
+        start_s: seconds from the process's start until it answers.
+        load_s: of these, the model's loading and warm-up.
+    """
+
+    task: str
+    folder: Path
+    process: subprocess.Popen
+    grpc: str
+    rest: str
+    start_s: float
+    load_s: float
+
+    def memory_mib(self) -> float:
+        """Memory now."""
+        return memory_mib("VmRSS", self.process.pid)
+
+    def cpu_s(self) -> float:
+        """Processor seconds so far."""
+        fields = Path("/proc", str(self.process.pid), "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def push(self) -> int:
+        """Pushes the version again under the next number, and waits until it is served."""
+        *older, newest = sorted((v for v in self.folder.iterdir() if v.name.isdigit()), key=_number)
+        number = _number(newest) + 1
+        for version in older:  # the newest one's files must last while requests run on it
+            shutil.rmtree(version)
+        shutil.copytree(newest, self.folder / f".{number}")
+        (self.folder / f".{number}").rename(self.folder / str(number))
+        end = time.monotonic() + _SECONDS
+        with Client(self.grpc) as client:
+            while client.version(self.task) != number:
+                if time.monotonic() > end:
+                    raise TimeoutError(f"version {number} is not served after {_SECONDS} s")
+                time.sleep(0.05)
+        return number
+
+
+def _number(version: Path) -> int:
+    return int(version.name)
+
+
+@contextmanager
+def server(task: str, root: Path, arguments: Sequence[str] = ()) -> Iterator[ServerProcess]:
+    """Starts `tf-mamba serve` on a copy of the newest version; stops it in the end.
+
+    Raises:
+        RuntimeError: if it does not start, or does not stop with exit code 0.
+    """
+    model = pushed_model.latest_version(root / "serving_models", task)
+    with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryFile("w+") as log:
+        folder = Path(temporary, "serving_models", task)
+        shutil.copytree(model, folder / model.name)
+        command = [sys.executable, "-m", "pipeline.cli", "serve", "--root", temporary, task]
+        options = ["--builtin", "--grpc-port", "0", "--rest-port", "0", *arguments]
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        try:
+            assert process.stdout is not None
+            ready = _READY.search(process.stdout.readline())
+            start_s = time.perf_counter() - started
+            log.seek(0)
+            said = log.read()
+            loaded = _LOADED.search(said)
+            if ready is None or loaded is None:
+                raise RuntimeError(f"the server did not start: {said[-500:]}")
+            log.seek(0, os.SEEK_END)
+            load_s = float(loaded[1])
+            yield ServerProcess(task, folder, process, ready[1], ready[2], start_s, load_s)
+            process.send_signal(signal.SIGTERM)
+            if process.wait(_SECONDS) != 0:
+                raise RuntimeError(f"the server ended with exit code {process.returncode}")
+        finally:
+            process.kill()
+            process.wait()

@@ -1,0 +1,1 @@
+"""Bodies of commands; pipeline/cli.py has their options."""

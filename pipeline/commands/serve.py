@@ -1,0 +1,161 @@
+"""`tf-mamba serve`: TensorFlow Serving where there is one, else the built-in server."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+from pipeline import pushed_model
+from pipeline.errors import UserError
+from pipeline.tasks import TASKS
+
+IMAGE = "tensorflow/serving"
+_DOCKER_SECONDS = 10  # for docker to say whether it has the image
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the command, beside the task."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this)")
+    parser.add_argument("--grpc-port", type=int, default=8500, help="(default: 8500)")
+    parser.add_argument("--rest-port", type=int, default=8501, help="(default: 8501)")
+    parser.add_argument(
+        "--builtin", action="store_true", help="the built-in server, even beside TensorFlow Serving"
+    )
+    parser.add_argument("--no-batching", action="store_true", help="run each request alone")
+    built_in = parser.add_argument_group("of the built-in server")
+    for name, default, text in (
+        ("--max-batch-size", 32, "rows that run together"),
+        ("--batch-timeout-micros", 1000, "longest wait of a request for others"),
+        ("--max-enqueued-batches", 16, "of a signature; beyond: RESOURCE_EXHAUSTED, 429"),
+        ("--max-in-flight", 256, "requests in the server; beyond: RESOURCE_EXHAUSTED, 429"),
+        ("--max-request-bytes", 16 << 20, "of a request; beyond: RESOURCE_EXHAUSTED, 413"),
+    ):
+        built_in.add_argument(name, type=int, default=default, help=f"{text} (default: {default})")
+    built_in.add_argument(
+        "--rest-timeout", type=float, default=30.0, help="seconds of a REST request (default: 30)"
+    )
+
+
+def model_server_command(options: argparse.Namespace) -> list[str] | None:
+    """The command line of TensorFlow Serving; None where there is none, or --builtin is given.
+
+    Raises:
+        UserError: if no model was pushed.
+    """
+    folder = _folder(options)
+    if options.builtin:
+        return None
+    model = [f"--model_name={options.task}"]
+    # Its batching wants as many rows of every input, and so no default for a whole request.
+    if not options.no_batching and TASKS[options.task].head == "sentiment":
+        model.append("--enable_batching")
+    if binary := shutil.which("tensorflow_model_server"):
+        ports = [f"--port={options.grpc_port}", f"--rest_api_port={options.rest_port}"]
+        return [binary, *ports, f"--model_base_path={folder}", *model]
+    if _docker_has_image():
+        # Docker publishes ports at one address; the binary listens on all.
+        ports = [
+            f"--publish={options.host}:{published}:{port}"
+            for published, port in ((options.grpc_port, 8500), (options.rest_port, 8501))
+        ]
+        mount = f"--mount=type=bind,source={folder},target=/models/{options.task},readonly"
+        name = f"--env=MODEL_NAME={options.task}"
+        return ["docker", "run", "--rm", "--init", *ports, mount, name, IMAGE, *model[1:]]
+    return None
+
+
+def run_model_server(command: list[str], options: argparse.Namespace) -> None:
+    """Prints TensorFlow Serving's command, and becomes it.
+
+    Raises:
+        UserError: if it would listen on more addresses than the options say.
+    """
+    if command[0] != "docker" and _is_loopback(options.host):
+        raise UserError(
+            f"{command[0]} listens on all addresses, and --host is {options.host}:"
+            f" give --host 0.0.0.0, or --builtin. Its command: {shlex.join(command)}"
+        )
+    print(shlex.join(command), flush=True)
+    os.execvp(command[0], command)
+
+
+def run_built_in(options: argparse.Namespace) -> int:
+    """Runs the built-in server until it is told to stop.
+
+    Raises:
+        UserError: if it cannot start.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it logs as errors, it raises too
+    from serving import server
+    from serving.batching import BatchingParameters
+    from serving.errors import CannotServe
+
+    batching = BatchingParameters(
+        options.max_batch_size, options.batch_timeout_micros, options.max_enqueued_batches
+    )
+    settings = server.ServerOptions(
+        folder=_folder(options),
+        host=options.host,
+        grpc_port=options.grpc_port,
+        rest_port=options.rest_port,
+        batching=None if options.no_batching else batching,
+        threads=2 * options.max_batch_size,
+        max_in_flight=options.max_in_flight,
+        max_request_bytes=options.max_request_bytes,
+        rest_timeout=options.rest_timeout,
+    )
+    try:
+        server.run(settings, lambda line: print(line, flush=True))
+    except CannotServe as error:
+        raise UserError(str(error)) from error
+    return 0
+
+
+def check(options: argparse.Namespace) -> None:
+    """Raises UserError for a number that is out of its range."""
+    for name in ("max_batch_size", "max_enqueued_batches", "max_in_flight", "max_request_bytes"):
+        _at_least(name, getattr(options, name), 1)
+    _at_least("batch_timeout_micros", options.batch_timeout_micros, 0)
+    for name in ("grpc_port", "rest_port"):
+        if not 0 <= getattr(options, name) <= 65535:
+            raise UserError(f"{_option(name)}: expected 0 to 65535, got {getattr(options, name)}")
+    if not options.rest_timeout > 0:
+        raise UserError(f"--rest-timeout: expected more than 0, got {options.rest_timeout}")
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise UserError(f"{_option(name)}: expected {least} or more, got {value}")
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    models = options.root.resolve() / "serving_models"
+    pushed_model.latest_version(models, options.task)  # or says how to get one
+    return models / options.task
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _docker_has_image() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    command = ["docker", "image", "inspect", IMAGE]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_DOCKER_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

@@ -1,0 +1,231 @@
+"""A typed client of the served models: gRPC and TensorFlow Serving's stubs, no TensorFlow.
+
+    with Client("localhost:8500") as client:
+        client.classify_text(["A moving film."])          # [Sentiment("positive", 0.98)]
+        client.generate(["And the LORD said"], max_new_tokens=40)
+
+It works with this project's server and with TensorFlow Serving alike.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+Value = Sequence[str] | Sequence[bytes] | Sequence[int] | Sequence[float]
+
+# tensorflow.core.framework.types_pb2: numbers of dtypes, and the fields that hold the values.
+_FLOAT, _INT32, _STRING = 1, 3, 7
+_FIELDS = {
+    1: "float_val", 2: "double_val", 3: "int_val", 7: "string_val", 9: "int64_val", 10: "bool_val"
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sentiment:
+    """A review's label, and the probability that it is positive."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a text costs the model: bits, and over how many characters, line end included."""
+
+    bits: float
+    characters: int
+
+    @property
+    def bits_per_character(self) -> float:
+        return self.bits / self.characters
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A generated text, its log-probability in nats, and its length in tokens."""
+
+    text: str
+    log_probability: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Values in row-major order, and their shape."""
+
+    values: list[Any]
+    shape: tuple[int, ...]
+
+    def rows(self) -> list[list[Any]]:
+        """The values of each row, flat."""
+        size = math.prod(self.shape[1:])
+        return [self.values[i * size : (i + 1) * size] for i in range(self.shape[0])]
+
+
+class Client:
+    """A connection to a server.
+
+    Args:
+        address: host:port of its gRPC side.
+        timeout: seconds for a request.
+
+    Every method raises grpc.RpcError, with `code()` and `details()`.
+    """
+
+    def __init__(self, address: str = "localhost:8500", timeout: float = 30.0) -> None:
+        self._stubs = _stubs()
+        self._timeout = timeout
+        self._channel = grpc.insecure_channel(
+            address,
+            options=[
+                ("grpc.max_receive_message_length", -1),
+                ("grpc.max_send_message_length", -1),
+            ],
+        )
+        self._prediction = self._stubs.prediction_service.PredictionServiceStub(self._channel)
+        self._model = self._stubs.model_service.ModelServiceStub(self._channel)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def classify_text(self, texts: Sequence[str | bytes], model: str = "imdb") -> list[Sentiment]:
+        """Label and probability of each text."""
+        answer = self.predict(model, {"text": texts}, outputs=["label", "probability"])
+        labels, probabilities = answer["label"].values, answer["probability"].values
+        return [
+            Sentiment(label.decode(), p) for label, p in zip(labels, probabilities, strict=True)
+        ]
+
+    def generate(
+        self, prompts: Sequence[str | bytes], model: str = "bible", **settings: int | float
+    ) -> list[Continuation]:
+        """A continuation of each prompt.
+
+        Args:
+            settings: max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed; the
+                model's defaults hold for those left out.
+        """
+        inputs: dict[str, Value] = {"text": prompts}  # type: ignore[dict-item]
+        for name, value in settings.items():
+            is_float = name in ("temperature", "top_p", "repetition_penalty")
+            inputs[name] = [float(value) if is_float else int(value)]
+        answer = self.predict(model, inputs)
+        rows = zip(
+            answer["text"].values,
+            answer["log_probability"].values,
+            answer["tokens"].values,
+            strict=True,
+        )
+        return [Continuation(text.decode(), log_p, tokens) for text, log_p, tokens in rows]
+
+    def score(self, texts: Sequence[str | bytes], model: str = "bible") -> list[Score]:
+        """Bits and characters of each text."""
+        answer = self.predict(model, {"text": texts}, signature="score")
+        rows = zip(answer["bits"].values, answer["characters"].values, strict=True)
+        return [Score(bits, characters) for bits, characters in rows]
+
+    def embed(self, texts: Sequence[str | bytes], model: str) -> list[list[float]]:
+        """The model's last hidden state for each text."""
+        answer = self.predict(model, {"text": texts}, signature="embed")
+        return answer["embedding"].rows()
+
+    def predict(
+        self,
+        model: str,
+        inputs: Mapping[str, Any],
+        signature: str = "serving_default",
+        outputs: Sequence[str] = (),
+        version: int | None = None,
+    ) -> dict[str, Tensor]:
+        """Any signature: lists of rows by input name to tensors by output name.
+
+        Args:
+            inputs: text or bytes go as strings, int as int32, float as float32.
+            outputs: those wanted; none is all.
+        """
+        request = self._stubs.predict.PredictRequest()
+        request.model_spec.name = model
+        request.model_spec.signature_name = signature
+        if version is not None:
+            request.model_spec.version.value = version
+        request.output_filter.extend(outputs)
+        for name, values in inputs.items():
+            _fill(request.inputs[name], values)
+        response = self._prediction.Predict(request, timeout=self._timeout)
+        return {name: _read(proto) for name, proto in response.outputs.items()}
+
+    def version(self, model: str) -> int:
+        """The version that is served."""
+        request = self._stubs.get_model_status.GetModelStatusRequest()
+        request.model_spec.name = model
+        response = self._model.GetModelStatus(request, timeout=self._timeout)
+        available = response.model_version_status[0].AVAILABLE
+        return max(s.version for s in response.model_version_status if s.state == available)
+
+
+def _fill(proto: Any, values: Sequence[Any]) -> None:
+    values = [value.encode() if isinstance(value, str) else value for value in values]
+    proto.tensor_shape.dim.add(size=len(values))
+    if values and isinstance(values[0], int):
+        proto.dtype = _INT32
+    elif values and isinstance(values[0], float):
+        proto.dtype = _FLOAT
+    else:
+        proto.dtype = _STRING
+    getattr(proto, _FIELDS[proto.dtype]).extend(values)
+
+
+def _read(proto: Any) -> Tensor:
+    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    values = list(getattr(proto, _FIELDS[proto.dtype]))
+    if len(values) == 1:  # one value stands for all
+        values *= math.prod(shape)
+    return Tensor(values, shape)
+
+
+def _stubs() -> types.SimpleNamespace:
+    """TensorFlow Serving's stubs, imported without TensorFlow.
+
+    They import tensorflow.core's messages, and `import tensorflow.core` runs the whole of
+    tensorflow/__init__.py, which takes seconds and hundreds of MiB. A bare package in its
+    place finds the messages, and is taken away again so that TensorFlow can still be imported.
+    """
+    bare = "tensorflow" not in sys.modules
+    if bare:
+        spec = importlib.util.find_spec("tensorflow")
+        if spec is None or spec.submodule_search_locations is None:
+            raise ModuleNotFoundError("the stubs' messages are in the package tensorflow")
+        package = types.ModuleType("tensorflow")
+        package.__path__ = list(spec.submodule_search_locations)
+        sys.modules["tensorflow"] = package
+    try:
+        from tensorflow_serving.apis import (
+            get_model_status_pb2,
+            model_service_pb2_grpc,
+            predict_pb2,
+            prediction_service_pb2_grpc,
+        )
+    finally:
+        if bare:
+            for name in [n for n in sys.modules if n.partition(".")[0] == "tensorflow"]:
+                del sys.modules[name]
+    return types.SimpleNamespace(
+        get_model_status=get_model_status_pb2,
+        model_service=model_service_pb2_grpc,
+        predict=predict_pb2,
+        prediction_service=prediction_service_pb2_grpc,
+    )

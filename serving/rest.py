@@ -1,0 +1,195 @@
+"""REST: TensorFlow Serving's paths, health and metrics, by aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+
+import grpc
+from aiohttp import web
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_pb2,
+    predict_pb2,
+)
+
+from serving import json_requests, json_responses
+from serving.errors import ServingError, deadline_exceeded, invalid_argument
+from serving.inference import SIGNATURE_DEF, Inference, deadline_after
+from serving.metrics import Metrics
+from serving.workers import Workers
+
+_log = logging.getLogger(__name__)
+# As in tensorflow_serving/model_servers/http_rest_api_handler.cc.
+_MODEL = r"/v1/models/([^/:]+)(?:(?:/versions/([0-9]+))|(?:/labels/([^/:]+)))?"
+_INFERENCE = re.compile(_MODEL + r":(classify|regress|predict)", re.IGNORECASE)
+_STATUS = re.compile(_MODEL + r"(/metadata)?", re.IGNORECASE)
+_INT64_DIGITS = 19
+
+
+class Rest:
+    """The HTTP side of a server.
+
+    Args:
+        ready: whether requests are answered, for /readyz.
+        timeout: seconds that a request may take, the reading of its body included.
+    """
+
+    def __init__(
+        self,
+        inference: Inference,
+        workers: Workers,
+        metrics: Metrics,
+        ready: Callable[[], bool],
+        timeout: float,
+    ) -> None:
+        self._inference = inference
+        self._workers = workers
+        self._metrics = metrics
+        self._ready = ready
+        self._timeout = timeout
+
+    def application(self, max_request_bytes: int) -> web.Application:
+        app = web.Application(client_max_size=max_request_bytes, middlewares=[_errors_as_json])
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics_page)
+        app.router.add_get("/v1/{rest:.*}", self._get)
+        app.router.add_post("/v1/{rest:.*}", self._post)
+        return app
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        ready = self._ready()
+        return web.json_response({"ready": ready}, status=200 if ready else 503)
+
+    async def _metrics_page(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.page(), headers={"Content-Type": "text/plain"})
+
+    async def _get(self, request: web.Request) -> web.Response:
+        match = _STATUS.fullmatch(request.path)
+        if match is None:
+            raise _malformed(request)
+        name, version, label, metadata = match.groups()
+        deadline = deadline_after(self._timeout)
+
+        def work() -> bytes:
+            if metadata:
+                asked = get_model_metadata_pb2.GetModelMetadataRequest()
+                asked.metadata_field.append(SIGNATURE_DEF)
+                _fill_spec(asked.model_spec, name, version, label)
+                return json_responses.encoded(
+                    json_responses.message_json(self._inference.metadata(asked, deadline))
+                )
+            of = get_model_status_pb2.GetModelStatusRequest()
+            _fill_spec(of.model_spec, name, version, label)
+            return json_responses.encoded(
+                json_responses.message_json(self._inference.status(of, deadline))
+            )
+
+        method = "GetModelMetadata" if metadata else "GetModelStatus"
+        with self._metrics.request("rest", method):
+            return _json(await self._workers.run(work, deadline))
+
+    async def _post(self, request: web.Request) -> web.Response:
+        match = _INFERENCE.fullmatch(request.path)
+        if match is None:
+            raise _malformed(request)
+        name, version, label, verb = match.groups()
+        deadline = deadline_after(self._timeout)
+        verb = verb.lower()
+        answer = {"predict": self._predict, "classify": self._classify}.get(verb)
+        with self._metrics.request("rest", verb.capitalize()):
+            if answer is None:
+                raise ServingError(grpc.StatusCode.UNIMPLEMENTED, "Regress is not implemented")
+            spec = model_pb2.ModelSpec()
+            _fill_spec(spec, name, version, label)
+            try:
+                body = await asyncio.wait_for(request.read(), self._timeout)
+            except asyncio.TimeoutError as error:
+                raise deadline_exceeded() from error
+            work = _Work(answer, spec, body, deadline)
+            return _json(await self._workers.run(work, deadline))
+
+    def _predict(self, spec: model_pb2.ModelSpec, body: bytes, deadline: float) -> bytes:
+        document = json_requests.parse(body)
+        request = predict_pb2.PredictRequest(model_spec=spec)
+        _fill_signature(request.model_spec, document)
+        definition = self._inference.input_definitions(request)
+        form = json_requests.fill_predict_request(document, definition, request)
+        response = self._inference.predict(request, deadline)
+        return json_responses.encoded(json_responses.predict_json(response, form))
+
+    def _classify(self, spec: model_pb2.ModelSpec, body: bytes, deadline: float) -> bytes:
+        document = json_requests.parse(body)
+        request = classification_pb2.ClassificationRequest(model_spec=spec)
+        _fill_signature(request.model_spec, document)
+        json_requests.fill_examples(document, request.input)
+        response = self._inference.classify(request, deadline)
+        return json_responses.encoded(json_responses.classify_json(response))
+
+
+class _Work:
+    """A call with its arguments; a request's body is freed with it."""
+
+    def __init__(
+        self,
+        answer: Callable[[model_pb2.ModelSpec, bytes, float], bytes],
+        spec: model_pb2.ModelSpec,
+        body: bytes,
+        deadline: float,
+    ) -> None:
+        self._answer, self._arguments = answer, (spec, body, deadline)
+
+    def __call__(self) -> bytes:
+        return self._answer(*self._arguments)
+
+
+def _fill_spec(
+    spec: model_pb2.ModelSpec, name: str, version: str | None, label: str | None
+) -> None:
+    spec.name = name
+    if label is not None:
+        spec.version_label = label
+    if version is not None:
+        digits = version.lstrip("0") or "0"
+        if len(digits) > _INT64_DIGITS or int(digits) >= 2**63:
+            raise invalid_argument(f"Failed to convert version: {version} to numeric.")
+        spec.version.value = int(digits)
+
+
+def _fill_signature(spec: model_pb2.ModelSpec, document: dict) -> None:
+    try:
+        spec.signature_name = document.get("signature_name", "")
+    except (ValueError, UnicodeEncodeError) as error:
+        raise invalid_argument("'signature_name' is no text") from error
+
+
+def _malformed(request: web.Request) -> ServingError:
+    return invalid_argument(f"Malformed request: {request.method} {request.path}")
+
+
+def _json(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(body=body, status=status, headers={"Content-Type": "application/json"})
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ServingError as error:
+        message, status = str(error), error.http_status
+    except web.HTTPException as error:  # 404, 405, and 413 for a body that is too large
+        message, status = error.text or error.reason, error.status
+    except Exception:
+        _log.exception("%s %s failed", request.method, request.path)
+        message, status = "internal error: the server's log has more", 500
+    return _json(json_responses.encoded({"error": message}), status)

@@ -1,0 +1,209 @@
+"""The built-in server: gRPC and REST over the versions of a model, in one process.
+
+One event loop takes the requests of both; worker threads read and answer them. SIGTERM or
+SIGINT ends it: what runs is finished, for at most `grace` seconds; a second signal ends it
+at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+from aiohttp import web
+
+from serving import grpc_services
+from serving.batching import BatchingParameters
+from serving.errors import CannotServe, ServingError
+from serving.inference import Inference
+from serving.metrics import Metrics
+from serving.model_versions import ModelVersions
+from serving.rest import Rest
+from serving.served_model import ServedModel
+from serving.warm_up import warm_up
+from serving.workers import Workers
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """What a server serves, where, and within which bounds.
+
+    Attributes:
+        folder: serving_models/<task>.
+        grpc_port, rest_port: 0 takes any free one.
+        batching: None runs each request alone.
+        threads: requests worked on at a time; see serving.workers.
+        max_in_flight: requests in the server; one more is RESOURCE_EXHAUSTED, or 429.
+        max_request_bytes: a larger request is RESOURCE_EXHAUSTED, or 413.
+        rest_timeout: seconds; gRPC's requests bring deadlines of their own.
+        grace: seconds for requests that run when the server is stopped.
+        poll_seconds: between looks for a newer version.
+    """
+
+    folder: Path
+    host: str = "127.0.0.1"
+    grpc_port: int = 8500
+    rest_port: int = 8501
+    batching: BatchingParameters | None = field(default_factory=BatchingParameters)
+    threads: int = 64
+    max_in_flight: int = 256
+    max_request_bytes: int = 16 << 20
+    rest_timeout: float = 30.0
+    grace: float = 30.0
+    poll_seconds: float = 1.0
+
+
+class Server:
+    """A server in the running event loop: `await start()`, then `await stop()`."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        self.options = options
+        self._slots = threading.Semaphore(os.cpu_count() or 1)
+        self.versions = ModelVersions(options.folder, self._load, options.poll_seconds)
+        self._workers = Workers(options.threads, options.max_in_flight)
+        self._metrics = Metrics()
+        self._inference = Inference(self.versions)
+        self._ready = False
+        self._grpc: grpc.aio.Server | None = None
+        self._runner: web.AppRunner | None = None
+        self.grpc_port = self.rest_port = 0
+
+    def _load(self, folder: Path) -> ServedModel:
+        model = ServedModel(folder, self.options.batching, self._slots)
+        warm_up(model)
+        return model
+
+    async def start(self) -> None:
+        """Loads the model and opens the ports.
+
+        Raises:
+            CannotServe: if no version can be loaded, or a port is in use.
+        """
+        options = self.options
+        self._metrics.gauge(
+            "serving_requests_in_flight", "Requests in the server", lambda: self._workers.in_flight
+        )
+        self._metrics.gauge(
+            "serving_model_version", "Version served", lambda: self.versions.version or 0
+        )
+        self._grpc = grpc.aio.server(
+            options=[
+                ("grpc.so_reuseport", 0),  # a port in use is an error, not a share of it
+                ("grpc.max_receive_message_length", options.max_request_bytes),
+                ("grpc.max_send_message_length", -1),
+            ]
+        )
+        health = grpc_services.add_services(
+            self._grpc, self._inference, self._workers, self._metrics
+        )
+        rest = Rest(
+            self._inference,
+            self._workers,
+            self._metrics,
+            lambda: self._ready,
+            options.rest_timeout,
+        )
+        self._runner = web.AppRunner(
+            rest.application(options.max_request_bytes),
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=options.grace,
+        )
+        await self._runner.setup()
+        try:
+            self.grpc_port = self._grpc.add_insecure_port(_address(options.host, options.grpc_port))
+        except RuntimeError as error:
+            await self.stop()
+            raise _cannot_listen(options.host, options.grpc_port, "--grpc-port") from error
+        site = web.TCPSite(self._runner, options.host, options.rest_port)
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self.versions.start)
+            await site.start()
+        except ServingError as error:
+            await self.stop()
+            raise CannotServe(str(error)) from error
+        except OSError as error:
+            await self.stop()
+            raise _cannot_listen(options.host, options.rest_port, "--rest-port") from error
+        self.rest_port = self._runner.addresses[0][1]
+        await self._grpc.start()
+        self._health = health
+        self._ready = True
+        await grpc_services.tell_health(health, serving=True)
+
+    async def stop(self) -> None:
+        """Takes no more requests, finishes those that run, and closes the ports."""
+        if self._ready:
+            self._ready = False
+            await grpc_services.tell_health(self._health, serving=False)
+        if self._grpc is not None and self._runner is not None:
+            await asyncio.gather(self._grpc.stop(self.options.grace), self._runner.cleanup())
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.versions.stop)
+        await loop.run_in_executor(None, self._workers.stop)
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _cannot_listen(host: str, port: int, option: str) -> CannotServe:
+    return CannotServe(
+        f"{_address(host, port)}: cannot listen there; is the port in use? {option} chooses another"
+    )
+
+
+def run(options: ServerOptions, tell: Callable[[str], None] = print) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Args:
+        tell: gets a line when the server is ready, with its addresses, and one at its end.
+
+    Raises:
+        CannotServe: if no version can be loaded, or a port is in use.
+    """
+    _log_to_stderr()
+    asyncio.run(_run(options, tell))
+
+
+async def _run(options: ServerOptions, tell: Callable[[str], None]) -> None:
+    server = Server(options)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopped.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await server.start()
+    address = _address(options.host, server.rest_port)
+    tell(
+        f"serving {server.versions.folder}/{server.versions.version}:"
+        f" gRPC on {_address(options.host, server.grpc_port)},"
+        f" REST on http://{address}/v1/models/{server.versions.name}"
+    )
+    await stopped.wait()
+    tell("stopping: finishing the requests that run")
+    await server.stop()
+
+
+def _log_to_stderr() -> None:
+    logger = logging.getLogger("serving")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # the command line silences the root

@@ -1,0 +1,78 @@
+"""`tf-mamba infer` over the pushed models, killed and run again."""
+
+import csv
+import itertools
+import json
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data import imdb as imdb_reader
+from data.records import Record
+from pipeline import pushed_model
+
+pytestmark = pytest.mark.slow
+
+
+def _read(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _reviews(most):
+    source = imdb_reader.open_source(None)
+    items = imdb_reader.read_shard(source, source.shards[0], 10**6)
+    records = (item for item in items if isinstance(item, Record))
+    return [record.features["text"] for record in itertools.islice(records, most)]
+
+
+def test_reviews_of_a_csv_file_get_their_labels_though_it_was_killed(imdb, tmp_path):
+    file, out = tmp_path / "reviews.csv", tmp_path / "out.jsonl"
+    reviews = _reviews(3000)
+    with file.open("w", newline="") as stream:
+        csv.writer(stream).writerows([["id", "text"], *enumerate(reviews)])
+        stream.write('3000,"unfinished\n')
+    partial = tmp_path / "out.jsonl.partial"
+    process = imdb.start("infer", "imdb", str(file), "--out", str(out))
+    end = time.monotonic() + 120
+    while not (partial.exists() and partial.stat().st_size):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    assert not out.exists()
+    written = len(partial.read_text().splitlines())
+    again = imdb("infer", "imdb", str(file), "--out", str(out))
+    assert again.returncode == 0, again.stderr
+    assert f"going on after row {written} " in again.stderr
+    assert "1 with an error" in again.stderr
+    *rows, last = _read(out)
+    assert [row["row"] for row in rows] == list(range(len(reviews)))
+    assert last["error"]
+    sample = slice(0, None, 100)
+    model = pushed_model.latest_version(imdb.root / "serving_models", "imdb")
+    classify = pushed_model.signature(model, "serving_default")
+    expected = classify(text=tf.constant(reviews[sample]))
+    np.testing.assert_allclose(
+        [row["probability"] for row in rows[sample]], expected["probability"], atol=1e-5
+    )
+    labels = [label.decode() for label in expected["label"].numpy()]
+    assert [row["label"] for row in rows[sample]] == labels
+
+
+def test_verses_are_scored_or_continued(bible, tmp_path):
+    file, out = tmp_path / "verses.txt", tmp_path / "out.jsonl"
+    verses = ["In the beginning God created the heaven and the earth.", "", "And God said,"]
+    file.write_text("\n".join(verses) + "\n")
+    bible.succeeds("infer", "bible", str(file), "--out", str(out))
+    rows = _read(out)
+    assert [row["characters"] for row in rows] == [len(verse) + 1 for verse in verses]
+    assert all(row["bits"] > 0 for row in rows)
+    options = ("--generate", "--max-new-tokens", "5", "--seed", "3")
+    bible.succeeds("infer", "bible", str(file), "--out", str(out), *options)
+    generated = _read(out)
+    assert [0 < row["tokens"] <= 5 for row in generated] == [True] * 3
+    refused = bible("infer", "bible", str(file), "--out", str(out), "--seed", "3")
+    assert refused.stderr.strip() == "tf-mamba: --seed: expected --generate with it"
