@@ -18,6 +18,7 @@ wordpiece_tokenizer_learner_lib.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
@@ -87,23 +88,34 @@ def split_words(strings: tf.Tensor) -> tf.RaggedTensor:
 
 def encode(words: tf.RaggedTensor, vocabulary_file: tf.Tensor) -> tf.RaggedTensor:
     """Cuts words (b, words) into ids (b, l), int64, by the vocabulary in the file."""
-    table = tf.lookup.StaticVocabularyTable(
-        _VocabularyFile(
-            vocabulary_file,
-            tf.string,
-            tf.lookup.TextFileIndex.WHOLE_LINE,
-            tf.int64,
-            tf.lookup.TextFileIndex.LINE_NUMBER,
-        ),
-        num_oov_buckets=1,  # never used: each byte is a piece
-    )
+    # Each distinct word once: the tokenizer is by far the slowest step.
+    distinct, index = tf.unique(words.flat_values, tf.int64)
+    ids = tft.apply_vocabulary(distinct, vocabulary_file, lookup_fn=_ids_of_words)
+    pieces = tf.RaggedTensor.from_tensor(tf.gather(ids, index), padding=PADDING_ID)
+    return words.with_flat_values(pieces).merge_dims(1, 2)
+
+
+def _ids_of_words(words: tf.Tensor, vocabulary_file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Ids of words (n,), with padding, (n, most pieces), and the number of all ids."""
+    with contextlib.ExitStack() as outside:
+        # A table made within the function would read the file again with each request.
+        if isinstance(vocabulary_file, tf.__internal__.EagerTensor):
+            outside.enter_context(tf.init_scope())
+        table = tf.lookup.StaticVocabularyTable(
+            _VocabularyFile(
+                vocabulary_file,
+                tf.string,
+                tf.lookup.TextFileIndex.WHOLE_LINE,
+                tf.int64,
+                tf.lookup.TextFileIndex.LINE_NUMBER,
+            ),
+            num_oov_buckets=1,  # never used: each byte is a piece
+        )
+        size = table.size()
     tokenizer = text.WordpieceTokenizer(
         table, suffix_indicator="", max_bytes_per_word=_LONGEST_WORD_BYTES, token_out_type=tf.int64
     )
-    # Each distinct word once: the tokenizer is by far the slowest step.
-    distinct, index = tf.unique(words.flat_values, tf.int64)
-    pieces = tf.gather(tokenizer.tokenize(distinct), index)  # (all words, pieces)
-    return words.with_flat_values(pieces).merge_dims(1, 2)
+    return tokenizer.tokenize(words).to_tensor(PADDING_ID), size
 
 
 class _VocabularyFile(tf.lookup.TextFileInitializer):
