@@ -82,6 +82,20 @@ class ExportConfig:
 
 
 @dataclass(frozen=True)
+class InfraCheckConfig:
+    """What an export must stand before it is pushed."""
+
+    time_limit: int = 300  # seconds for all of it; it takes about 15
+
+
+@dataclass(frozen=True)
+class PushConfig:
+    """What becomes of pushed models."""
+
+    keep_versions: int = 5  # newest ones; older are deleted by the next push
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """All that determines a run's result, besides code and dependency set."""
 
@@ -96,6 +110,8 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    infra_check: InfraCheckConfig = field(default_factory=InfraCheckConfig)
+    push: PushConfig = field(default_factory=PushConfig)
 
 
 def preset(task: str, name: str) -> RunConfig:

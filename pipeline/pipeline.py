@@ -26,6 +26,7 @@ from tfx.types.channel import Channel
 
 from components import atomic_push
 from components.data_gate import DataGate
+from components.infra_check.component import InfraCheck
 from components.last_blessed_model import LastBlessedModel
 from components.reviewed_schema import ReviewedSchema
 from components.text_example_gen.component import TextExampleGen
@@ -33,9 +34,17 @@ from data.records import Source
 from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
-from pipeline.runs import Places, pushed_models_gone
+from pipeline.runs import Places, infra_checks_failed, pushed_models_gone
 from pipeline.search_space import Range
-from pipeline.tasks import TASKS
+from pipeline.tasks import SIGNATURES, TASKS
+
+# The probe is run by path, and so are its neighbours: no import names them.
+_INFRA_CHECK = (
+    "components.infra_check.executor",
+    "components.infra_check.probe",
+    "components.infra_check.graph_rules",
+    "components.infra_check.served_requests",
+)
 
 
 @dataclass(frozen=True)
@@ -161,9 +170,17 @@ def create_pipeline(
         baseline_model=baseline.outputs["model"],
         eval_config=eval_config(config),
     )
+    infra_check = InfraCheck(
+        model=trainer.outputs["model"],
+        signatures=SIGNATURES[TASKS[config.task].head],
+        time_limit=config.infra_check.time_limit,
+        code_sha256=code_sha256(*_INFRA_CHECK),
+        failed_before=infra_checks_failed(places, config.task),
+    )
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=infra_check.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(
                 base_directory=str(places.serving_models / config.task)
@@ -174,9 +191,8 @@ def create_pipeline(
         custom_config={"pushed_models_gone": pushed_models_gone(places, config.task)},
     )
 
-    return _pipeline(
-        config, places, beam_args, *text.stages, pretrainer, trainer, baseline, evaluator, pusher
-    )
+    judged = (trainer, baseline, evaluator, infra_check, pusher)
+    return _pipeline(config, places, beam_args, *text.stages, pretrainer, *judged)
 
 
 def create_tuning_pipeline(

@@ -5,8 +5,8 @@ Keys: task, run_id, preset, seed, config, versions, code (the hash of each modul
 vocabulary_sha256, weights_sha256, hashes (of all that the stages made, see
 fingerprints.py), records (in, out, dead_letters, repeats, sampled_out), data_findings (what
 DataGate let pass in mode "report"), metrics (per split), training, pretraining, blessed,
-failed_thresholds, pushed_path, seconds (per stage), cached (stages), error. What a run did
-not come to is null.
+failed_thresholds (with what InfraCheck found), infra_check (its report), pushed_path,
+seconds (per stage), cached (stages), error. What a run did not come to is null.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from pipeline.pipeline import schema_file
 from pipeline.runs import Places
 from pipeline.tasks import TASKS
 
+_FINDINGS = 3  # of InfraCheck that are told as failed thresholds; its report has all
+
 
 def collect(
     config: RunConfig,
@@ -43,6 +45,7 @@ def collect(
     """Builds the summary of a run that has ended, well or by `failure`."""
     nodes = _nodes(places.metadata, run_id)
     evaluation = _evaluation(nodes)
+    infra_check = _report(nodes, "InfraCheck")
     records = _records(nodes)
     training, pretraining = (_training(nodes, node) for node in ("Trainer", "Pretrainer"))
     hashes = _hashes(nodes, training, pretraining, evaluation["metrics"])
@@ -65,8 +68,9 @@ def collect(
         "metrics": evaluation["metrics"],
         "training": training,
         "pretraining": pretraining,
-        "blessed": evaluation["blessed"],
-        "failed_thresholds": evaluation["failed_thresholds"],
+        "blessed": evaluation["blessed"] and (infra_check or {}).get("blessed", False),
+        "failed_thresholds": evaluation["failed_thresholds"] + _infra_failures(infra_check),
+        "infra_check": infra_check,
         "pushed_path": _pushed_path(nodes),
         "seconds": {name: node.seconds for name, node in nodes.items()},
         "cached": [name for name, node in nodes.items() if node.cached],
@@ -174,10 +178,22 @@ def _records(nodes: dict[str, _Node]) -> dict[str, Any] | None:
 
 
 def _data_findings(nodes: dict[str, _Node]) -> list[str] | None:
-    artifact = _output(nodes, "DataGate", "blessing")
+    report = _report(nodes, "DataGate")
+    return None if report is None else report["findings"]
+
+
+def _report(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
+    """The report.json in a stage's blessing."""
+    artifact = _output(nodes, node, "blessing")
     if artifact is None:
         return None
-    return json.loads(Path(artifact.uri, "report.json").read_text("utf-8"))["findings"]
+    return json.loads(Path(artifact.uri, "report.json").read_text("utf-8"))
+
+
+def _infra_failures(report: dict[str, Any] | None) -> list[str]:
+    findings = [f"infra check: {finding}" for finding in (report or {}).get("findings", ())]
+    more = len(findings) - _FINDINGS
+    return findings[:_FINDINGS] + ([f"infra check: {more} more findings"] if more > 0 else [])
 
 
 def _hashes(

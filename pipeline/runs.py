@@ -97,6 +97,12 @@ def pushed_models_gone(places: Places, task: str) -> int:
     return sum(1 for path in paths if path and not Path(path).is_dir())
 
 
+def infra_checks_failed(places: Places, task: str) -> int:
+    """In how many runs of the task the export failed InfraCheck."""
+    checks = [s.get("infra_check") for s in read_summaries(places.runs) if s["task"] == task]
+    return sum(1 for check in checks if check and not check["blessed"])
+
+
 def one_line(summary: dict[str, Any]) -> str:
     """A run as a row: task, id, seconds, verdict, metrics."""
     verdict = "blessed" if summary["blessed"] else "failed" if summary["error"] else "not blessed"

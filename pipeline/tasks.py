@@ -27,6 +27,30 @@ class Task:
     slices: tuple[str, ...]  # features by which evaluation slices
 
 
+# What a head's export must have: signatures, each with inputs that it must take.
+SIGNATURES: dict[str, dict[str, tuple[str, ...]]] = {
+    "sentiment": {
+        "serving_default": ("text",),
+        "serving_examples": ("examples",),
+        "classify": ("inputs",),
+        "embed": ("text",),
+    },
+    "next_token": {
+        "serving_default": (
+            "text",
+            "max_new_tokens",
+            "temperature",
+            "top_k",
+            "top_p",
+            "repetition_penalty",
+            "seed",
+        ),
+        "score": ("text",),
+        "score_examples": ("examples",),
+        "score_stream": ("text", "ends_line", "last_token", "conv", "ssm"),
+        "embed": ("text",),
+    },
+}
 TASKS = {
     task.name: task
     for task in (
