@@ -1,21 +1,23 @@
-"""Pusher's executor: a pushed model appears whole, under a version that is new.
+"""Pusher's executor: a server that polls the folder sees a whole new version or none.
 
-TFX's own copies file by file into the folder that a model server watches, so a full disk or
-a kill leaves half a model there, and takes a version that exists for a model that was
-pushed. This one copies under a name that no server looks at and renames.
+TFX's own copies into the folder that the server polls, where a full disk or a killed process
+leaves half a model there, and takes a version that exists for a model that was pushed. This
+one copies under a name that no server looks at and renames; see serving_versions.py.
 """
 
-import os
-import time
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
 from tfx import types
 from tfx.components.pusher import executor
-from tfx.dsl.io import fileio
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
+
+from components import serving_versions
 
 
 class Executor(executor.Executor):
@@ -27,9 +29,9 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Copies the model if it is blessed.
+        """Copies the model if it is blessed, and deletes old versions.
 
-        The version is the time in seconds, or one more than the newest that is there.
+        Of `custom_config`, reads `keep_versions`: how many of the newest stay; without it, all.
         """
         pushed = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.PUSHED_MODEL_KEY]
@@ -41,19 +43,16 @@ class Executor(executor.Executor):
             exec_properties[standard_component_specs.PUSH_DESTINATION_KEY],
             pusher_pb2.PushDestination(),
         )
-        base = destination.filesystem.base_directory
-        fileio.makedirs(base)
-        newest = max((int(name) for name in fileio.listdir(base) if name.isdigit()), default=0)
-        version = str(max(int(time.time()), newest + 1))
-        unfinished = os.path.join(base, f".unfinished-{version}")
+        base = Path(destination.filesystem.base_directory)
         model = self.GetModelPath(input_dict)
         io_utils.copy_dir(model, pushed.uri)  # the artifact's own copy, as TFX keeps one
-        try:
-            io_utils.copy_dir(model, unfinished)
-            fileio.rename(unfinished, os.path.join(base, version))
-        finally:
-            if fileio.exists(unfinished):
-                fileio.rmtree(unfinished)
+        version = serving_versions.publish(
+            base, lambda folder: shutil.copytree(pushed.uri, folder, dirs_exist_ok=True)
+        )
+        config = exec_properties.get(standard_component_specs.CUSTOM_CONFIG_KEY) or "null"
+        keep = (json.loads(config) or {}).get("keep_versions")
+        if keep:
+            serving_versions.prune(base, keep, spare=version)
         self._MarkPushed(
-            pushed, pushed_destination=os.path.join(base, version), pushed_version=version
+            pushed, pushed_destination=str(base / str(version)), pushed_version=str(version)
         )

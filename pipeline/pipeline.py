@@ -187,8 +187,11 @@ def create_pipeline(
             )
         ),
         custom_executor_spec=executor_spec.ExecutorClassSpec(atomic_push.Executor),
-        # A cached push whose model was deleted since must push again.
-        custom_config={"pushed_models_gone": pushed_models_gone(places, config.task)},
+        custom_config={
+            "keep_versions": config.push.keep_versions,
+            # A cached push whose model was deleted since must push again.
+            "pushed_models_gone": pushed_models_gone(places, config),
+        },
     )
 
     judged = (trainer, baseline, evaluator, infra_check, pusher)
