@@ -1,4 +1,4 @@
-"""Pusher's executor: a server that polls the folder sees a whole new version or none.
+"""AtomicPusher: a server that polls the folder sees a whole new version or none.
 
 TFX's own copies into the folder that the server polls, where a full disk or a killed process
 leaves half a model there, and takes a version that exists for a model that was pushed. This
@@ -13,11 +13,21 @@ from typing import Any
 from google.protobuf import json_format
 from tfx import types
 from tfx.components.pusher import executor
+from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto import pusher_pb2
-from tfx.types import artifact_utils, standard_component_specs
+from tfx.types import (
+    artifact_utils,
+    component_spec,
+    standard_artifacts,
+    standard_component_specs,
+)
+from tfx.types.channel import BaseChannel
 from tfx.utils import io_utils
 
 from components import serving_versions
+from components.artifacts import ModelCard
+
+_CARD = "model_card"
 
 
 class Executor(executor.Executor):
@@ -46,6 +56,8 @@ class Executor(executor.Executor):
         base = Path(destination.filesystem.base_directory)
         model = self.GetModelPath(input_dict)
         io_utils.copy_dir(model, pushed.uri)  # the artifact's own copy, as TFX keeps one
+        for card in input_dict.get(_CARD, ()):
+            io_utils.copy_dir(card.uri, str(Path(pushed.uri, "assets.extra")))
         version = serving_versions.publish(
             base, lambda folder: shutil.copytree(pushed.uri, folder, dirs_exist_ok=True)
         )
@@ -55,4 +67,59 @@ class Executor(executor.Executor):
             serving_versions.prune(base, keep, spare=version)
         self._MarkPushed(
             pushed, pushed_destination=str(base / str(version)), pushed_version=str(version)
+        )
+
+
+class AtomicPusherSpec(component_spec.ComponentSpec):
+    """That of TFX's Pusher, and the model card."""
+
+    PARAMETERS = standard_component_specs.PusherSpec.PARAMETERS
+    INPUTS = standard_component_specs.PusherSpec.INPUTS | {
+        _CARD: component_spec.ChannelParameter(type=ModelCard, optional=True),
+    }
+    OUTPUTS = standard_component_specs.PusherSpec.OUTPUTS
+
+
+class AtomicPusher(base_component.BaseComponent):
+    """TFX's Pusher with an executor that pushes whole versions, and puts the card beside them.
+
+    Outputs:
+        pushed_model: PushedModel, as Pusher's.
+
+    Args:
+        model: channel of the Model.
+        model_blessing: of the Evaluator.
+        infra_blessing: of InfraCheck.
+        model_card: of ModelCard; its files go to assets.extra of the pushed model.
+        base_directory: where versions go.
+        keep_versions: how many of the newest stay.
+        pushed_models_gone: a part of the cache key only, see pipeline/runs.py.
+    """
+
+    SPEC_CLASS = AtomicPusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        model: BaseChannel,
+        model_blessing: BaseChannel,
+        infra_blessing: BaseChannel,
+        model_card: BaseChannel,
+        base_directory: str,
+        keep_versions: int,
+        pushed_models_gone: int = 0,
+    ):
+        custom = {"keep_versions": keep_versions, "pushed_models_gone": pushed_models_gone}
+        super().__init__(
+            spec=AtomicPusherSpec(
+                model=model,
+                model_blessing=model_blessing,
+                infra_blessing=infra_blessing,
+                model_card=model_card,
+                push_destination=pusher_pb2.PushDestination(
+                    filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=base_directory)
+                ),
+                custom_config=json.dumps(custom, sort_keys=True),
+                pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+            )
         )

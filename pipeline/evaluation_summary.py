@@ -9,8 +9,8 @@
                      "positive": 0.05}, ...]                of reviews, see calibration.py
     "fairness": {"length_bucket": {"accuracy_gap": 0.03, "lowest": "285+", "highest": "1-127"}}
 
-Numbers come from TFMA as they are; `accuracy_diff` and the like, where there is a baseline, are
-what the last blessed model has less. A slice of too few texts has no intervals.
+Numbers come from TFMA as they are; where there is a baseline, `accuracy_diff` and the like are
+differences from the last blessed model. A slice of too few texts has no intervals.
 """
 
 from __future__ import annotations
