@@ -125,7 +125,7 @@ TASKS = {
                 weaknesses=(
                     "reviews were chosen for strong verdicts (of 10 stars at most 4, or at least"
                     " 7), before 2011, from one site: others are harder",
-                    "films of `eval` also stand in `train` for 31% of its reviews",
+                    "of the packaged reviews in `eval`, 31% share their film with one in `train`",
                     "names of films and actors carry sentiment for it",
                 ),
                 example='curl -d \'{"instances": [{"text": "A moving film."}]}\''

@@ -13,6 +13,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
 
 from components import atomic_push, serving_versions
+from components.artifacts import ModelCard
 from data import bible
 
 
@@ -25,18 +26,25 @@ def push(tmp_path):
     (served / "variables").mkdir()
     (served / "variables" / "variables.index").write_bytes(b"index")
 
-    def push(blessed=1, keep_versions=0):
+    def push(blessed=1, keep_versions=0, infra_blessed=1, card=None):
         model = standard_artifacts.Model()
         model.uri = str(tmp_path / "model")
         blessing = standard_artifacts.ModelBlessing()
         blessing.uri = str(tmp_path / "blessing")
         blessing.set_int_custom_property("blessed", blessed)
+        infra = standard_artifacts.InfraBlessing()
+        infra.set_int_custom_property("blessed", infra_blessed)
         pushed = standard_artifacts.PushedModel()
         pushed.uri = str(tmp_path / "pushed")
         destination = pusher_pb2.PushDestination()
         destination.filesystem.base_directory = str(tmp_path / "serving")
         atomic_push.Executor().Do(
-            {"model": [model], "model_blessing": [blessing]},
+            {
+                "model": [model],
+                "model_blessing": [blessing],
+                "infra_blessing": [infra],
+                "model_card": [card] if card else [],
+            },
             {"pushed_model": [pushed]},
             {
                 "push_destination": json_format.MessageToJson(destination),
@@ -57,8 +65,23 @@ def test_a_blessed_model_is_pushed_whole(push, tmp_path):
     assert names == ["saved_model.pb", "variables/variables.index"]
 
 
+def test_the_card_stands_beside_the_model(push, tmp_path):
+    card = ModelCard()
+    card.uri = str(tmp_path / "card")
+    Path(card.uri).mkdir()
+    Path(card.uri, "model_card.md").write_text("# A model\n")
+    extra = tmp_path / "model/Format-Serving/assets.extra"
+    extra.mkdir()
+    (extra / "limits.json").write_text("{}")
+    version = Path(push(card=card).get_string_custom_property("pushed_destination"))
+    names = sorted(path.name for path in (version / "assets.extra").iterdir())
+    assert names == ["limits.json", "model_card.md"]
+    assert not (extra / "model_card.md").exists()  # the Trainer's artifact is as it was
+
+
 def test_a_model_that_is_not_blessed_is_not_pushed(push, tmp_path):
     assert push(blessed=0).get_int_custom_property("pushed") == 0
+    assert push(infra_blessed=0).get_int_custom_property("pushed") == 0
     assert not (tmp_path / "serving").exists()
 
 
