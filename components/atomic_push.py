@@ -57,7 +57,7 @@ class Executor(executor.Executor):
         model = self.GetModelPath(input_dict)
         io_utils.copy_dir(model, pushed.uri)  # the artifact's own copy, as TFX keeps one
         for card in input_dict.get(_CARD, ()):
-            io_utils.copy_dir(card.uri, str(Path(pushed.uri, "assets.extra")))
+            shutil.copytree(card.uri, Path(pushed.uri, "assets.extra"), dirs_exist_ok=True)
         version = serving_versions.publish(
             base, lambda folder: shutil.copytree(pushed.uri, folder, dirs_exist_ok=True)
         )

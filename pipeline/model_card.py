@@ -78,23 +78,26 @@ def collect(
 ) -> dict[str, Any]:
     """The card's content, from the folders of the artifacts."""
     from pipeline import evaluation_summary, fingerprints
+    from pipeline.about import about
     from pipeline.code_hash import library_versions
-    from pipeline.tasks import SIGNATURES, TASKS
+    from pipeline.expected_signatures import SIGNATURES
+    from pipeline.tasks import TASKS
     from pipeline.training import TRAINING_FILE
 
     task = TASKS[config["task"]]
+    words = about(task.name)
     ledger = json.loads(Path(records, "records.json").read_text("utf-8"))
     training = json.loads(Path(model_run, TRAINING_FILE).read_text("utf-8"))
     infra = json.loads(Path(infra_blessing, "report.json").read_text("utf-8"))
     source = ledger["source"]
     return {
         "task": task.name,
-        **dataclasses.asdict(task.about),
+        **dataclasses.asdict(words),
         "data": {
             "source": source["kind"],
             "sha256": source["sha256"],
             "examples": ledger["examples"],
-            "licence": task.about.licence,
+            "licence": words.licence,
         },
         "hashes": {
             "code": code_sha256,

@@ -32,10 +32,11 @@ from data.records import Source
 from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
+from pipeline.expected_signatures import SIGNATURES
 from pipeline.model_card import ModelCard
 from pipeline.runs import Places, infra_checks_failed, pushed_models_gone
 from pipeline.search_space import Range
-from pipeline.tasks import SIGNATURES, TASKS
+from pipeline.tasks import TASKS
 
 # The probe is run by path, and so are its neighbours: no import names them.
 _INFRA_CHECK = (

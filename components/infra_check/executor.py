@@ -123,7 +123,7 @@ def _probe(
             cwd=folder,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"},
+            env=_environment(),
             start_new_session=True,
         )
         try:
@@ -135,6 +135,12 @@ def _probe(
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
     return _read(folder, code, time_limit)
+
+
+def _environment() -> dict[str, str]:
+    """Without what sets up TensorFlow: TFX has it take tf_keras (TF_USE_LEGACY_KERAS)."""
+    ours = {n: v for n, v in os.environ.items() if not n.startswith(("KERAS_", "TF_", "XLA_"))}
+    return ours | {"TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 def _read(folder: Path, code: int | None, time_limit: float) -> Report:

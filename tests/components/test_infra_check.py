@@ -2,6 +2,11 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -11,6 +16,7 @@ from tiny_exports import LIMITS, SIGNATURES, save, share_of_spaces
 
 from components.infra_check import executor, probe
 from components.infra_check.component import InfraCheck
+from components.infra_check.model_server import findings as ask_server
 from pipeline.errors import UserError
 
 
@@ -155,7 +161,8 @@ def _channel(model):
 
 
 @pytest.mark.slow
-def test_a_clean_process_blesses_and_measures_a_good_export(tmp_path):
+def test_a_clean_process_blesses_and_measures_a_good_export(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")  # as TFX has it
     export = save(tmp_path / "Format-Serving")
     blessing, report = _component_checks(export, tmp_path)
     assert report["findings"] == []
@@ -190,9 +197,6 @@ def test_an_answer_that_never_comes_is_killed_at_the_time_limit_and_not_blessed(
 
 @pytest.mark.slow
 def test_the_probe_can_import_nothing_of_this_project_nor_of_tfx(tmp_path):
-    import subprocess
-    import sys
-
     program = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("probe", sys.argv[1])
@@ -220,3 +224,42 @@ for name in ("pipeline", "components", "mamba_model", "tfx", "apache_beam", "pan
 def test_a_time_limit_of_nothing_is_refused():
     with pytest.raises(UserError, match="time_limit: expected 1 or more seconds, got 0"):
         InfraCheck(_channel(standard_artifacts.Model()), SIGNATURES, 0)
+
+
+@pytest.fixture
+def model_server(tmp_path, monkeypatch):
+    """Puts a `tensorflow_model_server` on PATH that runs the shell line it is given."""
+
+    def put(line):
+        binary = tmp_path / "bin" / "tensorflow_model_server"
+        binary.parent.mkdir(exist_ok=True)
+        binary.write_text(f"#!/bin/sh\n{line}\n")
+        binary.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{binary.parent}:{os.environ['PATH']}")
+        return str(binary)
+
+    return put
+
+
+@pytest.mark.slow
+def test_a_model_server_on_path_is_asked_the_same_and_must_answer_the_same(
+    findings, model_server, tmp_path, monkeypatch
+):
+    export = save(tmp_path / "model")
+    assert findings(export) == []  # which leaves the answers
+
+    def of_server(line):
+        folder = tmp_path / f"server-{len(list(tmp_path.glob('server-*')))}"
+        folder.mkdir()
+        deadline = time.monotonic() + 100
+        answers = tmp_path / "answers"
+        return list(ask_server(model_server(line), export, answers, folder, deadline))
+
+    small = Path(__file__).with_name("small_model_server.py")
+    run = f'exec {sys.executable} {small} "$@"'
+    assert of_server(run) == []
+    monkeypatch.setenv("WRONG_ANSWERS", "1")
+    assert of_server(run) == [
+        f"{name}: output scores differs from what TensorFlow gave" for name in SIGNATURES
+    ]
+    assert of_server("echo no such op >&2; exit 3") == ["it ended with exit 3: no such op"]
