@@ -216,7 +216,11 @@ for name in ("pipeline", "components", "mamba_model", "tfx", "apache_beam", "pan
 """
     probe = str(executor.__file__).replace("executor.py", "probe.py")
     done = subprocess.run(
-        [sys.executable, "-I", "-c", program, probe], capture_output=True, text=True, cwd=tmp_path
+        [sys.executable, "-I", "-c", program, probe],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=executor._environment(),
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
