@@ -21,3 +21,12 @@ class DataBlessing(Artifact):
 
     TYPE_NAME = "DataBlessing"
     PROPERTIES = {"blessed": Property(type=PropertyType.INT)}  # noqa: RUF012
+
+
+class ModelCard(Artifact):
+    """What a model is, how good, and for what: made by ModelCard, put beside the model by Pusher.
+
+    Files: model_card.json, and the same to be read, model_card.md.
+    """
+
+    TYPE_NAME = "ModelCard"

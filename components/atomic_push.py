@@ -1,21 +1,33 @@
-"""Pusher's executor: a pushed model appears whole, under a version that is new.
+"""AtomicPusher: a server that polls the folder sees a whole new version or none.
 
-TFX's own copies file by file into the folder that a model server watches, so a full disk or
-a kill leaves half a model there, and takes a version that exists for a model that was
-pushed. This one copies under a name that no server looks at and renames.
+TFX's own copies into the folder that the server polls, where a full disk or a killed process
+leaves half a model there, and takes a version that exists for a model that was pushed. This
+one copies under a name that no server looks at and renames; see serving_versions.py.
 """
 
-import os
-import time
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
 from tfx import types
 from tfx.components.pusher import executor
-from tfx.dsl.io import fileio
+from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto import pusher_pb2
-from tfx.types import artifact_utils, standard_component_specs
+from tfx.types import (
+    artifact_utils,
+    component_spec,
+    standard_artifacts,
+    standard_component_specs,
+)
+from tfx.types.channel import BaseChannel
 from tfx.utils import io_utils
+
+from components import serving_versions
+from components.artifacts import ModelCard
+
+_CARD = "model_card"
 
 
 class Executor(executor.Executor):
@@ -27,9 +39,9 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Copies the model if it is blessed.
+        """Copies the model if it is blessed, and deletes old versions.
 
-        The version is the time in seconds, or one more than the newest that is there.
+        Of `custom_config`, reads `keep_versions`: how many of the newest stay; without it, all.
         """
         pushed = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.PUSHED_MODEL_KEY]
@@ -41,19 +53,73 @@ class Executor(executor.Executor):
             exec_properties[standard_component_specs.PUSH_DESTINATION_KEY],
             pusher_pb2.PushDestination(),
         )
-        base = destination.filesystem.base_directory
-        fileio.makedirs(base)
-        newest = max((int(name) for name in fileio.listdir(base) if name.isdigit()), default=0)
-        version = str(max(int(time.time()), newest + 1))
-        unfinished = os.path.join(base, f".unfinished-{version}")
+        base = Path(destination.filesystem.base_directory)
         model = self.GetModelPath(input_dict)
         io_utils.copy_dir(model, pushed.uri)  # the artifact's own copy, as TFX keeps one
-        try:
-            io_utils.copy_dir(model, unfinished)
-            fileio.rename(unfinished, os.path.join(base, version))
-        finally:
-            if fileio.exists(unfinished):
-                fileio.rmtree(unfinished)
+        for card in input_dict.get(_CARD, ()):
+            shutil.copytree(card.uri, Path(pushed.uri, "assets.extra"), dirs_exist_ok=True)
+        version = serving_versions.publish(
+            base, lambda folder: shutil.copytree(pushed.uri, folder, dirs_exist_ok=True)
+        )
+        config = exec_properties.get(standard_component_specs.CUSTOM_CONFIG_KEY) or "null"
+        keep = (json.loads(config) or {}).get("keep_versions")
+        if keep:
+            serving_versions.prune(base, keep, spare=version)
         self._MarkPushed(
-            pushed, pushed_destination=os.path.join(base, version), pushed_version=version
+            pushed, pushed_destination=str(base / str(version)), pushed_version=str(version)
+        )
+
+
+class AtomicPusherSpec(component_spec.ComponentSpec):
+    """That of TFX's Pusher, and the model card."""
+
+    PARAMETERS = standard_component_specs.PusherSpec.PARAMETERS
+    INPUTS = standard_component_specs.PusherSpec.INPUTS | {
+        _CARD: component_spec.ChannelParameter(type=ModelCard, optional=True),
+    }
+    OUTPUTS = standard_component_specs.PusherSpec.OUTPUTS
+
+
+class AtomicPusher(base_component.BaseComponent):
+    """TFX's Pusher with an executor that pushes whole versions, and puts the card beside them.
+
+    Outputs:
+        pushed_model: PushedModel, as Pusher's.
+
+    Args:
+        model: channel of the Model.
+        model_blessing: of the Evaluator.
+        infra_blessing: of InfraCheck.
+        model_card: of ModelCard; its files go to assets.extra of the pushed model.
+        base_directory: where versions go.
+        keep_versions: how many of the newest stay.
+        pushed_models_gone: a part of the cache key only, see pipeline/runs.py.
+    """
+
+    SPEC_CLASS = AtomicPusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        model: BaseChannel,
+        model_blessing: BaseChannel,
+        infra_blessing: BaseChannel,
+        model_card: BaseChannel,
+        base_directory: str,
+        keep_versions: int,
+        pushed_models_gone: int = 0,
+    ):
+        custom = {"keep_versions": keep_versions, "pushed_models_gone": pushed_models_gone}
+        super().__init__(
+            spec=AtomicPusherSpec(
+                model=model,
+                model_blessing=model_blessing,
+                infra_blessing=infra_blessing,
+                model_card=model_card,
+                push_destination=pusher_pb2.PushDestination(
+                    filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=base_directory)
+                ),
+                custom_config=json.dumps(custom, sort_keys=True),
+                pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+            )
         )

@@ -176,6 +176,12 @@ def _parser() -> argparse.ArgumentParser:
     show = actions.add_parser("show", help="one run's summary as JSON")
     show.add_argument("run", help="a run's id, or `latest`")
 
+    rollback = add(
+        "rollback", _rollback, "Let a former version serve again.", uses_tensorflow=False
+    )
+    rollback.add_argument("task", choices=_TASK_NAMES)
+    rollback.add_argument("--to", type=int, metavar="VERSION", help="(default: the one before)")
+
     download = add(
         "download", _download, "Fetch a corpus from its official address.", uses_tensorflow=False
     )
@@ -256,7 +262,9 @@ def _config_and_source(options: argparse.Namespace, settings: Sequence[str]) -> 
 def _report(summary: dict[str, Any], root: Path) -> str:
     metrics = summary["metrics"]["eval"]
     figures = ", ".join(
-        f"{name} {value:.4g}" for name, value in metrics.items() if name != "slices"
+        f"{name} {value:.4g}{_interval(metrics, name)}"
+        for name, value in metrics.items()
+        if isinstance(value, float)
     )
     lines = [f"eval: {figures}"]
     if summary["blessed"]:
@@ -266,6 +274,11 @@ def _report(summary: dict[str, Any], root: Path) -> str:
         lines.append(f"\033[31m{text}\033[0m" if sys.stdout.isatty() else text)
     lines.append(f"summary: {root}/runs/{summary['task']}/{summary['run_id']}/summary.json")
     return "\n".join(lines)
+
+
+def _interval(metrics: dict[str, Any], name: str) -> str:
+    bounds = metrics["intervals"].get(name)
+    return f" ({bounds[0]:.4g} to {bounds[1]:.4g})" if bounds else ""
 
 
 def _reproduce(options: argparse.Namespace) -> int:
@@ -344,6 +357,15 @@ def _runs(options: argparse.Namespace) -> int:
         return 0
     for summary in runs.read_summaries(options.root / "runs"):
         print(runs.one_line(summary))
+    return 0
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    from pipeline.rollback import rollback
+
+    models = options.root / "serving_models"
+    version, content, served = rollback(models, options.task, options.to)
+    print(f"{models / options.task / str(version)}: content of {content}, instead of {served}")
     return 0
 
 

@@ -2,7 +2,8 @@
 
 Reviews are judged by the probability that the served model gives, the Bible by the
 bits that its `score_examples` signature counts: a model's loss over tokens would change
-with the vocabulary, bits per character do not.
+with the vocabulary, bits per character do not. Where there is no blessed model before, as in
+a first run, bounds alone decide.
 """
 
 from __future__ import annotations
@@ -40,6 +41,14 @@ def eval_config(config: RunConfig) -> config_pb2.EvalConfig:
             ),
             config_pb2.MetricConfig(class_name="AUC", config=_named("auc")),
             config_pb2.MetricConfig(class_name="BinaryCrossentropy", config=_named("log_loss")),
+            _metric_with_bounds(
+                "CalibrationError",
+                "calibration_error",
+                config_pb2.MetricDirection.LOWER_IS_BETTER,
+                bound={"upper_bound": config.evaluation.max_calibration_error},
+                module="pipeline.calibration",
+            ),
+            _intervals("ReviewIntervals"),
         ]
     else:
         model = config_pb2.ModelSpec(signature_name="score_examples")
@@ -56,6 +65,7 @@ def eval_config(config: RunConfig) -> config_pb2.EvalConfig:
             config_pb2.MetricConfig(
                 class_name="TokenTop1", config=_named("top1", _METRICS), module=_METRICS
             ),
+            _intervals("TextIntervals"),
         ]
     return config_pb2.EvalConfig(
         model_specs=[model],
@@ -64,6 +74,13 @@ def eval_config(config: RunConfig) -> config_pb2.EvalConfig:
             *(config_pb2.SlicingSpec(feature_keys=[name]) for name in task.slices),
         ],
         metrics_specs=[config_pb2.MetricsSpec(metrics=metrics)],
+    )
+
+
+def _intervals(class_name: str) -> config_pb2.MetricConfig:
+    module = "pipeline.intervals"
+    return config_pb2.MetricConfig(
+        class_name=class_name, config=_named("intervals", module), module=module
     )
 
 
@@ -77,18 +94,22 @@ def _metric_with_bounds(
     name: str,
     direction: Any,
     bound: dict[str, float],
-    tolerance: float,
+    tolerance: float | None = None,
     module: str = "",
 ) -> config_pb2.MetricConfig:
+    """`tolerance`: None for no comparison with the last blessed model."""
     sign = -1 if direction == config_pb2.MetricDirection.HIGHER_IS_BETTER else 1
     threshold = config_pb2.MetricThreshold(
         value_threshold=config_pb2.GenericValueThreshold(
             **{side: wrappers_pb2.DoubleValue(value=value) for side, value in bound.items()}
-        ),
-        change_threshold=config_pb2.GenericChangeThreshold(
-            direction=direction, absolute=wrappers_pb2.DoubleValue(value=sign * tolerance)
-        ),
+        )
     )
+    if tolerance is not None:
+        threshold.change_threshold.CopyFrom(
+            config_pb2.GenericChangeThreshold(
+                direction=direction, absolute=wrappers_pb2.DoubleValue(value=sign * tolerance)
+            )
+        )
     return config_pb2.MetricConfig(
         class_name=class_name,
         config=_named(name, module),

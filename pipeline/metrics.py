@@ -5,7 +5,6 @@ They read what the model's `score_examples` signature counts for each example.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
+
+from pipeline.sums import exact
 
 _Sums = tuple[Fraction | float, Fraction | float]
 
@@ -56,7 +57,7 @@ class _RatioOfSums(beam.CombineFn):
         predictions = element.get_predictions()
         if self._key.model_name in predictions:
             predictions = predictions[self._key.model_name]
-        top, bottom = (sum(map(_exact, np.ravel(predictions[n]).tolist())) for n in self._names)
+        top, bottom = (sum(map(exact, np.ravel(predictions[n]).tolist())) for n in self._names)
         return sums[0] + top, sums[1] + bottom
 
     def merge_accumulators(self, accumulators: Iterable[_Sums]) -> _Sums:
@@ -65,8 +66,3 @@ class _RatioOfSums(beam.CombineFn):
 
     def extract_output(self, sums: _Sums) -> dict[metric_types.MetricKey, float]:
         return {self._key: float(sums[0] / sums[1]) if sums[1] else float("nan")}
-
-
-def _exact(number: float) -> Fraction | float:
-    # What is not finite has no fraction; added to one, it gives what it gives to a float.
-    return Fraction(number) if math.isfinite(number) else number

@@ -10,22 +10,21 @@ from pathlib import Path
 
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.pusher.component import Pusher
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
 from tfx.components.tuner.component import Tuner
-from tfx.dsl.components.base import executor_spec
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
+from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
-from components import atomic_push
+from components.atomic_push import AtomicPusher
 from components.data_gate import DataGate
+from components.infra_check.component import InfraCheck
 from components.last_blessed_model import LastBlessedModel
 from components.reviewed_schema import ReviewedSchema
 from components.text_example_gen.component import TextExampleGen
@@ -33,9 +32,19 @@ from data.records import Source
 from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
-from pipeline.runs import Places, pushed_models_gone
+from pipeline.expected_signatures import SIGNATURES
+from pipeline.model_card import ModelCard
+from pipeline.runs import Places, infra_checks_failed, pushed_models_gone
 from pipeline.search_space import Range
 from pipeline.tasks import TASKS
+
+# The probe is run by path, and so are its neighbours: no import names them.
+_INFRA_CHECK = (
+    "components.infra_check.executor",
+    "components.infra_check.probe",
+    "components.infra_check.graph_rules",
+    "components.infra_check.served_requests",
+)
 
 
 @dataclass(frozen=True)
@@ -127,10 +136,10 @@ def _pretrainer(config: RunConfig, text: _Text, places: Places) -> Trainer | Non
     return _trainer("pretrain_fn", "pretraining", config, text, places).with_id("Pretrainer")
 
 
-def _sections(config: RunConfig, section: str) -> str:
-    """What a training by that section reads, as JSON: only a change of it makes it run again."""
+def _sections(config: RunConfig, *sections: str) -> str:
+    """What a training by a section reads, as JSON: only a change of it makes it run again."""
     whole = dataclasses.asdict(config)
-    names = ("task", "seed", "transform", "model", section)
+    names = ("task", "seed", "transform", "model", *sections)
     return json.dumps({name: whole[name] for name in names}, sort_keys=True)
 
 
@@ -161,22 +170,36 @@ def create_pipeline(
         baseline_model=baseline.outputs["model"],
         eval_config=eval_config(config),
     )
-    pusher = Pusher(
+    infra_check = InfraCheck(
+        model=trainer.outputs["model"],
+        signatures=SIGNATURES[TASKS[config.task].head],
+        time_limit=config.infra_check.time_limit,
+        code_sha256=code_sha256(*_INFRA_CHECK),
+        failed_before=infra_checks_failed(places, config.task),
+    )
+    model_card = ModelCard(
+        records=text.example_gen.outputs["records"],
+        transform_graph=text.transform.outputs["transform_graph"],
+        model=trainer.outputs["model"],
+        model_run=trainer.outputs["model_run"],
+        evaluation=evaluator.outputs["evaluation"],
+        infra_blessing=infra_check.outputs["blessing"],
+        config=_sections(config, "training", "preset"),
+        code_sha256=code_sha256("pipeline.training", "pipeline.model_card"),
+    )
+    pusher = AtomicPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
-        push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(
-                base_directory=str(places.serving_models / config.task)
-            )
-        ),
-        custom_executor_spec=executor_spec.ExecutorClassSpec(atomic_push.Executor),
+        infra_blessing=infra_check.outputs["blessing"],
+        model_card=model_card.outputs["card"],
+        base_directory=str(places.serving_models / config.task),
+        keep_versions=config.push.keep_versions,
         # A cached push whose model was deleted since must push again.
-        custom_config={"pushed_models_gone": pushed_models_gone(places, config.task)},
-    )
+        pushed_models_gone=pushed_models_gone(places, config),
+    ).with_id("Pusher")
 
-    return _pipeline(
-        config, places, beam_args, *text.stages, pretrainer, trainer, baseline, evaluator, pusher
-    )
+    judged = (trainer, baseline, evaluator, infra_check, model_card, pusher)
+    return _pipeline(config, places, beam_args, *text.stages, pretrainer, *judged)
 
 
 def create_tuning_pipeline(

@@ -4,9 +4,10 @@ Keys: task, run_id, preset, seed, config, versions, code (the hash of each modul
 (processor, cores), source (its path; null for the packaged corpus), data_sha256,
 vocabulary_sha256, weights_sha256, hashes (of all that the stages made, see
 fingerprints.py), records (in, out, dead_letters, repeats, sampled_out), data_findings (what
-DataGate let pass in mode "report"), metrics (per split), training, pretraining, blessed,
-failed_thresholds, pushed_path, seconds (per stage), cached (stages), error. What a run did
-not come to is null.
+DataGate let pass in mode "report"), metrics (per split, see
+evaluation_summary.py), training, pretraining, blessed,
+failed_thresholds (with what InfraCheck found), infra_check (its report), pushed_path,
+seconds (per stage), cached (stages), error. What a run did not come to is null.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from data.records import Source
-from pipeline import fingerprints
+from pipeline import evaluation_summary, fingerprints
 from pipeline.code_hash import library_versions, module_hashes
 from pipeline.config import RunConfig
 from pipeline.pipeline import schema_file
 from pipeline.runs import Places
 from pipeline.tasks import TASKS
+
+_FINDINGS = 3  # of InfraCheck that are told as failed thresholds; its report has all
 
 
 def collect(
@@ -42,7 +45,9 @@ def collect(
 ) -> dict[str, Any]:
     """Builds the summary of a run that has ended, well or by `failure`."""
     nodes = _nodes(places.metadata, run_id)
-    evaluation = _evaluation(nodes)
+    evaluated = _output(nodes, "Evaluator", "evaluation")
+    evaluation = evaluation_summary.collect(evaluated and evaluated.uri)
+    infra_check = _report(nodes, "InfraCheck")
     records = _records(nodes)
     training, pretraining = (_training(nodes, node) for node in ("Trainer", "Pretrainer"))
     hashes = _hashes(nodes, training, pretraining, evaluation["metrics"])
@@ -65,8 +70,9 @@ def collect(
         "metrics": evaluation["metrics"],
         "training": training,
         "pretraining": pretraining,
-        "blessed": evaluation["blessed"],
-        "failed_thresholds": evaluation["failed_thresholds"],
+        "blessed": evaluation["blessed"] and (infra_check or {}).get("blessed", False),
+        "failed_thresholds": evaluation["failed_thresholds"] + _infra_failures(infra_check),
+        "infra_check": infra_check,
         "pushed_path": _pushed_path(nodes),
         "seconds": {name: node.seconds for name, node in nodes.items()},
         "cached": [name for name, node in nodes.items() if node.cached],
@@ -85,6 +91,8 @@ def code_hashes(task: str) -> dict[str, str]:
             "pipeline.preprocessing",
             "pipeline.training",
             "pipeline.metrics",
+            "pipeline.calibration",
+            "pipeline.intervals",
             TASKS[task].reader,
         ),
     }
@@ -174,10 +182,22 @@ def _records(nodes: dict[str, _Node]) -> dict[str, Any] | None:
 
 
 def _data_findings(nodes: dict[str, _Node]) -> list[str] | None:
-    artifact = _output(nodes, "DataGate", "blessing")
+    report = _report(nodes, "DataGate")
+    return None if report is None else report["findings"]
+
+
+def _report(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
+    """The report.json in a stage's blessing."""
+    artifact = _output(nodes, node, "blessing")
     if artifact is None:
         return None
-    return json.loads(Path(artifact.uri, "report.json").read_text("utf-8"))["findings"]
+    return json.loads(Path(artifact.uri, "report.json").read_text("utf-8"))
+
+
+def _infra_failures(report: dict[str, Any] | None) -> list[str]:
+    findings = [f"infra check: {finding}" for finding in (report or {}).get("findings", ())]
+    more = len(findings) - _FINDINGS
+    return findings[:_FINDINGS] + ([f"infra check: {more} more findings"] if more > 0 else [])
 
 
 def _hashes(
@@ -210,47 +230,6 @@ def _training(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
     if artifact is None:
         return None
     return json.loads(Path(artifact.uri, TRAINING_FILE).read_text("utf-8"))
-
-
-def _evaluation(nodes: dict[str, _Node]) -> dict[str, Any]:
-    import tensorflow_model_analysis as tfma
-
-    artifact = _output(nodes, "Evaluator", "evaluation")
-    if artifact is None:
-        return {"metrics": None, "blessed": False, "failed_thresholds": []}
-    result = tfma.load_eval_result(artifact.uri)
-    slices = {
-        " ".join(f"{name}={value}" for name, value in key) or "all": _numbers(metrics)
-        for key, metrics in result.slicing_metrics
-    }
-    validation = tfma.load_validation_result(artifact.uri)
-    return {
-        "metrics": {"eval": {**slices.pop("all"), "slices": slices}},
-        "blessed": validation.validation_ok,
-        "failed_thresholds": list(_failures(validation)),
-    }
-
-
-def _numbers(metrics: dict[str, dict[str, dict[str, dict[str, float]]]]) -> dict[str, float]:
-    return {name: value["doubleValue"] for name, value in metrics[""][""].items()}
-
-
-def _failures(validation: Any) -> Iterable[str]:
-    """Each threshold that the model missed, as `accuracy 0.52, expected at least 0.8`."""
-    for in_slice in validation.metric_validations_per_slice:
-        for failure in in_slice.failures:
-            value = failure.metric_value.double_value.value
-            threshold = failure.metric_threshold
-            bounds = threshold.value_threshold
-            expected = []
-            if bounds.HasField("lower_bound"):
-                expected.append(f"at least {bounds.lower_bound.value:g}")
-            if bounds.HasField("upper_bound"):
-                expected.append(f"at most {bounds.upper_bound.value:g}")
-            if failure.metric_key.is_diff:
-                change = threshold.change_threshold.absolute.value
-                expected = [f"no worse than {change:g} from the last blessed model"]
-            yield f"{failure.metric_key.name} {value:.4g}, expected {' and '.join(expected)}"
 
 
 def _pushed_path(nodes: dict[str, _Node]) -> str | None:

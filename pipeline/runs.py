@@ -10,12 +10,14 @@ runs/<task>/latest                   link to the last run that went to its end
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.config import RunConfig
 from pipeline.errors import UserError
 
 _SUMMARY = "summary.json"
@@ -91,16 +93,28 @@ def find(runs: Path, run: str, task: str | None = None) -> dict[str, Any]:
     return wanted[-1]
 
 
-def pushed_models_gone(places: Places, task: str) -> int:
-    """How many of the models that runs of the task pushed are no longer there."""
-    paths = {s["pushed_path"] for s in read_summaries(places.runs) if s["task"] == task}
+def pushed_models_gone(places: Places, config: RunConfig) -> int:
+    """How many of the models that runs of this configuration pushed are no longer there.
+
+    Models of other configurations go by themselves, as a push keeps the newest only. Where one
+    has rolled back from a model, it is still there: a run that makes no other one does not undo
+    the rollback.
+    """
+    of_run = json.loads(json.dumps(dataclasses.asdict(config)))
+    paths = {s["pushed_path"] for s in read_summaries(places.runs) if s["config"] == of_run}
     return sum(1 for path in paths if path and not Path(path).is_dir())
+
+
+def infra_checks_failed(places: Places, task: str) -> int:
+    """In how many runs of the task the export failed InfraCheck."""
+    checks = [s.get("infra_check") for s in read_summaries(places.runs) if s["task"] == task]
+    return sum(1 for check in checks if check and not check["blessed"])
 
 
 def one_line(summary: dict[str, Any]) -> str:
     """A run as a row: task, id, seconds, verdict, metrics."""
     verdict = "blessed" if summary["blessed"] else "failed" if summary["error"] else "not blessed"
     metrics = (summary["metrics"] or {}).get("eval", {})
-    figures = "  ".join(f"{k} {v:.4g}" for k, v in metrics.items() if k != "slices")
+    figures = "  ".join(f"{k} {v:.4g}" for k, v in metrics.items() if isinstance(v, float))
     task, run_id, seconds = summary["task"], summary["run_id"], sum(summary["seconds"].values())
     return f"{task:<6} {run_id:<30} {seconds:6.0f} s  {verdict:<11}  {figures}"

@@ -79,6 +79,8 @@ def _check(config: RunConfig) -> None:
         ("pretraining", "checkpoint_every", 1),
         ("transform", "head", 0),
         ("transform", "tail", 0),
+        ("infra_check", "time_limit", 1),
+        ("push", "keep_versions", 1),
     ):
         value = getattr(getattr(config, section), name)
         if value < least:

@@ -37,7 +37,7 @@ TASKS = {
             normal_form=normal_form.BIBLE,
             head="next_token",
             label=None,
-            slices=(features.TESTAMENT,),
+            slices=(features.TESTAMENT, features.BOOK),
         ),
         Task(
             name="imdb",

@@ -1,11 +1,19 @@
 """A push shows a whole model under a new version, or nothing."""
 
+import json
+import multiprocessing
+import os
+import resource
+import subprocess
+from pathlib import Path
+
 import pytest
 from google.protobuf import json_format
 from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
 
-from components import atomic_push
+from components import atomic_push, serving_versions
+from components.artifacts import ModelCard
 from data import bible
 
 
@@ -18,20 +26,30 @@ def push(tmp_path):
     (served / "variables").mkdir()
     (served / "variables" / "variables.index").write_bytes(b"index")
 
-    def push(blessed=1):
+    def push(blessed=1, keep_versions=0, infra_blessed=1, card=None):
         model = standard_artifacts.Model()
         model.uri = str(tmp_path / "model")
         blessing = standard_artifacts.ModelBlessing()
         blessing.uri = str(tmp_path / "blessing")
         blessing.set_int_custom_property("blessed", blessed)
+        infra = standard_artifacts.InfraBlessing()
+        infra.set_int_custom_property("blessed", infra_blessed)
         pushed = standard_artifacts.PushedModel()
         pushed.uri = str(tmp_path / "pushed")
         destination = pusher_pb2.PushDestination()
         destination.filesystem.base_directory = str(tmp_path / "serving")
         atomic_push.Executor().Do(
-            {"model": [model], "model_blessing": [blessing]},
+            {
+                "model": [model],
+                "model_blessing": [blessing],
+                "infra_blessing": [infra],
+                "model_card": [card] if card else [],
+            },
             {"pushed_model": [pushed]},
-            {"push_destination": json_format.MessageToJson(destination)},
+            {
+                "push_destination": json_format.MessageToJson(destination),
+                "custom_config": json.dumps({"keep_versions": keep_versions}),
+            },
         )
         return pushed
 
@@ -47,14 +65,29 @@ def test_a_blessed_model_is_pushed_whole(push, tmp_path):
     assert names == ["saved_model.pb", "variables/variables.index"]
 
 
+def test_the_card_stands_beside_the_model(push, tmp_path):
+    card = ModelCard()
+    card.uri = str(tmp_path / "card")
+    Path(card.uri).mkdir()
+    Path(card.uri, "model_card.md").write_text("# A model\n")
+    extra = tmp_path / "model/Format-Serving/assets.extra"
+    extra.mkdir()
+    (extra / "limits.json").write_text("{}")
+    version = Path(push(card=card).get_string_custom_property("pushed_destination"))
+    names = sorted(path.name for path in (version / "assets.extra").iterdir())
+    assert names == ["limits.json", "model_card.md"]
+    assert not (extra / "model_card.md").exists()  # the Trainer's artifact is as it was
+
+
 def test_a_model_that_is_not_blessed_is_not_pushed(push, tmp_path):
     assert push(blessed=0).get_int_custom_property("pushed") == 0
+    assert push(infra_blessed=0).get_int_custom_property("pushed") == 0
     assert not (tmp_path / "serving").exists()
 
 
 def test_versions_grow_even_within_a_second_and_if_the_clock_went_back(push, tmp_path, monkeypatch):
     for now in (1000.2, 1000.9, 5.0):
-        monkeypatch.setattr(atomic_push.time, "time", lambda now=now: now)
+        monkeypatch.setattr(serving_versions.time, "time", lambda now=now: now)
         push()
     assert sorted(v.name for v in (tmp_path / "serving").iterdir()) == ["1000", "1001", "1002"]
 
@@ -66,7 +99,82 @@ def test_a_push_that_fails_leaves_the_former_version_and_nothing_else(push, tmp_
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(atomic_push.fileio, "rename", full)
+    monkeypatch.setattr(Path, "rename", full)
     with pytest.raises(OSError, match="No space left"):
         push()
     assert sorted((tmp_path / "serving").iterdir()) == before
+
+
+def test_the_newest_versions_stay(push, tmp_path):
+    for _ in range(4):
+        pushed = push(keep_versions=2)
+    served = serving_versions.versions(tmp_path / "serving")
+    assert len(served) == 2
+    assert str(served[-1]) == pushed.get_string_custom_property("pushed_version")
+    assert len(list((tmp_path / "serving").iterdir())) == 2
+
+
+def test_what_a_killed_push_left_is_no_version_and_its_number_is_not_taken_again(tmp_path):
+    left = tmp_path / f".unfinished-{2**40}"  # a number far above the time
+    left.mkdir()
+    assert serving_versions.versions(tmp_path) == []
+    version = serving_versions.publish(tmp_path, lambda folder: None)
+    assert version == 2**40 + 1
+    serving_versions.prune(tmp_path, 1, version)
+    assert left.exists()  # it may still be being written
+    os.utime(left, (0, 0))
+    serving_versions.prune(tmp_path, 1, version)
+    assert [path.name for path in tmp_path.iterdir()] == [str(version)]
+
+
+def _publish_many(base, start):
+    start.wait()
+    for _ in range(20):
+        serving_versions.publish(base, lambda folder: (folder / "saved_model.pb").touch())
+
+
+def test_processes_that_push_at_once_take_no_number_twice(tmp_path):
+    context = multiprocessing.get_context("fork")
+    start = context.Event()
+    processes = [context.Process(target=_publish_many, args=(tmp_path, start)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    start.set()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert len(list(tmp_path.iterdir())) == len(serving_versions.versions(tmp_path)) == 80
+
+
+def _push_more_than_fits(base):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    _write_much(base)
+
+
+def _write_much(base):
+    serving_versions.publish(base, lambda folder: (folder / "much").write_bytes(bytes(2**20)))
+
+
+def test_a_full_disk_leaves_the_former_version_serving(tmp_path):
+    """On a small file system where it can be mounted, else with a limit on files."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    mounted = os.geteuid() == 0 and not subprocess.run(mount, capture_output=True).returncode
+    try:
+        former = serving_versions.publish(disk, lambda folder: (folder / "small").write_text("a"))
+        if mounted:
+            with pytest.raises(OSError, match="No space left"):
+                _write_much(disk)
+        else:
+            process = multiprocessing.get_context("fork").Process(
+                target=_push_more_than_fits, args=(disk,)
+            )
+            process.start()
+            process.join(60)
+            assert process.exitcode != 0
+        assert [path.name for path in disk.iterdir() if path.name.isdigit()] == [str(former)]
+        assert (disk / str(former) / "small").read_text() == "a"
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(disk)], check=True)

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 STAGES = {
     "ReviewedSchema", "TextExampleGen", "StatisticsGen", "ExampleValidator", "DataGate",
-    "Transform", "Trainer", "Evaluator", "Pusher",
+    "Transform", "Trainer", "Evaluator", "InfraCheck", "ModelCard", "Pusher",
 }  # fmt: skip
 
 
@@ -62,6 +63,30 @@ def test_run_is_blessed_and_its_model_pushed(finished):
     assert summary["blessed"] is True
     versions = list((command.root / "serving_models" / task).iterdir())
     assert [str(version) for version in versions] == [summary["pushed_path"]]
+
+
+def test_export_was_checked_and_measured(finished):
+    task, command = finished
+    check = command.summary(task)["infra_check"]
+    assert (check["blessed"], check["findings"]) == (True, [])
+    assert 0 < check["figures"]["load_seconds"] < 60
+    assert check["figures"]["peak_mib"] > 50
+
+
+def test_pushed_model_carries_a_card_that_is_the_summarys(finished):
+    task, command = finished
+    summary = command.summary(task)
+    extra = Path(summary["pushed_path"], "assets.extra")
+    card = json.loads((extra / "model_card.json").read_text())
+    assert card["metrics"] == summary["metrics"]["eval"]
+    assert card["data"]["sha256"] == summary["data_sha256"]
+    assert card["data"]["examples"] == summary["records"]["out"]
+    assert card["hashes"]["weights"] == summary["weights_sha256"]
+    assert card["hashes"]["vocabulary"] == summary["vocabulary_sha256"]
+    lower, upper = next(iter(summary["metrics"]["eval"]["intervals"].values()))
+    text = (extra / "model_card.md").read_text()
+    assert f"{lower:.4g} to {upper:.4g}" in text
+    assert card["title"] in text
 
 
 def test_a_second_run_takes_every_stage_from_the_cache(finished):

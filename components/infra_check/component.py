@@ -1,0 +1,90 @@
+"""InfraCheck: what TFX's InfraValidator asks of an export, and more, without docker.
+
+InfraValidator starts TensorFlow Serving in docker or on Kubernetes; where there is one of
+them, it may stand beside this component, as both give an InfraBlessing that Pusher takes:
+
+    InfraValidator(
+        model=trainer.outputs["model"],
+        serving_spec=infra_validator_pb2.ServingSpec(
+            tensorflow_serving=infra_validator_pb2.TensorFlowServing(tags=["2.19.1"]),
+            local_docker=infra_validator_pb2.LocalDockerConfig(),
+        ),
+    )
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+from tfx.types.channel import BaseChannel
+
+from components.infra_check import executor
+from pipeline.errors import UserError
+
+TIME_LIMIT = 300
+
+
+class InfraCheckSpec(component_spec.ComponentSpec):
+    """Parameters, input and output; see InfraCheck."""
+
+    PARAMETERS = {  # noqa: RUF012
+        "signatures": component_spec.ExecutionParameter(type=str),
+        "time_limit": component_spec.ExecutionParameter(type=int),
+        "code_sha256": component_spec.ExecutionParameter(type=str),
+        "failed_before": component_spec.ExecutionParameter(type=int),
+    }
+    INPUTS = {  # noqa: RUF012
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+    }
+    OUTPUTS = {  # noqa: RUF012
+        "blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing),
+    }
+
+
+class InfraCheck(base_component.BaseComponent):
+    """Loads and exercises an export in a process that has only what a server has.
+
+    Outputs:
+        blessing: InfraBlessing; property `blessed` is 1 if nothing was found, else 0. Files:
+            INFRA_BLESSED or INFRA_NOT_BLESSED, as InfraValidator writes them, and report.json,
+            see executor.py.
+
+    Args:
+        model: channel of the Model.
+        signatures: those that the export must have, each with inputs that it must take.
+        time_limit: seconds for the whole check, after which its processes are killed.
+        code_sha256: hash of the code that this component runs; a part of the cache key only.
+        failed_before: how many such checks failed; a part of the cache key only, so that a
+            check that failed because the machine was busy or full is not taken from the cache.
+
+    Raises:
+        UserError: if a number is out of its range.
+    """
+
+    SPEC_CLASS = InfraCheckSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(
+        self,
+        model: BaseChannel,
+        signatures: Mapping[str, Sequence[str]],
+        time_limit: int = TIME_LIMIT,
+        code_sha256: str = "",
+        failed_before: int = 0,
+    ):
+        if time_limit < 1:
+            raise UserError(f"time_limit: expected 1 or more seconds, got {time_limit}")
+        super().__init__(
+            spec=InfraCheckSpec(
+                model=model,
+                signatures=json.dumps(signatures, sort_keys=True),
+                time_limit=time_limit,
+                code_sha256=code_sha256,
+                failed_before=failed_before,
+                blessing=types.Channel(type=standard_artifacts.InfraBlessing),
+            )
+        )

@@ -1,0 +1,173 @@
+"""Executor of InfraCheck: starts the probe, asks a real server if there is one, and judges.
+
+report.json:
+
+    {"blessed": true,
+     "findings": [],                       one line each, "<check>: <what was found>"
+     "checks": ["graph", "load", ...],     those that went to their end, in order
+     "figures": {"load_seconds": 0.9, "loaded_mib": 480, "peak_mib": 610,
+                 "first_answer_ms": {"serving_default": 210.0, ...},
+                 "latency_ms": {"serving_default": {"p50": 3.1, "max": 5.2}, ...}},
+     "model_server": "/usr/bin/tensorflow_model_server"}    null where there is none
+
+Latencies are of whole warm-up requests, in the probe's process, without a network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components.infra_check import model_server
+
+_REPORT = "report.json"
+_SERVER = "tensorflow_model_server"
+
+
+@dataclass
+class Report:
+    """What was found; see the module's header."""
+
+    findings: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+    model_server: str | None = None
+
+    @property
+    def blessed(self) -> bool:
+        return not self.findings
+
+
+class Executor(base_executor.BaseExecutor):
+    """Writes the report and blesses the export if nothing was found."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Checks `model`; a finding is no error, but leaves it not blessed."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        report = check(
+            Path(path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))),
+            json.loads(exec_properties["signatures"]),
+            exec_properties["time_limit"],
+        )
+        folder = Path(blessing.uri)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = {"blessed": report.blessed} | vars(report)
+        (folder / _REPORT).write_text(json.dumps(written, indent=2) + "\n", "utf-8")
+        # The names and the property of TFX's InfraValidator, by which Pusher decides.
+        (folder / ("INFRA_BLESSED" if report.blessed else "INFRA_NOT_BLESSED")).touch()
+        blessing.set_int_custom_property("blessed", int(report.blessed))
+
+
+def check(model: Path, signatures: Mapping[str, Sequence[str]], time_limit: float) -> Report:
+    """Checks an export in a process of its own, and in a real server where there is one.
+
+    Args:
+        model: folder of the SavedModel.
+        signatures: those that there must be, each with inputs that it must take.
+        time_limit: seconds, after which all processes are killed; that is a finding.
+    """
+    deadline = time.monotonic() + time_limit
+    with tempfile.TemporaryDirectory(prefix="tf-mamba-infra-check-") as name:
+        folder = Path(name)
+        report = _probe(model, signatures, time_limit, folder)
+        report.model_server = shutil.which(_SERVER)
+        if report.blessed and report.model_server:
+            report.findings += [
+                f"model server: {finding}"
+                for finding in model_server.findings(
+                    report.model_server, model, folder / "answers", folder, deadline
+                )
+            ]
+            report.checks.append("model_server")
+    return report
+
+
+def _probe(
+    model: Path, signatures: Mapping[str, Sequence[str]], time_limit: float, folder: Path
+) -> Report:
+    options = {
+        "model": str(model.resolve()),
+        "signatures": {name: list(inputs) for name, inputs in signatures.items()},
+        "time_limit": int(time_limit) + 5,  # its own, if this process should be killed before it
+        "report": str(folder / "report"),
+        "answers": str(folder / "answers"),
+    }
+    (folder / "options.json").write_text(json.dumps(options), "utf-8")
+    probe = Path(__file__).with_name("probe.py")
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            # -I: no PYTHONPATH, no current folder, no packages of the user's.
+            [sys.executable, "-I", "-B", str(probe), str(folder / "options.json")],
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=_environment(),
+            start_new_session=True,
+        )
+        try:
+            code: int | None = process.wait(time_limit)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    return _read(folder, code, time_limit)
+
+
+def _environment() -> dict[str, str]:
+    """Without what sets up TensorFlow: TFX has it take tf_keras (TF_USE_LEGACY_KERAS)."""
+    ours = {n: v for n, v in os.environ.items() if not n.startswith(("KERAS_", "TF_", "XLA_"))}
+    return ours | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+
+
+def _read(folder: Path, code: int | None, time_limit: float) -> Report:
+    """The probe's lines as a report; what it did not come to is a finding."""
+    report, running, whole = Report(), "start", False
+    file = folder / "report"
+    for text in file.read_text("utf-8").splitlines() if file.exists() else ():
+        try:
+            line = json.loads(text)
+        except ValueError:  # cut off as the probe was
+            break
+        if "begins" in line:
+            running = line["begins"]
+        elif "ends" in line:
+            running = "end"
+            report.checks.append(line["ends"])
+            report.findings += [f"{line['ends']}: {finding}" for finding in line["findings"]]
+            report.figures = line["figures"]
+        else:
+            whole = True
+    if code is None:
+        report.findings.append(
+            f"{running}: had not ended at the time limit of {time_limit:g} s"
+            " (infra_check.time_limit)"
+        )
+    elif code != 0 or not whole:
+        how = signal.Signals(-code).name if code < 0 else f"exit {code}"
+        *_, last = ["", *(folder / "log").read_text("utf-8", "replace").split("\n")[:-1]]
+        report.findings.append(f"{running}: the process ended by {how}: {last[:300]}")
+    return report

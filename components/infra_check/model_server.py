@@ -1,0 +1,147 @@
+"""The warm-up requests at TensorFlow Serving's own binary, where it is installed.
+
+Its answers must be those of the probe.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_NAME = "infra_check"
+_TOLERANCE = 1e-4  # relative and absolute: the binary's kernels may be built in another way
+
+
+def findings(
+    binary: str, model: Path, answers: Path, folder: Path, deadline: float
+) -> Iterator[str]:
+    """Yields where the server fails or answers otherwise, a line each.
+
+    Args:
+        binary: path of tensorflow_model_server.
+        model: folder of the SavedModel.
+        answers: TFRecord of PredictionLogs, each with the answer that the probe got.
+        folder: for the server's log and its folder of versions.
+        deadline: by `time.monotonic()`, after which the server is killed.
+    """
+    import grpc
+    import tensorflow as tf
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    base = folder / _NAME
+    base.mkdir()
+    (base / "1").symlink_to(model.resolve(), target_is_directory=True)
+    port, rest_port = _free_port(), _free_port()
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                binary,
+                f"--port={port}",
+                f"--rest_api_port={rest_port}",
+                f"--model_name={_NAME}",
+                f"--model_base_path={base}",
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        # As large as the longest text of many rows.
+        sizes = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
+        with grpc.insecure_channel(f"localhost:{port}", options=sizes) as channel:
+            if (failure := _wait_until_ready(channel, server, deadline)) is not None:
+                yield f"{failure}: {_last_line(folder / 'server.log')}"
+                return
+            for record in tf.data.TFRecordDataset([str(answers)]).as_numpy_iterator():
+                log_of_one = prediction_log_pb2.PredictionLog.FromString(record)
+                yield from _differences(channel, log_of_one, deadline)
+    except grpc.RpcError as error:
+        yield f"{error.code().name}: {error.details()}"
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as any_port:
+        any_port.bind(("localhost", 0))
+        return int(any_port.getsockname()[1])
+
+
+def _wait_until_ready(channel: Any, server: subprocess.Popen[bytes], deadline: float) -> str | None:
+    """None when the model is available; else why it does not become it."""
+    import grpc
+    from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
+
+    stub = model_service_pb2_grpc.ModelServiceStub(channel)
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = _NAME
+    states = get_model_status_pb2.ModelVersionStatus
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            return f"it ended with exit {server.returncode}"
+        try:
+            for version in stub.GetModelStatus(request, timeout=1).model_version_status:
+                if version.state == states.AVAILABLE:
+                    return None
+                if version.state == states.END:
+                    return f"it does not load the model: {version.status.error_message}"
+        except grpc.RpcError:  # not listening yet
+            pass
+        time.sleep(0.1)
+    return "it did not load the model before the time limit (infra_check.time_limit)"
+
+
+def _differences(channel: Any, log: Any, deadline: float) -> Iterator[str]:
+    from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    kind, call = {
+        "predict_log": ("predict_log", stub.Predict),
+        "classify_log": ("classify_log", stub.Classify),
+    }[log.WhichOneof("log_type")]
+    one = getattr(log, kind)
+    one.request.model_spec.name = _NAME
+    signature = one.request.model_spec.signature_name
+    left = max(1.0, deadline - time.monotonic())
+    given = _arrays(kind, call(one.request, timeout=left))
+    expected = _arrays(kind, one.response)
+    for name in sorted(set(given) | set(expected)):
+        if name not in given or name not in expected:
+            yield f"{signature}: output {name} is on one side only"
+        elif not _equal(given[name], expected[name]):
+            yield f"{signature}: output {name} differs from what TensorFlow gave"
+
+
+def _arrays(kind: str, response: Any) -> Mapping[str, np.ndarray]:
+    import tensorflow as tf
+
+    if kind == "predict_log":
+        return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
+    rows = response.result.classifications
+    return {
+        "classes": np.array([[c.label for c in row.classes] for row in rows]),
+        "scores": np.array([[c.score for c in row.classes] for row in rows]),
+    }
+
+
+def _equal(given: np.ndarray, expected: np.ndarray) -> bool:
+    if given.shape != expected.shape:
+        return False
+    if given.dtype.kind == "f":
+        return bool(np.allclose(given, expected, rtol=_TOLERANCE, atol=_TOLERANCE))
+    return bool(np.array_equal(given, expected))
+
+
+def _last_line(file: Path) -> str:
+    lines = file.read_text("utf-8", "replace").strip().splitlines()
+    return lines[-1][:300] if lines else "it said nothing"

@@ -1,0 +1,275 @@
+"""The probe: a process with TensorFlow and TF Text only that treats an export as a server does.
+
+    python -I probe.py OPTIONS.json
+
+Options: `model`, the export's folder; `signatures`, which there must be, each with its inputs'
+names; `time_limit` in seconds, after which the process ends itself; `report`, a file of JSON
+lines, written as the checks go on; `answers`, a TFRecord of the warm-up requests as
+PredictionLogs with the answers.
+
+Nothing else of the environment can be imported than what TensorFlow and TF Text require, and
+the messages of tensorflow-serving-api, in which the warm-up file is written. So this file and
+its neighbours are run by path, and import nothing of this project.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
+
+_PROBED = ("tensorflow", "tensorflow-text")
+_ODD_TEXTS = (
+    b"",
+    b" \t\n ",
+    b"\xff\xfe caf\xe9",  # no UTF-8
+    b"a\0b",
+    "\U0001f3ac\U0001f468\u200d\U0001f469\u200d\U0001f467".encode(),  # emoji, one of three joined
+    "\u202e\u05e1\u05e8\u05d8 \u05d8\u05d5\u05d1".encode(),  # right to left
+    b"word " * 1000,
+    b"x" * 5000,
+)
+_MOST_BYTES = 1 << 26  # of a request that is to be refused for its rows
+_LATENCY_SECONDS = 1.0  # spent on each signature
+_TOLERANCE = 1e-3  # between a row alone and in a batch, whose matrix products are other ones
+
+
+def main() -> None:
+    with open(sys.argv[1], encoding="utf-8") as stream:
+        options = json.load(stream)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process whatever it is in
+    signal.alarm(options["time_limit"])
+    sys.meta_path.insert(0, _OnlyTensorFlow())
+    with open(options["report"], "w", encoding="utf-8") as report:
+        Probe(options, report).run()
+
+
+class _OnlyTensorFlow:
+    """Lets nothing be imported but what TensorFlow and TF Text require, and serving's messages."""
+
+    def __init__(self) -> None:
+        self._allowed = {"tensorflow_serving", *sys.stdlib_module_names, *sys.modules}
+        waiting, seen = list(_PROBED), set()
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            try:
+                distribution = importlib.metadata.distribution(name)
+            except importlib.metadata.PackageNotFoundError:  # of another platform
+                continue
+            for file in distribution.files or ():
+                self._allowed.add(file.parts[0].partition(".")[0])
+            for requirement in distribution.requires or ():
+                if "extra ==" not in requirement:
+                    waiting.append(re.split(r"[^\w.-]", requirement)[0])
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.partition(".")[0] not in self._allowed:
+            raise ModuleNotFoundError(f"{name} is not TensorFlow's or TF Text's", name=name)
+
+
+def _neighbour(name: str) -> Any:
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"_infra_check_{name}", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Probe:
+    """The checks, in their order; each yields findings, a line each, and fills in figures."""
+
+    def __init__(self, options: dict[str, Any], report: TextIO) -> None:
+        self._model = options["model"]
+        self._expected = options["signatures"]
+        self._answers = options["answers"]
+        self._report = report
+        self._figures: dict[str, Any] = {}
+        self._signatures: dict[str, Any] = {}
+        # Signature's name to its warm-up requests.
+        self._templates: dict[str, list[dict[str, Any]]] = {}
+
+    def run(self) -> None:
+        for check in (
+            self.graph,
+            self.load,
+            self.signatures,
+            self.warm_up,
+            self.odd_texts,
+            self.limits,
+            self.latency,
+        ):
+            self._say(begins=check.__name__)
+            findings: list[str] = []
+            try:
+                findings.extend(check())
+            except Exception as error:
+                findings.append(_one_line(error))
+            self._figures["peak_mib"] = _memory("VmHWM")
+            self._say(ends=check.__name__, findings=findings, figures=self._figures)
+            if findings and check.__name__ in ("graph", "load"):
+                break  # the rest would only fail again, or worse
+        self._say(whole=True)
+
+    def _say(self, **line: Any) -> None:
+        self._report.write(json.dumps(line) + "\n")
+        self._report.flush()
+
+    def graph(self) -> Iterator[str]:
+        """The graph as it is written holds nothing that a server cannot run or find."""
+        self.tf = importlib.import_module("tensorflow")
+        importlib.import_module("tensorflow_text")  # registers its ops
+        from tensorflow.core.protobuf import saved_model_pb2
+        from tensorflow.python.framework import op_def_registry
+
+        with open(os.path.join(self._model, "saved_model.pb"), "rb") as stream:
+            saved = saved_model_pb2.SavedModel.FromString(stream.read())
+        (meta_graph,) = [m for m in saved.meta_graphs if "serve" in m.meta_info_def.tags]
+        self._definitions = meta_graph.signature_def
+        rules = _neighbour("graph_rules")
+        yield from rules.findings(meta_graph, lambda op: op_def_registry.get(op) is not None)
+
+    def load(self) -> Sequence[str]:
+        """TensorFlow loads it."""
+        start = time.monotonic()
+        self._loaded = self.tf.saved_model.load(self._model)
+        self._figures["load_seconds"] = round(time.monotonic() - start, 3)
+        self._figures["loaded_mib"] = _memory("VmRSS")
+        return ()
+
+    def signatures(self) -> Iterator[str]:
+        """What is expected is there, with its inputs."""
+        self.requests = _neighbour("served_requests")
+        for name, inputs in self._expected.items():
+            if name not in self._definitions:
+                yield f"signature {name} is missing; there are {', '.join(self._loaded.signatures)}"
+                continue
+            definition = self._definitions[name]
+            if missing := sorted(set(inputs) - set(definition.inputs)):
+                yield f"signature {name} does not take {', '.join(missing)}"
+            self._signatures[name] = self.requests.Signature(
+                name, definition, self._loaded.signatures[name]
+            )
+
+    def warm_up(self) -> Iterator[str]:
+        """The warm-up requests get whole, finite answers, the same twice."""
+        path = os.path.join(self._model, self.requests.WARM_UP)
+        if not os.path.isfile(path):
+            yield f"{self.requests.WARM_UP} is missing"
+            return
+        first: dict[str, float] = {}
+        with self.tf.io.TFRecordWriter(self._answers) as answers:
+            for count, (log, name, request) in enumerate(self.requests.read_warm_up(path), 1):
+                if name not in self._signatures:
+                    yield f"request {count} asks signature {name}, which is not expected"
+                    continue
+                signature, start = self._signatures[name], time.monotonic()
+                answer = signature(request)
+                first.setdefault(name, round(1000 * (time.monotonic() - start), 2))
+                yield from signature.faults(request, answer, f"request {count} to {name}")
+                if self.requests.differs(answer, signature(request)):
+                    yield f"request {count} to {name} got two answers"
+                answers.write(self.requests.prediction_log(log, answer).SerializeToString())
+                self._templates.setdefault(name, []).append(request)
+                if count > self.requests.MOST_WARM_UP_REQUESTS:
+                    yield f"more than {self.requests.MOST_WARM_UP_REQUESTS} requests"
+                    return
+        self._figures["first_answer_ms"] = first
+        for name in self._signatures:
+            if name not in self._templates:
+                yield f"no request to signature {name}"
+
+    def odd_texts(self) -> Iterator[str]:
+        """Any text has an answer, in a batch the one that it has alone; no text has none."""
+        for name, (template, *_) in self._templates.items():
+            signature = self._signatures[name]
+            together: dict[str, Any] = {}
+            for what, texts, row in _odd_batches():
+                request = signature.with_texts(template, texts)
+                answer = signature(request)
+                yield from signature.faults(request, answer, f"{what} to {name}")
+                if row is None:
+                    together = answer
+                    continue
+                in_batch = {key: value[row : row + 1] for key, value in together.items()}
+                # Drawn tokens may differ where two are as good as equally likely.
+                differs = self.requests.differs(in_batch, answer, _TOLERANCE)
+                if differs and not signature.generates:
+                    yield f"{what} to {name} gets another answer in a batch than alone"
+
+    def limits(self) -> Iterator[str]:
+        """What is over a limit is refused as an invalid argument."""
+        path = os.path.join(self._model, "assets.extra", "limits.json")
+        if not os.path.isfile(path):
+            yield "assets.extra/limits.json is missing"
+            return
+        with open(path, encoding="utf-8") as stream:
+            limits = json.load(stream)
+        self._figures["limits"] = limits
+        for name, (template, *_) in self._templates.items():
+            signature = self._signatures[name]
+            over: dict[str, tuple[list[bytes], dict[str, Any]]] = {}
+            over["max_text_bytes"] = ([b"x " * (limits["max_text_bytes"] // 2 + 1)], {})
+            row = sum(array[:1].nbytes for array in template.values())
+            rows = "max_generation_rows" if signature.generates else "max_rows"
+            if row * limits[rows] < _MOST_BYTES:
+                over[rows] = ([b"x"] * (limits[rows] + 1), {})
+            if signature.generates:
+                most = self.tf.constant([limits["max_new_tokens"] + 1], self.tf.int32).numpy()
+                over["max_new_tokens"] = ([b"x"], {"max_new_tokens": most})
+            for limit, (texts, settings) in over.items():
+                request = signature.with_texts(template, texts) | settings
+                try:
+                    signature(request)
+                    yield f"{name} answers a request over {limit}, which is {limits[limit]}"
+                except self.tf.errors.InvalidArgumentError:
+                    pass
+
+    def latency(self) -> Sequence[str]:
+        """Measures; finds nothing."""
+        latencies = self._figures["latency_ms"] = {}
+        for name, requests in self._templates.items():
+            took: list[float] = []
+            start = time.monotonic()
+            while len(took) < len(requests) or time.monotonic() < start + _LATENCY_SECONDS:
+                begun = time.monotonic()
+                self._signatures[name](requests[len(took) % len(requests)])
+                took.append(1000 * (time.monotonic() - begun))
+            middle = sorted(took)[len(took) // 2]
+            latencies[name] = {"p50": round(middle, 2), "max": round(max(took), 2)}
+        return ()
+
+
+def _odd_batches() -> Iterator[tuple[str, Sequence[bytes], int | None]]:
+    """What it is, the texts, and where a text alone stands in the batch before."""
+    yield "an empty batch", (), None
+    yield "odd texts", _ODD_TEXTS, None
+    for row, text in enumerate(_ODD_TEXTS):
+        yield f"{text[:20]!r}", (text,), row
+
+
+def _memory(field: str) -> int | None:
+    """VmHWM, the peak, or VmRSS of this process, in MiB; None where there is no /proc."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as stream:
+            return int(re.findall(rf"^{field}:\s*(\d+) kB", stream.read(), re.M)[0]) // 1024
+    except FileNotFoundError:
+        return None
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+if __name__ == "__main__":
+    main()

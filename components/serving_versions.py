@@ -1,0 +1,105 @@
+"""Versions of a served model: `<base>/<version>`, whole, and ever higher.
+
+TensorFlow Serving polls `<base>` and serves the highest number in it. So a version comes into
+being by one rename, and no number is ever taken twice, or lower than one that was there:
+
+    <base>/1795540775              a version
+    <base>/.unfinished-1795540776  being written, or left behind by a killed process
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_UNFINISHED = ".unfinished-"
+_STALE = 24 * 3600  # seconds after which what is unfinished has been left behind
+
+
+def versions(base: Path) -> list[int]:
+    """The versions in a folder, the oldest first."""
+    if not base.is_dir():
+        return []
+    return sorted(int(v.name) for v in base.iterdir() if v.name.isdigit() and v.is_dir())
+
+
+def publish(base: Path, write: Callable[[Path], object]) -> int:
+    """Adds a version, which appears whole or not at all.
+
+    Two processes may publish at once: each gets a number of its own, that of the one that began
+    later is the higher one.
+
+    Args:
+        base: the folder of versions; made if need be.
+        write: fills the empty folder that it gets.
+
+    Returns:
+        The version: the time in seconds, or one more than the highest that there is.
+
+    Raises:
+        OSError: of `write`, such as a full disk; then there is nothing new in `base`.
+    """
+    base.mkdir(parents=True, exist_ok=True)
+    version, unfinished = _claim(base)
+    try:
+        write(unfinished)
+        _synchronize(unfinished)
+        unfinished.rename(base / str(version))
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    _synchronize_folder(base)
+    return version
+
+
+def prune(base: Path, keep: int, spare: int) -> list[int]:
+    """Deletes all but the `keep` newest versions and `spare`; returns those that went.
+
+    A version leaves by one rename too, so that no server finds half of it.
+    """
+    old = [version for version in versions(base)[:-keep] if version != spare]
+    for version in old:
+        gone = base / f"{_UNFINISHED}old-{version}"
+        try:
+            (base / str(version)).rename(gone)
+        except FileNotFoundError:  # another push has deleted it
+            continue
+        shutil.rmtree(gone, ignore_errors=True)
+    for left in base.glob(f"{_UNFINISHED}*"):
+        if time.time() - left.stat().st_mtime > _STALE:
+            shutil.rmtree(left, ignore_errors=True)
+    return old
+
+
+def _claim(base: Path) -> tuple[int, Path]:
+    """A number above all others, and the folder whose name claims it."""
+    while True:
+        claims = [path.name.removeprefix(_UNFINISHED) for path in base.glob(f"{_UNFINISHED}*")]
+        taken = [*versions(base), *(int(claim) for claim in claims if claim.isdigit())]
+        version = max(int(time.time()), max(taken, default=0) + 1)
+        unfinished = base / f"{_UNFINISHED}{version}"
+        try:
+            unfinished.mkdir()  # by one of all that try at once
+        except FileExistsError:
+            continue
+        if max(versions(base), default=0) < version:
+            return version, unfinished
+        unfinished.rmdir()  # another one has published it between the look and the claim
+
+
+def _synchronize(folder: Path) -> None:
+    """Waits until the disk has all of it: a full one may tell so only now."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+
+
+def _synchronize_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

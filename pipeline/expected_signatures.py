@@ -1,0 +1,27 @@
+"""What InfraCheck demands of an export, by the task's head: signatures, and inputs of each."""
+
+from __future__ import annotations
+
+SIGNATURES: dict[str, dict[str, tuple[str, ...]]] = {
+    "sentiment": {
+        "serving_default": ("text",),
+        "serving_examples": ("examples",),
+        "classify": ("inputs",),
+        "embed": ("text",),
+    },
+    "next_token": {
+        "serving_default": (
+            "text",
+            "max_new_tokens",
+            "temperature",
+            "top_k",
+            "top_p",
+            "repetition_penalty",
+            "seed",
+        ),
+        "score": ("text",),
+        "score_examples": ("examples",),
+        "score_stream": ("text", "ends_line", "last_token", "conv", "ssm"),
+        "embed": ("text",),
+    },
+}
