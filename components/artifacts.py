@@ -21,3 +21,12 @@ class DataBlessing(Artifact):
 
     TYPE_NAME = "DataBlessing"
     PROPERTIES = {"blessed": Property(type=PropertyType.INT)}  # noqa: RUF012
+
+
+class HTML(Artifact):
+    """A page to look at, made by RunReport: its URI is the file.
+
+    Kubeflow Pipelines shows artifacts of a type of this name.
+    """
+
+    TYPE_NAME = "system.HTML"
