@@ -30,3 +30,12 @@ class ModelCard(Artifact):
     """
 
     TYPE_NAME = "ModelCard"
+
+
+class HTML(Artifact):
+    """A page to look at, made by RunReport: its URI is the file.
+
+    Kubeflow Pipelines shows artifacts of a type of this name.
+    """
+
+    TYPE_NAME = "system.HTML"

@@ -1,0 +1,82 @@
+"""What a section of the page is made of: plain values, which page.html.j2 turns into HTML.
+
+All text is escaped there; only a Drawing brings markup of its own, made in figures.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A paragraph; a `warning` stands out."""
+
+    text: str
+    tone: Literal["plain", "good", "warning"] = "plain"
+    kind: str = "sentence"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under a caption; the first cell of a row is its heading."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    kind: str = "table"
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Which columns hold numbers only, and so stand at the right."""
+        columns = zip(*self.rows, strict=True)
+        return [all(_is_number(cell) for cell in column) for column in columns] or [False]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A plot as inline SVG, with its title and description inside."""
+
+    svg: Markup
+    caption: str
+    wide: bool = False
+    kind: str = "drawing"
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Text of the corpus or of the model, in parts; a part may be marked `up` or `down`."""
+
+    heading: str
+    parts: Sequence[tuple[str, str]]  # text, and mark ("" for none)
+    note: str = ""
+    kind: str = "passage"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that are shown when asked for."""
+
+    summary: str
+    blocks: Sequence[Block]
+    kind: str = "fold"
+
+
+Block = Sentence | Table | Drawing | Passage | Fold
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page under a heading of its own, and a name to link to."""
+
+    name: str
+    title: str
+    blocks: Sequence[Block]
+
+
+def _is_number(cell: str) -> bool:
+    return cell == "" or cell[:1].isdigit() or cell[:2] in {"+0", "-0"} or cell[:1] in "+-−"

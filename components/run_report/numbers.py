@@ -1,0 +1,25 @@
+"""Numbers as the page writes them."""
+
+from __future__ import annotations
+
+import math
+
+
+def count(number: float) -> str:
+    """A whole number, with commas between thousands."""
+    return f"{number:,.0f}"
+
+
+def figure(number: float) -> str:
+    """Four digits that matter; whole numbers whole."""
+    if math.isfinite(number) and number == int(number):
+        return count(number)
+    return f"{number:.4g}" if abs(number) < 10_000 else count(number)
+
+
+def share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.2f}%" if whole else ""
+
+
+def mebibytes(number: float) -> str:
+    return f"{number / 2**20:,.0f} MiB"
