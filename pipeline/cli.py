@@ -182,6 +182,11 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("task", choices=_TASK_NAMES)
     rollback.add_argument("--to", type=int, metavar="VERSION", help="(default: the one before)")
 
+    report = add("report", _report_page, "Name the page of a run, or open it.")
+    report.add_argument("run", nargs="?", default="latest", help="a run's id (default: latest)")
+    report.add_argument("--task", choices=_TASK_NAMES, help="of which `latest` is meant")
+    report.add_argument("--open", action="store_true", help="in the browser")
+
     download = add(
         "download", _download, "Fetch a corpus from its official address.", uses_tensorflow=False
     )
@@ -272,7 +277,8 @@ def _report(summary: dict[str, Any], root: Path) -> str:
     else:
         text = f"NOT BLESSED, not pushed: {'; '.join(summary['failed_thresholds'])}"
         lines.append(f"\033[31m{text}\033[0m" if sys.stdout.isatty() else text)
-    lines.append(f"summary: {root}/runs/{summary['task']}/{summary['run_id']}/summary.json")
+    folder = root / "runs" / summary["task"] / summary["run_id"]
+    lines += [f"summary: {folder}/summary.json", f"page: {folder}/report.html"]
     return "\n".join(lines)
 
 
@@ -367,6 +373,12 @@ def _rollback(options: argparse.Namespace) -> int:
     version, content, served = rollback(models, options.task, options.to)
     print(f"{models / options.task / str(version)}: content of {content}, instead of {served}")
     return 0
+
+
+def _report_page(options: argparse.Namespace) -> int:
+    from pipeline.commands.report import report
+
+    return report(options)
 
 
 def _download(options: argparse.Namespace) -> int:

@@ -2,8 +2,8 @@
 
 TFX keys a cached result by the stage's inputs and parameters, not by the modules that
 our code imports. So each stage takes the hash of its own code as one more parameter.
-Comments and layout do not count; docstrings do. Code in other languages, in a folder
-`native/` beside a module, counts as it is written.
+Comments and layout do not count; docstrings do. What is not Python, in a folder `native/` or
+`templates/` beside a module, counts as it is written.
 """
 
 from __future__ import annotations
@@ -48,8 +48,10 @@ def _code(modules: Iterable[str]) -> dict[str, str]:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         seen[name] = ast.dump(tree)
-        for source in sorted(path.parent.glob("native/*")):
-            seen[f"{source.parent.parent.name}/native/{source.name}"] = source.read_text("utf-8")
+        for folder in ("native", "templates"):
+            for source in sorted(path.parent.glob(f"{folder}/*")):
+                key = f"{path.parent.name}/{folder}/{source.name}"
+                seen[key] = source.read_text("utf-8")
         waiting += _imported(tree)
     return seen
 

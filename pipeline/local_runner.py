@@ -1,4 +1,4 @@
-"""Runs a pipeline on this machine, stage after stage, and writes the run's summary."""
+"""Runs a pipeline on this machine, stage after stage; writes the run's summary and its page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import runtime_parameter_utils
 
 from data.records import Source
-from pipeline import run_summary, runs, search_space
+from pipeline import run_page, run_summary, runs, search_space
 from pipeline.config import RunConfig
 from pipeline.errors import UserError
 from pipeline.pipeline import create_pipeline, create_tuning_pipeline
@@ -70,11 +70,14 @@ def run(config: RunConfig, source: Source, places: Places, beam_workers: int = 1
     except _DiskFull:  # no room for a summary
         raise
     except Exception as error:
-        runs.write_summary(run_summary.collect(config, source, places, run_id, error), places)
+        failed = run_summary.collect(config, source, places, run_id, error)
+        runs.write_summary(failed, places)
+        run_page.try_to_write(failed, places)
         raise
     summary = run_summary.collect(config, source, places, run_id)
     runs.write_summary(summary, places)
     runs.link_latest(places, config.task, run_id)
+    run_page.try_to_write(summary, places)
     return summary
 
 

@@ -27,9 +27,11 @@ from components.data_gate import DataGate
 from components.infra_check.component import InfraCheck
 from components.last_blessed_model import LastBlessedModel
 from components.reviewed_schema import ReviewedSchema
+from components.run_report import page
+from components.run_report.component import RunReport
 from components.text_example_gen.component import TextExampleGen
 from data.records import Source
-from pipeline.code_hash import code_sha256
+from pipeline.code_hash import code_sha256, library_versions
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
 from pipeline.expected_signatures import SIGNATURES
@@ -52,9 +54,15 @@ class _Text:
     """The stages from the source to token ids, which every pipeline begins with."""
 
     example_gen: TextExampleGen
+    statistics_gen: StatisticsGen
     schema: BaseNode
+    example_validator: ExampleValidator
+    data_gate: BaseNode
     transform: Transform
-    stages: tuple[BaseNode, ...]  # these and those between them
+
+    @property
+    def stages(self) -> tuple[BaseNode, ...]:
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
 
 
 def _from_source_to_ids(config: RunConfig, source: Source) -> _Text:
@@ -101,8 +109,7 @@ def _from_source_to_ids(config: RunConfig, source: Source) -> _Text:
     )
     transform.add_upstream_node(data_gate)  # anomalies stop the run here
 
-    stages = (example_gen, statistics_gen, schema, example_validator, data_gate, transform)
-    return _Text(example_gen, schema, transform, stages)
+    return _Text(example_gen, statistics_gen, schema, example_validator, data_gate, transform)
 
 
 def _trainer(
@@ -198,7 +205,28 @@ def create_pipeline(
         pushed_models_gone=pushed_models_gone(places, config),
     ).with_id("Pusher")
 
-    judged = (trainer, baseline, evaluator, infra_check, model_card, pusher)
+    run_report = RunReport(
+        examples=text.example_gen.outputs["examples"],
+        records=text.example_gen.outputs["records"],
+        statistics=text.statistics_gen.outputs["statistics"],
+        anomalies=text.example_validator.outputs["anomalies"],
+        data_blessing=text.data_gate.outputs["blessing"],
+        transform_graph=text.transform.outputs["transform_graph"],
+        model=trainer.outputs["model"],
+        model_run=trainer.outputs["model_run"],
+        evaluation=evaluator.outputs["evaluation"],
+        infra_blessing=infra_check.outputs["blessing"],
+        pushed_model=pusher.outputs["pushed_model"],
+        config=json.dumps(dataclasses.asdict(config), sort_keys=True),
+        versions=json.dumps(library_versions()),
+        code_sha256=code_sha256(
+            "components.run_report.component",
+            # What it names by strings only:
+            *(f"components.run_report.{name}_section" for name in page.SECTIONS),
+        ),
+    )
+
+    judged = (trainer, baseline, evaluator, infra_check, model_card, pusher, run_report)
     return _pipeline(config, places, beam_args, *text.stages, pretrainer, *judged)
 
 

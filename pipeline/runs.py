@@ -5,6 +5,7 @@ runs/artifacts/<task>/               what the stages made
 runs/checkpoints/<task>/<key>/       of trainings, see training_checkpoints.py
 runs/tuning/<task>/<key>/            of searches for better settings, see trials.py
 runs/<task>/<run id>/summary.json    see run_summary.py
+runs/<task>/<run id>/report.html     the page to look at, see run_page.py
 runs/<task>/latest                   link to the last run that went to its end
 """
 
@@ -21,6 +22,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import UserError
 
 _SUMMARY = "summary.json"
+_PAGE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ def write_summary(summary: dict[str, Any], places: Places) -> Path:
     unfinished.write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
     unfinished.replace(path)
     return path
+
+
+def page_file(runs: Path, summary: dict[str, Any]) -> Path:
+    """Where the page of a run is, or goes."""
+    return runs / summary["task"] / summary["run_id"] / _PAGE
 
 
 def link_latest(places: Places, task: str, run_id: str) -> None:

@@ -5,11 +5,14 @@ All text is escaped there; only a Drawing brings markup of its own, made in figu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from markupsafe import Markup
+
+_NUMBER = re.compile(r"|[+-]?[\d,]*\.?\d+(?:e[+-]?\d+)?(?:%| MiB)?")  # or an empty cell
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,11 @@ class Table:
 
     @property
     def numeric(self) -> list[bool]:
-        """Which columns hold numbers only, and so stand at the right."""
-        columns = zip(*self.rows, strict=True)
-        return [all(_is_number(cell) for cell in column) for column in columns] or [False]
+        """Which columns after the first hold numbers only, and so stand at the right."""
+        if not self.rows:
+            return [False] * len(self.head)
+        columns = list(zip(*self.rows, strict=True))[1:]
+        return [False, *(all(map(_NUMBER.fullmatch, column)) for column in columns)]
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,3 @@ class Section:
     name: str
     title: str
     blocks: Sequence[Block]
-
-
-def _is_number(cell: str) -> bool:
-    return cell == "" or cell[:1].isdigit() or cell[:2] in {"+0", "-0"} or cell[:1] in "+-−"

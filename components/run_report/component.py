@@ -21,7 +21,6 @@ from tfx.dsl.io import fileio
 from tfx.types import standard_artifacts
 
 from components.artifacts import HTML, DataBlessing, IngestRecords
-from components.run_report import measurements, page
 from components.run_report.run import MEASUREMENTS_FILE, Run
 
 
@@ -72,6 +71,8 @@ def RunReport(
 
 def write(run: Run, page_file: HTML) -> None:
     """The work of RunReport, which see."""
+    from components.run_report import measurements, page
+
     run = run.with_measurements(measurements.measure(run))
     made = page.render(run)
     for failure in made.failures:

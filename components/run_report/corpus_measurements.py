@@ -40,7 +40,8 @@ def vocabulary(run: Run) -> dict[str, Any]:
     """Cuts texts of split eval, which the vocabulary was not learned on, by Transform's graph.
 
     Returns: `size`; `texts`, `words`, `characters` and `tokens` of them; `used`, the pieces that
-    occur; `byte_tokens`, tokens of a single byte; `longest` and `frequent` pieces as readable text (a space is "␣").
+    occur; `byte_tokens`, tokens of a single byte; `longest` and `frequent` pieces as readable
+    text (a space is "␣").
     """
     import tensorflow_transform as tft
 

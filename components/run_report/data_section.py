@@ -114,27 +114,29 @@ def _lengths(run: Run) -> list[Block]:
     for split in split_names(run.artifacts[_STATISTICS]):
         buckets = _characters(_statistics(run.artifacts[_STATISTICS], split))
         whole = sum(number for _, _, number in buckets)
-        if whole:
-            curves[split] = [(low, high, number / whole) for low, high, number in buckets]
+        if whole:  # the splits' ranges differ in width
+            curves[split] = [
+                (low, high, number / whole / max(1, high - low)) for low, high, number in buckets
+            ]
 
     def paint(axes: Any) -> None:
         for i, (split, buckets) in enumerate(sorted(curves.items(), reverse=True)):
             edges = [low for low, _, _ in buckets] + [buckets[-1][1]]
             axes.stairs(
-                [100 * part for _, _, part in buckets],
+                [100_000 * part for _, _, part in buckets],
                 edges,
                 label=split,
                 color=figures.SERIES[i % len(figures.SERIES)],
                 linestyle="-" if i == 0 else "--",
                 linewidth=1.6,
             )
-        figures.label(axes, "characters of a record", "percent of the split")
+        figures.label(axes, "characters of a record", "percent of the split, per 1,000")
         axes.legend()
 
     svg = figures.draw(
         "lengths",
         "Lengths of the records",
-        "For each split, the share of its records in each of ten ranges of length.",
+        "For each split, the share of its records in ten ranges of length, per 1,000 characters.",
         paint,
     )
     return [Drawing(svg, "Lengths of the records, by StatisticsGen")]

@@ -41,7 +41,7 @@ def read_metrics(run: Run) -> Metrics:
     slices = sorted(found, key=lambda where: (where != ALL, where))
     return {
         where: {
-            name: Metric(*of["own"], last=of["last"][0] if "last" in of else None)
+            name: Metric(of["own"][0], of["own"][1], of["last"][0] if "last" in of else None)
             for name, of in sorted(found[where].items())
             if "own" in of
         }

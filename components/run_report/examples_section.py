@@ -72,5 +72,3 @@ def _samples(found: Mapping[str, Any]) -> list[Block]:
     if not found["samples"]:
         blocks = [Sentence("Split eval had too few texts to begin samples with.")]
     return blocks
-
-

@@ -28,7 +28,7 @@ _VARIABLES = {
 # As wide as a phone, so that its text is not shrunk there; in inches of 72 points.
 WIDTH, HEIGHT = 4.6, 2.9
 _DASHES = ("-", "--", ":")  # beside colour, which not all can tell apart
-_SETTINGS = {
+_SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "run report",  # else ids are drawn by chance
     "text.parse_math": False,  # a dollar is a dollar

@@ -8,7 +8,6 @@ described where it is measured.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 

@@ -22,8 +22,9 @@ _SETTINGS = {"max_new_tokens": 80, "temperature": 0.8, "top_k": 50}
 def measure(run: Run, model: Any) -> dict[str, Any]:
     """Asks the served model to score and to continue held-out texts.
 
-    Returns: `count`; `books`, [name, bits, characters, texts] by name; `texts`, [name, bits per character], the hardest first, hardest and easiest only;
-    `samples` of prompt, continuation, and how the text goes on; `settings` of the sampling.
+    Returns: `count`; `books`, [name, bits, characters, texts] by name; `texts`, [name, bits per
+    character], the hardest first, hardest and easiest only; `samples` of prompt, continuation,
+    and how the text goes on; `settings` of the sampling.
     """
     rows = list(
         itertools.islice(read_examples(run.artifacts["TextExampleGen.examples"], "eval"), _MOST)

@@ -11,10 +11,10 @@ def count(number: float) -> str:
 
 
 def figure(number: float) -> str:
-    """Four digits that matter; whole numbers whole."""
-    if math.isfinite(number) and number == int(number):
+    """Four digits after the point; whole and large numbers whole."""
+    if math.isfinite(number) and (number == int(number) or abs(number) >= 10_000):
         return count(number)
-    return f"{number:.4g}" if abs(number) < 10_000 else count(number)
+    return f"{number:.4f}" if abs(number) >= 0.001 else f"{number:.3g}"
 
 
 def share(part: float, whole: float) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from components.run_report.blocks import Section, Sentence
 from components.run_report.run import Run
 
-_SECTIONS = {
+SECTIONS = {  # name of the module, without "_section", and of the section
     "verdict": "Verdict",
     "about": "What was run, and with what",
     "data": "Data",
@@ -38,7 +38,7 @@ def render(run: Run) -> Page:
     import jinja2
 
     sections, failures = [], []
-    for name, title in _SECTIONS.items():
+    for name, title in SECTIONS.items():
         try:
             module = importlib.import_module(f"components.run_report.{name}_section")
             sections.append(module.section(run))

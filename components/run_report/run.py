@@ -74,9 +74,7 @@ class Run:
 
     def has(self, *names: str) -> bool:
         """Whether the artifacts are known and still there."""
-        return all(
-            name in self.artifacts and fileio.exists(self.artifacts[name]) for name in names
-        )
+        return all(name in self.artifacts and fileio.exists(self.artifacts[name]) for name in names)
 
     def file(self, artifact: str, name: str) -> str:
         return os.path.join(self.artifacts[artifact], name)

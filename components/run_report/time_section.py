@@ -47,15 +47,21 @@ def section(run: Run) -> Section:
             )
         end = max(stage.started - begin + stage.seconds for stage in stages)
         for row, stage in enumerate(stages):
-            right = stage.started - begin + stage.seconds
-            late = right > 0.8 * end
+            left, right = stage.started - begin, stage.started - begin + stage.seconds
+            if stage.seconds > 0.3 * end and stage.state != "CACHED":  # room inside
+                place, shift, side, colour = (left + right) / 2, 0, "center", figures.SURFACE
+            elif right > 0.8 * end:
+                place, shift, side, colour = left, -4, "right", figures.INK
+            else:
+                place, shift, side, colour = right, 4, "left", figures.INK
             axes.annotate(
                 "cached" if stage.state == "CACHED" else f"{stage.seconds:.1f} s",
-                (stage.started - begin if late else right, row),
-                (-4 if late else 4, 0),
+                (place, row),
+                (shift, 0),
                 textcoords="offset points",
                 va="center",
-                ha="right" if late else "left",
+                ha=side,
+                color=colour,
                 fontsize=9,
             )
         axes.set_yticks(range(len(stages)), [stage.name for stage in stages])

@@ -1,0 +1,25 @@
+"""`tf-mamba report`: names a run's page, makes it if it is missing, and opens it if asked to."""
+
+from __future__ import annotations
+
+import argparse
+import webbrowser
+
+from pipeline import runs
+from pipeline.errors import UserError
+from pipeline.runs import Places
+
+
+def report(options: argparse.Namespace) -> int:
+    """Prints the page's path; returns the exit code."""
+    root = options.root.resolve()
+    summary = runs.find(root / "runs", options.run, options.task)
+    path = runs.page_file(root / "runs", summary)
+    if not path.exists():  # of an older run, or one whose page failed
+        from pipeline import run_page
+
+        run_page.write(summary, Places(root / "runs", root / "serving_models"))
+    print(path)
+    if options.open and not webbrowser.open(path.as_uri()):
+        raise UserError(f"{path}: found no browser to open it with; open it by hand")
+    return 0
