@@ -182,7 +182,9 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("task", choices=_TASK_NAMES)
     rollback.add_argument("--to", type=int, metavar="VERSION", help="(default: the one before)")
 
-    report = add("report", _report_page, "Name the page of a run, or open it.")
+    report = add(
+        "report", _report_page, "Name the page of a run, or open it.", uses_tensorflow=False
+    )
     report.add_argument("run", nargs="?", default="latest", help="a run's id (default: latest)")
     report.add_argument("--task", choices=_TASK_NAMES, help="of which `latest` is meant")
     report.add_argument("--open", action="store_true", help="in the browser")
@@ -378,7 +380,7 @@ def _rollback(options: argparse.Namespace) -> int:
 def _report_page(options: argparse.Namespace) -> int:
     from pipeline.commands.report import report
 
-    return report(options)
+    return report(options, lambda: options.debug or _import_tensorflow_silently())
 
 
 def _download(options: argparse.Namespace) -> int:

@@ -48,7 +48,6 @@ class Drawing:
 
     svg: Markup
     caption: str
-    wide: bool = False
     kind: str = "drawing"
 
 

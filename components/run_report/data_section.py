@@ -67,8 +67,8 @@ def _dead_letters(run: Run, ledger: Mapping[str, Any]) -> list[Block]:
     ]
     lines = run.read_bytes(_RECORDS, "dead_letters.jsonl").decode("utf-8").splitlines()
     letters = [json.loads(line) for line in lines[:_DEAD_SHOWN]]
-    rows = [[_cell(letter.get(name)) for name in ("file", "line", "reason", "excerpt")]
-            for letter in letters]  # fmt: skip
+    names = ("file", "line", "reason", "excerpt")
+    rows = [[_cell(letter.get(name)) for name in names] for letter in letters]
     table = Table("Dead letters", ("file", "line", "reason", "begins"), rows)
     return [*blocks, Fold(f"The first {len(rows)} dead letters", [table])]
 

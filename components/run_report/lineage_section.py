@@ -21,9 +21,12 @@ def section(run: Run) -> Section:
             text = "No stage began."
         return Section("lineage", title, [Sentence(text)])
     stages = [stage for stage in run.stages if stage.reads or stage.makes]
-    edges = _edges(stages)
+    # The stage of this page reads nearly all there is.
+    edges = _edges([stage for stage in stages if stage.name != "RunReport"])
     if run.pushed:
         edges.append(("Pusher", _PUSHED))
+    if not edges:
+        return Section("lineage", title, [Sentence("No stage made anything.")])
     layers = _layers(edges)
     arrows = "; ".join(f"{maker} to {reader}" for maker, reader in edges)
     svg = figures.draw(
@@ -38,8 +41,8 @@ def section(run: Run) -> Section:
         for stage in stages
         for item in stage.makes
     ]
-    blocks: list[Block] = [Drawing(svg, "An arrow is an artifact that one stage made and another"
-                                   " read")]  # fmt: skip
+    caption = "An arrow is an artifact that one stage made and another read"
+    blocks: list[Block] = [Drawing(svg, caption)]
     if run.has("TextExampleGen.records"):
         source = run.read_json("TextExampleGen.records", "records.json")["source"]
         blocks.append(

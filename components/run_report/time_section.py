@@ -80,10 +80,11 @@ def section(run: Run) -> Section:
     blocks: list[Block] = [
         Drawing(svg, "When each stage ran, by ML Metadata"),
         Table(
-            "Stages (memory is known of trainings only: the peak of the process)",
+            "Stages",
             ("stage", "", "begin, s", "seconds", "peak memory"),
             rows,
         ),
+        Sentence("Memory is the peak of the process, and known of trainings only."),
     ]
     return Section("time", title, blocks)
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 import webbrowser
+from collections.abc import Callable
 
 from pipeline import runs
 from pipeline.errors import UserError
 from pipeline.runs import Places
 
 
-def report(options: argparse.Namespace) -> int:
-    """Prints the page's path; returns the exit code."""
+def report(options: argparse.Namespace, before_making: Callable[[], object]) -> int:
+    """Prints the page's path; returns the exit code.
+
+    `before_making` is called only where the page is missing, which takes TensorFlow to mend.
+    """
     root = options.root.resolve()
     summary = runs.find(root / "runs", options.run, options.task)
     path = runs.page_file(root / "runs", summary)
     if not path.exists():  # of an older run, or one whose page failed
+        before_making()
         from pipeline import run_page
 
         run_page.write(summary, Places(root / "runs", root / "serving_models"))
