@@ -380,7 +380,11 @@ def _rollback(options: argparse.Namespace) -> int:
 def _report_page(options: argparse.Namespace) -> int:
     from pipeline.commands.report import report
 
-    return report(options, lambda: options.debug or _import_tensorflow_silently())
+    def before_making() -> None:
+        if not options.debug:
+            _import_tensorflow_silently()
+
+    return report(options, before_making)
 
 
 def _download(options: argparse.Namespace) -> int:
