@@ -15,7 +15,7 @@ WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _WORDS_FROM = 5_000_000  # characters of split train
 _WORDS = 20
 _TEXTS = 500  # of split eval, to be cut into tokens
-_SLICE = 800  # characters; Transform may cut out the middle of a text of very many tokens
+_SLICE = 800  # bytes
 _LONGEST = 15
 
 
@@ -39,9 +39,10 @@ def frequent_words(run: Run) -> dict[str, Any]:
 def vocabulary(run: Run) -> dict[str, Any]:
     """Cuts texts of split eval, which the vocabulary was not learned on, by Transform's graph.
 
-    Returns: `size`; `texts`, `words`, `characters` and `tokens` of them; `used`, the pieces that
-    occur; `byte_tokens`, tokens of a single byte; `longest` and `frequent` pieces as readable
-    text (a space is "␣").
+    Returns: `size`; `texts`, `words`, `characters` and `tokens` of them; `written`, characters
+    that the tokens stand for (a space at the start of a slice may be lost); `used`, the pieces
+    that occur; `byte_tokens`, tokens of a single byte; `longest` and `frequent` pieces as
+    readable text (a space is "␣").
     """
     import tensorflow_transform as tft
 
@@ -56,7 +57,11 @@ def vocabulary(run: Run) -> dict[str, Any]:
         texts.append(run.task.normal_form.apply(example[features.TEXT]))
         if len(texts) == _TEXTS:
             break
-    counts = _counts(tft.TFTransformOutput(folder), texts, len(pieces))
+    most = _SLICE
+    if run.task.head == "sentiment":  # Transform cuts out the middle of what has more tokens
+        most = run.config["transform"]["head"] + run.config["transform"]["tail"]
+    slices = [part for text in texts for part in _slices(text, most)]
+    counts = _counts(tft.TFTransformOutput(folder), slices, len(pieces))
     by_count = sorted(range(len(pieces)), key=lambda i: (-counts[i], i))
     by_length = sorted(range(first_learned, len(pieces)), key=lambda i: (-len(pieces[i]), i))
     return {
@@ -65,6 +70,7 @@ def vocabulary(run: Run) -> dict[str, Any]:
         "words": sum(len(WORD.findall(text)) for text in texts),
         "characters": sum(map(len, texts)),
         "tokens": int(counts.sum()),
+        "written": sum(len(p) * int(n) for p, n in zip(pieces, counts, strict=True)),
         "used": int((counts > 0).sum()),
         "byte_tokens": int(counts[len(tokenization.RESERVED) : first_learned].sum()),
         "longest": [pieces[i] for i in by_length[:_LONGEST]],
@@ -77,24 +83,28 @@ def _counts(transform: Any, texts: list[str], size: int) -> np.ndarray:
     import tensorflow as tf
 
     layer = transform.transform_features_layer()
-    slices = [piece for text in texts for piece in _slices(text)]
     counts = np.zeros(size, np.int64)
-    for start in range(0, len(slices), 256):
-        batch = tf.constant(slices[start : start + 256])[:, None]
+    for start in range(0, len(texts), 256):
+        batch = tf.constant(texts[start : start + 256])[:, None]
         ids = layer({features.TEXT: batch})[features.TOKENS].flat_values.numpy()
         counts += np.bincount(ids, minlength=size)
     return counts
 
 
-def _slices(text: str) -> list[str]:
-    """Cuts before spaces, where words are cut too."""
-    slices = []
-    while len(text) > _SLICE:
-        end = text.rfind(" ", 1, _SLICE)
-        end = end if end > 0 else _SLICE
-        slices.append(text[:end])
-        text = text[end:]
-    return [*slices, text]
+def _slices(text: str, most: int) -> list[str]:
+    """Cuts before spaces, where words are cut too, into slices of at most `most` bytes.
+
+    Only a word that is longer by itself makes a longer one.
+    """
+    slices, size = [""], 0
+    for word in re.findall(r" ?[^ ]+| ", text):
+        length = len(word.encode())
+        if size + length > most:
+            slices.append("")
+            size = 0
+        slices[-1] += word
+        size += length
+    return [each for each in slices if each]
 
 
 def _readable(piece: str, alphabet: str) -> str:

@@ -68,6 +68,14 @@ def test_the_artifact_is_the_page_before_the_end_with_what_it_measured(finished)
         assert not [part for part in measured.values() if "error" in part]
 
 
+def test_no_text_is_lost_where_the_vocabulary_is_measured(finished):
+    task, command = finished
+    files = (command.root / "runs" / "artifacts" / task).glob("RunReport/*/*/measurements.json")
+    vocabulary = json.loads(next(files).read_text("utf-8"))["vocabulary"]
+    assert vocabulary["written"] == pytest.approx(vocabulary["characters"], rel=0.01)
+    assert 1 < vocabulary["tokens"] / vocabulary["words"] < 4
+
+
 def test_confusion_matrix_says_what_the_evaluator_says(imdb):
     (file,) = (imdb.root / "runs" / "artifacts" / "imdb").glob("RunReport/*/*/measurements.json")
     model = json.loads(file.read_text("utf-8"))["model"]
