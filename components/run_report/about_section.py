@@ -41,7 +41,7 @@ def section(run: Run) -> Section:
         hashes = [(name, digest[:16]) for name, digest in run.code.items()]
         table = Table("SHA-256 of each module, the first 16 digits", ("module", "hash"), hashes)
         blocks.append(Fold("The code", [table]))
-    if run.run_id:
+    if run.run_id and run.error is None:
         blocks.append(Sentence(f"To run it again and compare: tf-mamba reproduce {run.run_id}"))
     return Section("about", "What was run, and with what", blocks)
 

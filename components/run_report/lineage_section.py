@@ -61,7 +61,10 @@ def _readers(stages: Sequence[Stage], number: int) -> str:
 
 
 def _edges(stages: Sequence[Stage]) -> list[Edge]:
-    maker = {item.number: stage.name for stage in stages for item in stage.makes}
+    maker: dict[int, str] = {}
+    for stage in stages:
+        for item in stage.makes:  # a resolver, later, may hand on what a stage made
+            maker.setdefault(item.number, stage.name)
     edges = [
         (maker[item.number], stage.name)
         for stage in stages

@@ -21,7 +21,7 @@ def read_stages(store: mlmd.MetadataStore, run_id: str) -> tuple[Stage, ...]:
     numbers = sorted({event.artifact_id for event in events})
     stored = {artifact.id: artifact for artifact in store.get_artifacts_by_id(numbers)}
 
-    def of(execution: pb.Execution, direction: int) -> tuple[Item, ...]:
+    def of(execution: pb.Execution, *directions: int) -> tuple[Item, ...]:
         return tuple(
             Item(
                 number=event.artifact_id,
@@ -30,7 +30,7 @@ def read_stages(store: mlmd.MetadataStore, run_id: str) -> tuple[Stage, ...]:
                 uri=stored[event.artifact_id].uri,
             )
             for event in sorted(events, key=lambda event: event.artifact_id)
-            if (event.execution_id, event.type) == (execution.id, direction)
+            if event.execution_id == execution.id and event.type in directions
         )
 
     return tuple(
@@ -43,7 +43,7 @@ def read_stages(store: mlmd.MetadataStore, run_id: str) -> tuple[Stage, ...]:
             )
             / 1000,
             reads=of(execution, pb.Event.INPUT),
-            makes=of(execution, pb.Event.OUTPUT),
+            makes=of(execution, pb.Event.OUTPUT, pb.Event.INTERNAL_OUTPUT),  # a resolver's
         )
         for execution in executions
     )
