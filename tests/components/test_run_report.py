@@ -10,6 +10,7 @@ from page_reader import PageReader, check
 from components.run_report import corpus_measurements as corpus
 from components.run_report import evaluation_section, examples_section, figures, page
 from components.run_report.run import Item, Run, Stage
+from pipeline import code_hash
 from pipeline.config import preset
 
 HOSTILE = "<script>alert('$x$')</script> & \"quotes\" </table>"
@@ -182,3 +183,8 @@ def test_the_check_of_pages_notices_what_it_is_for(fault):
     check("<!DOCTYPE html><h1>.</h1>")
     with pytest.raises(AssertionError):
         check(f"<!DOCTYPE html><h1>.</h1>{fault}")
+
+
+def test_a_change_of_a_template_is_a_change_of_the_code():
+    hashed = code_hash.module_hashes("components.run_report.page")
+    assert {"run_report/templates/page.html.j2", "run_report/templates/style.css"} <= set(hashed)
