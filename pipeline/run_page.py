@@ -27,7 +27,8 @@ def write(summary: dict[str, Any], places: Places) -> Path:
 
     Sections that fail say so in the page and on standard error.
     """
-    run = _read(summary, places)
+    # As it reads from its file, so that a page made later is the same: JSON has no tuples.
+    run = _read(json.loads(json.dumps(summary)), places)
     known = _measured_before(run)
     made = page.render(run.with_measurements(measurements.measure(run, known)))
     for failure in made.failures:
