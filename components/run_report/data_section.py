@@ -201,14 +201,14 @@ def _drift(run: Run) -> list[Block]:
     if run.stages is None:
         return [Sentence("Drift is known at the run's end only: see report.html in its folder.")]
     if run.last_statistics is None:
-        return [Sentence("Drift: there is no run before this one on other data.")]
+        return [Sentence("Drift: no statistics were made before these.")]
     rows = []
     for split in split_names(run.artifacts[_STATISTICS]):
         if split in split_names(run.last_statistics):
             before = _statistics(run.last_statistics, split)
             rows += _drifts(split, _statistics(run.artifacts[_STATISTICS], split), before)
     head = ("feature", "split", "measure", "distance", "verdict")
-    return [Table("Drift against the statistics of the last run on other data", head, rows)]
+    return [Table("Drift against the last statistics made before these", head, rows)]
 
 
 def _drifts(split: str, now: Any, before: Any) -> list[tuple[str, ...]]:

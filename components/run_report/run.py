@@ -50,7 +50,7 @@ class Run:
         pushed: folder of the pushed model.
         run_id, machine, code, error: as in the run's summary.
         stages: from ML Metadata, in the order in which they ran.
-        last_statistics: of another run before this one.
+        last_statistics: the newest made before this run's.
     """
 
     config: Mapping[str, Any]

@@ -60,7 +60,7 @@ def artifacts(stages: tuple[Stage, ...]) -> dict[str, str]:
 
 
 def last_statistics(store: mlmd.MetadataStore, stages: tuple[Stage, ...]) -> str | None:
-    """The statistics of the newest run before, of the same pipeline, whose data was another."""
+    """The newest statistics of the same pipeline that were made before this run's."""
     own = [i for stage in stages if stage.name == "StatisticsGen" for i in stage.makes]
     if not own:
         return None
