@@ -215,6 +215,7 @@ def create_pipeline(
         model=trainer.outputs["model"],
         model_run=trainer.outputs["model_run"],
         evaluation=evaluator.outputs["evaluation"],
+        infra_blessing=infra_check.outputs["blessing"],
         pushed_model=pusher.outputs["pushed_model"],
         config=json.dumps(dataclasses.asdict(config), sort_keys=True),
         versions=json.dumps(library_versions()),
