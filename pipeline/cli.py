@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.debug:
         # Before TensorFlow is imported: it reads this once.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("GLOG_minloglevel", "3")  # of ML Metadata, which logs each connection
         _silence_libraries()
     try:
         if options.uses_tensorflow and not options.debug:
@@ -92,6 +93,13 @@ def _parser() -> argparse.ArgumentParser:
             default=Path.cwd(),
             help="folder of runs/ and serving_models/ (default: this one)",
         )
+        sub.add_argument(
+            "--metadata",
+            metavar="ADDRESS",
+            default=os.environ.get("TF_MAMBA_METADATA", ""),
+            help="of ML Metadata's database server, as in mysql://USER@HOST/DATABASE (default:"
+            " $TF_MAMBA_METADATA, else runs/metadata.sqlite)",
+        )
         return sub
 
     run = add("run", _run, "Run the pipeline from the text to a pushed model.")
@@ -133,8 +141,19 @@ def _parser() -> argparse.ArgumentParser:
             type=_positive,
             default=1,
             metavar="N",
-            help="threads of Beam (default: 1)",
+            help="of Beam's runners on this machine (default: 1)",
         )
+        command.add_argument("--beam-runner", metavar="NAME", help="default: in memory")
+        command.add_argument(
+            "--beam-arg",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="an option of Beam, for every stage that runs on it; may be repeated",
+        )
+    run.add_argument("--from", dest="first", metavar="STAGE", help="run from this stage on")
+    run.add_argument("--to", dest="last", metavar="STAGE", help="run to this stage only")
+    run.add_argument("--no-cache", action="store_true", help="run every stage anew")
 
     score = add("score", _score, "Score the pushed model on a file; prints JSON.")
     score.add_argument("task", choices=_TASK_NAMES)
@@ -171,10 +190,37 @@ def _parser() -> argparse.ArgumentParser:
     infer.add_argument("task", choices=_TASK_NAMES)
     infer_command.add_options(infer)
 
-    runs = add("runs", _runs, "List past runs, or show one.", uses_tensorflow=False)
-    actions = runs.add_subparsers(metavar="show RUN")
+    runs = add("runs", _runs, "List past runs, show one, or compare two.", uses_tensorflow=False)
+    actions = runs.add_subparsers(metavar="show RUN | diff A B", dest="action")
     show = actions.add_parser("show", help="one run's summary as JSON")
     show.add_argument("run", help="a run's id, or `latest`")
+    diff = actions.add_parser("diff", help="in what two runs differ")
+    diff.add_argument("runs", nargs=2, metavar="RUN", help="a run's id, or `latest`")
+    diff.add_argument("--json", action="store_true")
+
+    lineage = add(
+        "lineage", _lineage, "Trace a pushed model back to its text.", uses_tensorflow=False
+    )
+    lineage.add_argument(
+        "model", help="TASK, TASK/VERSION or the folder of a pushed version (TASK: the newest)"
+    )
+    lineage.add_argument("--format", choices=("text", "json", "svg", "dot"), default="text")
+
+    clean = add(
+        "clean",
+        _clean,
+        "Remove what neither a recent run nor a pushed or blessed model came from.",
+        uses_tensorflow=False,
+    )
+    clean.add_argument(
+        "--keep",
+        type=_positive,
+        default=5,
+        metavar="N",
+        help="the newest N runs of each task stay (default: 5)",
+    )
+    clean.add_argument("--dry-run", action="store_true", help="only say what and how much")
+    clean.add_argument("--yes", action="store_true", help="do not ask")
 
     rollback = add(
         "rollback", _rollback, "Let a former version serve again.", uses_tensorflow=False
@@ -207,15 +253,35 @@ def _positive(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     config, source = _config_and_source(options, options.set)
 
+    beam = _beam(options)  # its mistakes are told before the slow imports
+
     from pipeline import local_runner
+
+    summary = local_runner.run(
+        config,
+        source,
+        _places(options),
+        beam,
+        first=options.first,
+        last=options.last,
+        cached=not options.no_cache,
+    )
+    print(_report(summary, options.root.resolve()))
+    return NOT_BLESSED if summary["blessed"] is False else 0
+
+
+def _places(options: argparse.Namespace) -> Any:
     from pipeline.runs import Places
 
-    root = options.root.resolve()
-    summary = local_runner.run(
-        config, source, Places(root / "runs", root / "serving_models"), options.beam_workers
-    )
-    print(_report(summary, root))
-    return 0 if summary["blessed"] else NOT_BLESSED
+    return Places.below(options.root, options.metadata)
+
+
+def _beam(options: argparse.Namespace) -> Any:
+    from pipeline.beam import IN_MEMORY, Beam
+
+    beam = Beam(options.beam_workers, options.beam_runner or IN_MEMORY, tuple(options.beam_arg))
+    beam.check()
+    return beam
 
 
 def _tune(options: argparse.Namespace) -> int:
@@ -231,12 +297,8 @@ def _tune(options: argparse.Namespace) -> int:
     ranges = search_space.ranges(config, fixed)
 
     from pipeline import local_runner
-    from pipeline.runs import Places
 
-    root = options.root.resolve()
-    search = local_runner.tune(
-        config, source, Places(root / "runs", root / "serving_models"), ranges, options.trials
-    )
+    search = local_runner.tune(config, source, _places(options), ranges, options.trials)
     found = search.trials()
     best = trials.best_first(found)[0]
     arguments = [*(f"--set {setting}" for setting in options.set), best.arguments]
@@ -267,15 +329,20 @@ def _config_and_source(options: argparse.Namespace, settings: Sequence[str]) -> 
 
 
 def _report(summary: dict[str, Any], root: Path) -> str:
-    metrics = summary["metrics"]["eval"]
-    figures = ", ".join(
-        f"{name} {value:.4g}{_interval(metrics, name)}"
-        for name, value in metrics.items()
-        if isinstance(value, float)
-    )
-    lines = [f"eval: {figures}"]
-    if summary["blessed"]:
-        lines.append(f"blessed, pushed to {summary['pushed_path']}")
+    lines = []
+    if summary["metrics"]:
+        metrics = summary["metrics"]["eval"]
+        figures = ", ".join(
+            f"{name} {value:.4g}{_interval(metrics, name)}"
+            for name, value in metrics.items()
+            if isinstance(value, float)
+        )
+        lines.append(f"eval: {figures}")
+    if summary["blessed"] is None:
+        lines.append(f"partial run of {', '.join(summary['partial']['stages'])}: not evaluated")
+    elif summary["blessed"]:
+        pushed = summary["pushed_path"]
+        lines.append(f"blessed, pushed to {pushed}" if pushed else "blessed, not pushed: partial")
     else:
         text = f"NOT BLESSED, not pushed: {'; '.join(summary['failed_thresholds'])}"
         lines.append(f"\033[31m{text}\033[0m" if sys.stdout.isatty() else text)
@@ -292,7 +359,7 @@ def _interval(metrics: dict[str, Any], name: str) -> str:
 def _reproduce(options: argparse.Namespace) -> int:
     from pipeline import runs
 
-    summary = runs.find(options.root / "runs", options.run, options.task)
+    summary = runs.find(_places(options), options.run, options.task)
     from pipeline import reproduction  # imports TFX: not before the run is known
 
     reproduction.check(summary)
@@ -300,7 +367,7 @@ def _reproduce(options: argparse.Namespace) -> int:
     for change in reproduction.changes_since(summary):
         print(f"warning: since that run, {change}; results may differ", file=sys.stderr)
     print(f"{summary['task']} run {summary['run_id']} again, from nothing", file=sys.stderr)
-    again = reproduction.reproduce(summary, source, options.keep, options.beam_workers)
+    again = reproduction.reproduce(summary, source, options.keep, _beam(options))
     rows = reproduction.compare(summary, again)
     print(f"{reproduction.table(rows)}\n{reproduction.verdict(rows)}")
     return 0 if all(row.equal for row in rows) else 1
@@ -358,14 +425,21 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _runs(options: argparse.Namespace) -> int:
-    from pipeline import runs
+    from pipeline.commands import runs
 
-    if hasattr(options, "run"):
-        print(json.dumps(runs.find(options.root / "runs", options.run), indent=2))
-        return 0
-    for summary in runs.read_summaries(options.root / "runs"):
-        print(runs.one_line(summary))
-    return 0
+    return runs.run(options, _places(options))
+
+
+def _lineage(options: argparse.Namespace) -> int:
+    from pipeline.commands import lineage
+
+    return lineage.run(options, _places(options))
+
+
+def _clean(options: argparse.Namespace) -> int:
+    from pipeline.commands import clean
+
+    return clean.run(options, _places(options))
 
 
 def _rollback(options: argparse.Namespace) -> int:

@@ -8,76 +8,89 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import absl.logging
 from absl import flags
 from tfx.dsl.compiler import compiler, constants
-from tfx.dsl.placeholder.runtime_placeholders import environment_variable
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import runtime_parameter_utils
+from tfx.proto.orchestration import pipeline_pb2
 
 from data.records import Source
-from pipeline import run_page, run_summary, runs, search_space
+from pipeline import metadata, partial_run, run_lock, run_page, run_summary, runs, search_space
+from pipeline.beam import Beam
 from pipeline.config import RunConfig
 from pipeline.errors import UserError
 from pipeline.pipeline import create_pipeline, create_tuning_pipeline
 from pipeline.runs import Places
 from pipeline.search_space import Range
+from pipeline.training_checkpoints import FROM_NOTHING
 from pipeline.trials import Search
 
-# Unnamed, Beam would look for another engine, and download it; without a setup file, TFX
-# would pack its own sources before each stage. Workers are threads of this process whatever
-# the mode; "multi_threading" talks to them by gRPC and loses records: its buffers are
-# flushed once a second by another thread, and what is written meanwhile is dropped.
-# All this is part of TFX's cache key; so the number of workers, on which no result depends,
-# stands here as the name of an environment variable.
-_WORKERS = "TF_MAMBA_BEAM_WORKERS"
-BEAM_ARGS = (
-    "--runner=FnApiRunner",
-    "--direct_running_mode=in_memory",
-    "--direct_num_workers=" + environment_variable(_WORKERS),
-    f"--setup_file={Path(__file__).parents[1] / 'setup.py'}",
-)
 _LEAST_FREE = 1 << 20  # bytes; with less, a failure is put down to the disk
 
 
-def run(config: RunConfig, source: Source, places: Places, beam_workers: int = 1) -> dict[str, Any]:
+def run(
+    config: RunConfig,
+    source: Source,
+    places: Places,
+    beam: Beam | None = None,
+    *,
+    first: str | None = None,
+    last: str | None = None,
+    cached: bool = True,
+) -> dict[str, Any]:
     """Runs the pipeline to its end and returns its summary, also written to the run's folder.
 
     Args:
         config: all that determines the result.
         source: what to read, opened and verified.
         places: where artifacts, metadata and pushed models go.
-        beam_workers: threads of Beam; the result does not depend on it.
+        beam: how Beam runs; None: in memory, with one worker.
+        first, last: the stages from and to which it runs, see partial_run.py; None: from the
+            beginning, to the end.
+        cached: take what an earlier run made by the same code from the same inputs; else every
+            stage runs, and trainings begin at their first step.
 
     Returns:
         The summary, see run_summary.py; `blessed` says whether the model was good enough.
 
     Raises:
-        UserError: if the disk is full.
+        UserError: if the disk is full, another run of the task goes on, there is no metadata
+            store, or no such partial run.
         Exception: what a stage raised; the summary is written first, with the error in it.
     """
+    beam = beam or Beam()
     started = datetime.datetime.now()
     run_id = f"{started:%Y%m%d-%H%M%S-%f}-{config.preset}"
     places.runs.mkdir(parents=True, exist_ok=True)
-    try:
-        pipeline = create_pipeline(config, source, places, BEAM_ARGS)
-        _run_stages(pipeline, run_id, places, beam_workers)
-    except _DiskFull:  # no room for a summary
-        raise
-    except Exception as error:
-        failed = run_summary.collect(config, source, places, run_id, error)
-        runs.write_summary(failed, places)
-        run_page.try_to_write(failed, places)
-        raise
-    summary = run_summary.collect(config, source, places, run_id)
-    runs.write_summary(summary, places)
-    runs.link_latest(places, config.task, run_id)
-    run_page.try_to_write(summary, places)
+    with run_lock.hold(places.runs, config.task, run_id), _from_nothing(not cached):
+        metadata.open_store(places, create=True)
+        partial = None
+        try:
+            pipeline = create_pipeline(config, source, places, beam.pipeline_args())
+            compiled = _compile(pipeline, run_id, uncached=() if cached else _ids(pipeline))
+            if first or last:
+                section = partial_run.mark(compiled, first, last, places)
+                partial = section.as_summary()
+                _tell(section)
+            _run_stages(compiled, places, beam)
+        except (_DiskFull, partial_run.NotPossibleError):  # no room for a summary; no run
+            raise
+        except Exception as error:
+            failed = run_summary.collect(config, source, places, run_id, error, partial)
+            runs.write_summary(failed, places)
+            run_page.try_to_write(failed, places)
+            raise
+        summary = run_summary.collect(config, source, places, run_id, partial=partial)
+        runs.write_summary(summary, places)
+        if partial is None or "Pusher" in partial["stages"]:
+            runs.link_latest(places, config.task, run_id)
+        run_page.try_to_write(summary, places)
     return summary
 
 
@@ -91,40 +104,67 @@ def tune(
     """Searches for better settings, or goes on searching, until there are so many trials.
 
     Raises:
-        UserError: if the disk is full, or if no trial trains.
+        UserError: if the disk is full, another run of the task goes on, or no trial trains.
         Exception: what a stage raised.
     """
     run_id = f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}-tune"
     search = Search.below(
         places.tuning(config.task), search_space.what_determines(config, source, ranges)
     )
-    pipeline = create_tuning_pipeline(
-        config, source, places, BEAM_ARGS, ranges=ranges, trials=trials, search=search.folder
-    )
-    # Not from TFX's cache: what ended before is in the search's own books, if they are there.
-    _run_stages(pipeline, run_id, places, uncached=("Tuner",))
+    with run_lock.hold(places.runs, config.task, run_id):
+        metadata.open_store(places, create=True)
+        beam = Beam()
+        pipeline = create_tuning_pipeline(
+            config,
+            source,
+            places,
+            beam.pipeline_args(),
+            ranges=ranges,
+            trials=trials,
+            search=search.folder,
+        )
+        # Not from TFX's cache: what ended before is in the search's own books, if they are there.
+        _run_stages(_compile(pipeline, run_id, uncached=("Tuner",)), places, beam)
     return search
+
+
+@contextmanager
+def _from_nothing(yes: bool) -> Iterator[None]:
+    """Lets trainings take no checkpoint of earlier ones."""
+    if yes:
+        os.environ[FROM_NOTHING] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(FROM_NOTHING, None)
+
+
+def _tell(section: partial_run.Section) -> None:
+    if section.base_run:
+        print(f"  from run {section.base_run}: {', '.join(section.taken_over)}", file=sys.stderr)
+    if section.changed:
+        print(
+            f"warning: {', '.join(section.changed)}: taken over, although with today's"
+            " parameters and code they would run again",
+            file=sys.stderr,
+        )
 
 
 class _DiskFull(UserError):
     pass
 
 
-def _run_stages(
-    pipeline: Pipeline,
-    run_id: str,
-    places: Places,
-    beam_workers: int = 1,
-    uncached: Collection[str] = (),
-) -> None:
-    """Runs the stages to the end, with a line of each on standard error.
+def _ids(pipeline: Pipeline) -> list[str]:
+    return [stage.id for stage in pipeline.components]
+
+
+def _compile(
+    pipeline: Pipeline, run_id: str, uncached: Collection[str] = ()
+) -> pipeline_pb2.Pipeline:
+    """Compiles a pipeline to be run once.
 
     Args:
         uncached: ids of stages that run even if nothing has changed.
-
-    Raises:
-        _DiskFull: if the disk is.
-        Exception: what a stage raised.
     """
     compiled = compiler.Compiler().compile(pipeline)
     runtime_parameter_utils.substitute_runtime_parameter(
@@ -133,14 +173,25 @@ def _run_stages(
     for node in compiled.nodes:
         if node.pipeline_node.node_info.id in uncached:
             node.pipeline_node.execution_options.caching_options.enable_cache = False
+    return compiled
 
-    os.environ[_WORKERS] = str(beam_workers)
+
+def _run_stages(compiled: pipeline_pb2.Pipeline, places: Places, beam: Beam) -> None:
+    """Runs the stages to the end, with a line of each on standard error.
+
+    Raises:
+        _DiskFull: if the disk is.
+        Exception: what a stage raised.
+    """
+    beam.announce()
     stages = _StageLines()
     # Batches of a fixed number of bytes, not such as Beam tunes by the clock, new in each run.
     flags.FLAGS(["tf-mamba", "--tfxio_use_byte_size_batching"], known_only=True)
     tfx_log = logging.getLogger("absl")
     absl.logging.set_verbosity(absl.logging.INFO)
     tfx_log.addHandler(stages)
+    hide_password = metadata.HidePassword()
+    tfx_log.addFilter(hide_password)
     try:
         LocalDagRunner().run_with_ir(compiled)
     except Exception as error:
@@ -152,6 +203,7 @@ def _run_stages(
         raise
     finally:
         tfx_log.removeHandler(stages)
+        tfx_log.removeFilter(hide_password)
 
 
 def _is_disk_full(error: Exception, places: Places) -> bool:

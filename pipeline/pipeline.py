@@ -16,7 +16,6 @@ from tfx.components.transform.component import Transform
 from tfx.components.tuner.component import Tuner
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types import standard_artifacts
@@ -31,6 +30,7 @@ from components.run_report import page
 from components.run_report.component import RunReport
 from components.text_example_gen.component import TextExampleGen
 from data.records import Source
+from pipeline import metadata
 from pipeline.code_hash import code_sha256, library_versions
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
@@ -278,7 +278,7 @@ def _pipeline(
         pipeline_root=str(places.artifacts(config.task)),
         components=[stage for stage in stages if stage is not None],
         enable_cache=True,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
+        metadata_connection_config=metadata.connection_config(places),
         beam_pipeline_args=list(beam_args),
     )
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from data.records import DataError, Source
+from pipeline.beam import Beam
 from pipeline.code_hash import library_versions
 from pipeline.config import RunConfig
 from pipeline.errors import UserError
@@ -74,6 +75,11 @@ def check(summary: Mapping[str, Any]) -> None:
             f"run {run_id} ended with an error, so there is nothing to compare: name a run that"
             " went to its end; `tf-mamba runs` lists them"
         )
+    if summary.get("partial"):
+        raise UserError(
+            f"run {run_id} was partial, on what {summary['partial']['base_run'] or 'nothing'} made:"
+            " reproduce a whole run; `tf-mamba runs` lists them"
+        )
     if not summary.get("hashes"):
         raise UserError(
             f"run {run_id} is of an older version, which kept no hashes to compare: run it again"
@@ -98,7 +104,7 @@ def changes_since(summary: Mapping[str, Any]) -> list[str]:
 
 
 def reproduce(
-    summary: Mapping[str, Any], source: Source, keep: Path | None = None, beam_workers: int = 1
+    summary: Mapping[str, Any], source: Source, keep: Path | None = None, beam: Beam | None = None
 ) -> dict[str, Any]:
     """Runs a run again in an empty folder and returns the new run's summary.
 
@@ -106,7 +112,7 @@ def reproduce(
         summary: of the run.
         source: as open_source_of gives it.
         keep: the folder, with all that the run leaves in it; None: a temporary one.
-        beam_workers: threads of Beam; the result does not depend on it.
+        beam: how Beam runs; the result does not depend on it.
 
     Raises:
         UserError: if `keep` is a folder with something in it, or the run's configuration is
@@ -118,14 +124,9 @@ def reproduce(
     if keep is not None:
         if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
             raise UserError(f"--keep {keep}: expected a new or empty folder; name another one")
-        return local_runner.run(config, source, _below(keep), beam_workers)
+        return local_runner.run(config, source, Places.below(keep), beam)
     with tempfile.TemporaryDirectory(prefix="tf-mamba-reproduce-") as folder:
-        return local_runner.run(config, source, _below(Path(folder)), beam_workers)
-
-
-def _below(folder: Path) -> Places:
-    root = folder.resolve()
-    return Places(root / "runs", root / "serving_models")
+        return local_runner.run(config, source, Places.below(Path(folder)), beam)
 
 
 def compare(run: Mapping[str, Any], reproduction: Mapping[str, Any]) -> list[Comparison]:

@@ -62,18 +62,18 @@ def rollback(serving_models: Path, task: str, to: int | None = None) -> tuple[in
         note = folder / NOTE
         note.parent.mkdir(exist_ok=True)
         note.unlink(missing_ok=True)  # of a former rollback: a link to that version's file
-        note.write_text(json.dumps(_note(serving, _content(base, to)), indent=2) + "\n", "utf-8")
+        note.write_text(json.dumps(_note(serving, content_of(base, to)), indent=2) + "\n", "utf-8")
 
     return serving_versions.publish(base, write), to, serving
 
 
 def _before(base: Path, found: list[int]) -> int | None:
     """The newest version older than what serves: a second rollback goes one further back."""
-    content = _content(base, found[-1])
+    content = content_of(base, found[-1])
     return max((version for version in found if version < content), default=None)
 
 
-def _content(base: Path, version: int) -> int:
+def content_of(base: Path, version: int) -> int:
     """The version whose content it has: its own, but for a rollback."""
     note = base / str(version) / NOTE
     return json.loads(note.read_text("utf-8"))["content_of"] if note.exists() else version

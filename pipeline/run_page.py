@@ -12,11 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import ml_metadata as mlmd
-from ml_metadata.proto import metadata_store_pb2 as pb
-
 from components.run_report import measurements, page, run_metadata
 from components.run_report.run import MEASUREMENTS_FILE, Run
+from pipeline import metadata
 from pipeline.runs import Places, page_file
 
 _PAGE = "RunReport.page_file"
@@ -33,7 +31,7 @@ def write(summary: dict[str, Any], places: Places) -> Path:
     made = page.render(run.with_measurements(measurements.measure(run, known)))
     for failure in made.failures:
         print(f"warning: the run's page: {failure}", file=sys.stderr)
-    path = page_file(places.runs, summary)
+    path = page_file(places, summary)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}")
     unfinished.write_text(made.html, "utf-8")
@@ -52,9 +50,8 @@ def try_to_write(summary: dict[str, Any], places: Places) -> None:
 
 
 def _read(summary: dict[str, Any], places: Places) -> Run:
-    connection = pb.ConnectionConfig()
-    connection.sqlite.filename_uri = str(places.metadata)
-    store = mlmd.MetadataStore(connection)
+    store = metadata.open_store(places)
+    assert store is not None  # it holds the summary
     stages = run_metadata.read_stages(store, summary["run_id"])
     return Run(
         config=summary["config"],

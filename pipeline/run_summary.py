@@ -1,13 +1,14 @@
 """A run's summary: what it was made of and what came out, collected from ML Metadata.
 
-Keys: task, run_id, preset, seed, config, versions, code (the hash of each module), machine
-(processor, cores), source (its path; null for the packaged corpus), data_sha256,
-vocabulary_sha256, weights_sha256, hashes (of all that the stages made, see
-fingerprints.py), records (in, out, dead_letters, repeats, sampled_out), data_findings (what
-DataGate let pass in mode "report"), metrics (per split, see
-evaluation_summary.py), training, pretraining, blessed,
-failed_thresholds (with what InfraCheck found), infra_check (its report), pushed_path,
-seconds (per stage), cached (stages), error. What a run did not come to is null.
+Keys: task, run_id, preset, seed, partial (of a partial run: the stages that it ran, those
+that it took over, from which run, and which of them today's parameters or code would change),
+config, versions, code (the hash of each module), machine (processor, cores), source (its
+path; null for the packaged corpus), data_sha256, vocabulary_sha256, weights_sha256, hashes (of
+all that the stages made, see fingerprints.py), records (in, out, dead_letters, repeats,
+sampled_out), data_findings (what DataGate let pass in mode "report"), metrics (per split, see
+evaluation_summary.py), training, pretraining, blessed, failed_thresholds (with what InfraCheck
+found), infra_check (its report), pushed_path, seconds (per stage), cached (stages), error. What
+a run did not come to is null.
 """
 
 from __future__ import annotations
@@ -22,11 +23,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from data.records import Source
-from pipeline import evaluation_summary, fingerprints
+from pipeline import evaluation_summary, fingerprints, metadata, runs
 from pipeline.code_hash import library_versions, module_hashes
 from pipeline.config import RunConfig
 from pipeline.pipeline import schema_file
@@ -42,13 +42,19 @@ def collect(
     places: Places,
     run_id: str,
     failure: Exception | None = None,
+    partial: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Builds the summary of a run that has ended, well or by `failure`."""
-    nodes = _nodes(places.metadata, run_id)
+    """Builds the summary of a run that has ended, well or by `failure`.
+
+    Args:
+        partial: what the summary says of a partial run, see partial_run.py.
+    """
+    nodes = _nodes(places, run_id)
     evaluated = _output(nodes, "Evaluator", "evaluation")
     evaluation = evaluation_summary.collect(evaluated and evaluated.uri)
     infra_check = _report(nodes, "InfraCheck")
     records = _records(nodes)
+    taken_over = partial["taken_over"] if partial else ()
     training, pretraining = (_training(nodes, node) for node in ("Trainer", "Pretrainer"))
     hashes = _hashes(nodes, training, pretraining, evaluation["metrics"])
     return {
@@ -56,6 +62,7 @@ def collect(
         "run_id": run_id,
         "preset": config.preset,
         "seed": config.seed,
+        "partial": partial,
         "config": dataclasses.asdict(config),
         "versions": library_versions(),
         "code": code_hashes(config.task),
@@ -70,12 +77,12 @@ def collect(
         "metrics": evaluation["metrics"],
         "training": training,
         "pretraining": pretraining,
-        "blessed": evaluation["blessed"] and (infra_check or {}).get("blessed", False),
+        "blessed": _verdict(evaluation, infra_check, partial is not None),
         "failed_thresholds": evaluation["failed_thresholds"] + _infra_failures(infra_check),
         "infra_check": infra_check,
         "pushed_path": _pushed_path(nodes),
-        "seconds": {name: node.seconds for name, node in nodes.items()},
-        "cached": [name for name, node in nodes.items() if node.cached],
+        "seconds": {name: node.seconds for name, node in nodes.items() if name not in taken_over},
+        "cached": [n for n, node in nodes.items() if node.cached and n not in taken_over],
         "error": None if failure is None else f"{type(failure).__name__}: {failure}",
     }
 
@@ -119,48 +126,23 @@ class _Node:
     outputs: dict[str, pb.Artifact]
 
 
-def _nodes(metadata: Path, run_id: str) -> dict[str, _Node]:
+def _nodes(places: Places, run_id: str) -> dict[str, _Node]:
     """The run's stages that ended well, by their names, in the order in which they ran."""
-    if not metadata.exists():
-        return {}
-    connection = pb.ConnectionConfig()
-    connection.sqlite.filename_uri = str(metadata)
-    store = mlmd.MetadataStore(connection)
-    context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    if context is None:
+    store = metadata.open_store(places)
+    context = store and store.get_context_by_type_and_name(runs.RUN, run_id)
+    if store is None or context is None:
         return {}
     nodes = {}
     for execution in sorted(store.get_executions_by_context(context.id), key=lambda e: e.id):
-        if execution.last_known_state not in (pb.Execution.COMPLETE, pb.Execution.CACHED):
+        if execution.last_known_state not in runs.ENDED_WELL:
             continue
-        nodes[_node_name(store, execution)] = _Node(
+        nodes[runs.node_name(store, execution)] = _Node(
             seconds=(execution.last_update_time_since_epoch - execution.create_time_since_epoch)
             / 1000,
             cached=execution.last_known_state == pb.Execution.CACHED,
-            outputs=_outputs(store, execution),
+            outputs=runs.outputs_of(store, execution),
         )
     return nodes
-
-
-def _node_name(store: mlmd.MetadataStore, execution: pb.Execution) -> str:
-    contexts = store.get_contexts_by_execution(execution.id)
-    (node,) = (context for context in contexts if context.type == "node")
-    return node.name.split(".")[-1]  # <pipeline>.<node>
-
-
-def _outputs(store: mlmd.MetadataStore, execution: pb.Execution) -> dict[str, pb.Artifact]:
-    events = [
-        event
-        for event in store.get_events_by_execution_ids([execution.id])
-        if event.type == pb.Event.OUTPUT
-    ]
-    artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
-    return {
-        next(step.key for step in event.path.steps if step.WhichOneof("value") == "key"): artifacts[
-            event.artifact_id
-        ]
-        for event in events
-    }
 
 
 def _output(nodes: dict[str, _Node], node: str, key: str) -> pb.Artifact | None:
@@ -192,6 +174,15 @@ def _report(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
     if artifact is None:
         return None
     return json.loads(Path(artifact.uri, "report.json").read_text("utf-8"))
+
+
+def _verdict(
+    evaluation: dict[str, Any], infra_check: dict[str, Any] | None, partial: bool
+) -> bool | None:
+    """Whether the model is blessed; None where a partial run did not come to judge it."""
+    if partial and (evaluation["metrics"] is None or infra_check is None):
+        return None
+    return evaluation["blessed"] and (infra_check or {}).get("blessed", False)
 
 
 def _infra_failures(report: dict[str, Any] | None) -> list[str]:

@@ -21,6 +21,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+# Environment variable: where it is set, a training begins at its first step, whatever it left.
+FROM_NOTHING = "TF_MAMBA_FROM_NOTHING"
 _NAME = re.compile(r"(\d{8})-([0-9a-f]{16})\.safetensors")
 _UNFINISHED = ".unfinished"
 
@@ -35,6 +37,8 @@ class Checkpoints:
     def __init__(self, folder: Path, keep: int = 2):
         self.folder = folder
         self._keep = keep
+        if os.environ.get(FROM_NOTHING):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def save(self, step: int, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> Path:
         """Writes the checkpoint after `step` steps, whole or not at all; returns its path.

@@ -16,14 +16,14 @@ def report(options: argparse.Namespace, before_making: Callable[[], object]) -> 
 
     `before_making` is called only where the page is missing, which takes TensorFlow to mend.
     """
-    root = options.root.resolve()
-    summary = runs.find(root / "runs", options.run, options.task)
-    path = runs.page_file(root / "runs", summary)
+    places = Places.below(options.root, options.metadata)
+    summary = runs.find(places, options.run, options.task)
+    path = runs.page_file(places, summary)
     if not path.exists():  # of an older run, or one whose page failed
         before_making()
         from pipeline import run_page
 
-        run_page.write(summary, Places(root / "runs", root / "serving_models"))
+        run_page.write(summary, places)
     print(path)
     if options.open and not webbrowser.open(path.as_uri()):
         raise UserError(f"{path}: found no browser to open it with; open it by hand")

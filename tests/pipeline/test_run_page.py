@@ -35,7 +35,7 @@ def test_the_page_from_memory_and_from_the_file_are_the_same_to_the_byte(failed_
 
 def test_a_page_that_cannot_be_made_is_told_and_does_not_fail_the_run(failed_run, capsys):
     summary, places = failed_run
-    page_file(places.runs, summary).mkdir(parents=True)  # nothing can be renamed to it
+    page_file(places, summary).mkdir(parents=True)  # nothing can be renamed to it
     run_page.try_to_write(summary, places)
     told = capsys.readouterr().err
     assert "the run's page could not be made: IsADirectoryError" in told

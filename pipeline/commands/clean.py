@@ -1,0 +1,46 @@
+"""`tf-mamba clean`: says what no run and no model refers to, asks, and removes it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack
+
+from pipeline import cleaning, metadata, run_lock
+from pipeline.errors import UserError
+from pipeline.runs import Places
+
+
+def run(options: argparse.Namespace, places: Places) -> int:
+    """Removes, or says only what it would remove; returns the exit code."""
+    if metadata.open_store(places) is None:
+        print("nothing to remove: there are no runs")
+        return 0
+    store = metadata.open_store(places, create=True)
+    assert store is not None
+    tasks = cleaning.tasks_in(store)
+    with ExitStack() as locks:
+        if not options.dry_run:
+            for task in tasks:  # a run must not lose what it has just found in the cache
+                locks.enter_context(run_lock.hold(places.runs, task, "`tf-mamba clean`"))
+        found = cleaning.plan(store, places, tasks, options.keep)
+        if not found.removals and not found.artifacts:
+            print("nothing to remove")
+            return 0
+        for removal in found.removals:
+            print(removal.path)
+        print(found.as_text())
+        if options.dry_run:
+            return 0
+        if not (options.yes or _agreed()):
+            print("nothing was removed")
+            return 1
+        cleaning.remove(store, found)
+        print("removed")
+    return 0
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise UserError("clean: nobody to ask whether to remove this; say --yes, or --dry-run")
+    return input("Remove it? [y/N] ").strip().lower() in ("y", "yes")
