@@ -35,6 +35,7 @@ def RunReport(
     model: InputArtifact[standard_artifacts.Model],
     model_run: InputArtifact[standard_artifacts.ModelRun],
     evaluation: InputArtifact[standard_artifacts.ModelEvaluation],
+    infra_blessing: InputArtifact[standard_artifacts.InfraBlessing],
     pushed_model: InputArtifact[standard_artifacts.PushedModel],
     page_file: OutputArtifact[HTML],
     config: Parameter[str],
@@ -63,6 +64,7 @@ def RunReport(
             "Trainer.model": model.uri,
             "Trainer.model_run": model_run.uri,
             "Evaluator.evaluation": evaluation.uri,
+            "InfraCheck.blessing": infra_blessing.uri,
         },
         pushed=destination if pushed else None,
     )

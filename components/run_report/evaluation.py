@@ -1,107 +1,69 @@
-"""Reads an Evaluator's results: metrics of the model and of the last blessed one, thresholds."""
+"""What was found of the model before it was pushed: by the Evaluator, and by InfraCheck."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from components.run_report.run import Run
+from pipeline import evaluation_summary
 
-ALL = "all"
 EVALUATION = "Evaluator.evaluation"
+_INFRA_CHECK = "InfraCheck.blessing"
+_DIFFERENCE = "_diff"  # from the last blessed model, where there is one
+
+Bounds = Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True)
-class Metric:
-    """A metric on a slice; `interval` where one was computed, `last` of the last blessed model."""
+class Evaluation:
+    """Metrics of split eval, and the verdict.
 
-    value: float
-    interval: tuple[float, float] | None = None
-    last: float | None = None
+    Attributes:
+        values: of each metric.
+        last: of those that the last blessed model has too.
+        intervals: lower and upper bound, where there are texts enough.
+        slices, slice_intervals: the same by slice.
+        reliability: bins of probability, see pipeline/calibration.py; none for text.
+        findings: each threshold that was missed, and what InfraCheck found.
+    """
 
-
-Metrics = dict[str, dict[str, Metric]]  # slice -> name -> metric; ALL first
-
-
-def read_metrics(run: Run) -> Metrics:
-    """All metrics that are single numbers."""
-    import tensorflow_model_analysis as tfma
-
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for record in tfma.load_metrics(run.artifacts[EVALUATION]):
-        where = " ".join(_slice(key) for key in record.slice_key.single_slice_keys) or ALL
-        for entry in record.metric_keys_and_values:
-            if entry.key.is_diff:
-                continue
-            whose = "last" if entry.key.model_name == "baseline" else "own"
-            value = _value(entry)
-            if value is not None:
-                found.setdefault(where, {}).setdefault(entry.key.name, {})[whose] = value
-    slices = sorted(found, key=lambda where: (where != ALL, where))
-    return {
-        where: {
-            name: Metric(of["own"][0], of["own"][1], of["last"][0] if "last" in of else None)
-            for name, of in sorted(found[where].items())
-            if "own" in of
-        }
-        for where in slices
-    }
+    values: Mapping[str, float]
+    last: Mapping[str, float]
+    intervals: Bounds
+    slices: Mapping[str, Mapping[str, float]]
+    slice_intervals: Mapping[str, Bounds]
+    reliability: Sequence[Mapping[str, float]]
+    blessed: bool
+    findings: Sequence[str]
 
 
-def missed_thresholds(run: Run) -> list[str]:
-    """A line for each threshold that the model missed."""
-    import tensorflow_model_analysis as tfma
-
-    validation = tfma.load_validation_result(run.artifacts[EVALUATION])
-    lines = []
-    for in_slice in validation.metric_validations_per_slice:
-        for failure in in_slice.failures:
-            bounds = failure.metric_threshold.value_threshold
-            value = failure.metric_value.double_value.value
-            expected = [
-                f"{words} {bound.value:g}"
-                for words, name, bound in (
-                    ("at least", "lower_bound", bounds.lower_bound),
-                    ("at most", "upper_bound", bounds.upper_bound),
-                )
-                if bounds.HasField(name)
-            ]
-            if failure.metric_key.is_diff:
-                change = failure.metric_threshold.change_threshold.absolute.value
-                what = f"{failure.metric_key.name}: {value:+.4g} from the last blessed model"
-                lines.append(f"{what}, expected no worse than {change:+g}")
-            else:
-                what = f"{failure.metric_key.name} {value:.4g}"
-                lines.append(f"{what}, expected {' and '.join(expected)}")
-    return lines
+def read(run: Run) -> Evaluation:
+    """Reads the artifacts of a run that was evaluated."""
+    found = evaluation_summary.collect(run.artifacts[EVALUATION])
+    split = found["metrics"]["eval"]
+    numbers = {name: value for name, value in split.items() if isinstance(value, float)}
+    blessed, findings = found["blessed"], list(found["failed_thresholds"])
+    if run.has(_INFRA_CHECK):
+        report = run.read_json(_INFRA_CHECK, "report.json")
+        blessed = blessed and report["blessed"]
+        findings += [f"InfraCheck: {finding}" for finding in report["findings"]]
+    return Evaluation(
+        values=_own(numbers),
+        last={
+            name: value - numbers[name + _DIFFERENCE]
+            for name, value in numbers.items()
+            if name + _DIFFERENCE in numbers
+        },
+        intervals=split["intervals"],
+        slices={where: _own(values) for where, values in split["slices"].items()},
+        slice_intervals=split["slice_intervals"],
+        reliability=split.get("reliability", ()),
+        blessed=blessed,
+        findings=findings,
+    )
 
 
-def is_blessed(run: Run) -> bool:
-    import tensorflow_model_analysis as tfma
-
-    return bool(tfma.load_validation_result(run.artifacts[EVALUATION]).validation_ok)
-
-
-def _slice(key: Any) -> str:
-    value = getattr(key, key.WhichOneof("kind"))
-    return f"{key.column}={value.decode() if isinstance(value, bytes) else value}"
-
-
-def _value(entry: Any) -> tuple[float, tuple[float, float] | None] | None:
-    value, interval = entry.value, None
-    if value.HasField("bounded_value"):
-        number = value.bounded_value.value.value
-        bounds = value.bounded_value
-        interval = (bounds.lower_bound.value, bounds.upper_bound.value)
-    elif value.HasField("double_value"):
-        number = value.double_value.value
-    else:
-        return None
-    if entry.HasField("confidence_interval"):
-        bounds = entry.confidence_interval
-        interval = (
-            bounds.lower_bound.double_value.value,
-            bounds.upper_bound.double_value.value,
-        )
-    return None if math.isnan(number) else (number, interval)
+def _own(numbers: Mapping[str, float]) -> dict[str, float]:
+    names = sorted(name for name in numbers if not name.endswith(_DIFFERENCE))
+    return {name: numbers[name] for name in names}

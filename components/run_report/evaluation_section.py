@@ -6,60 +6,65 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.run_report import evaluation, figures
-from components.run_report.blocks import Block, Drawing, Section, Sentence, Table
+from components.run_report.blocks import Block, Drawing, Fold, Section, Sentence, Table
 from components.run_report.data_section import not_measured
-from components.run_report.evaluation import ALL, Metric, Metrics
-from components.run_report.numbers import count, figure
+from components.run_report.evaluation import Evaluation
+from components.run_report.numbers import count, figure, interval
 from components.run_report.run import Run
 
 
 def section(run: Run) -> Section:
     blocks: list[Block]
     if run.has(evaluation.EVALUATION):
-        metrics = evaluation.read_metrics(run)
-        blocks = [_overall(metrics[ALL]), *_slices(metrics)]
-        if all(metric.last is None for metric in metrics[ALL].values()):
+        evaluated = evaluation.read(run)
+        blocks = [_overall(evaluated), *_slices(evaluated)]
+        if not evaluated.last:
             blocks.append(Sentence("There was no blessed model before to compare with."))
+        if evaluated.reliability:
+            blocks.append(_reliability(evaluated))
     else:
         blocks = [Sentence("The model was not evaluated.")]
     found = run.measurements.get("model")
     if found is None or "error" in found:
         blocks.append(not_measured("The model's own answers", found))
     elif run.task.head == "sentiment":
-        blocks += [_confusion(found), _reliability(found)]
+        blocks.append(_confusion(found))
     else:
         blocks += _books(found)
     return Section("evaluation", "Evaluation", blocks)
 
 
-def _overall(metrics: Mapping[str, Metric]) -> Table:
-    head = ["metric", "value"]
-    intervals = any(metric.interval for metric in metrics.values())
-    lasts = any(metric.last is not None for metric in metrics.values())
-    head += ["interval"] * intervals + ["last blessed model", "change"] * lasts
+def _overall(evaluated: Evaluation) -> Table:
+    head = ["metric", "value", "95% interval"]
+    if evaluated.last:
+        head += ["last blessed model", "change"]
     rows = []
-    for name, metric in metrics.items():
-        row = [name, figure(metric.value)]
-        if intervals:
-            row.append(" to ".join(map(figure, metric.interval)) if metric.interval else "")
-        if lasts:
-            known = metric.last is not None
-            row.append(figure(metric.last) if metric.last is not None else "")
-            row.append(f"{metric.value - (metric.last or 0):+.4f}" if known else "")
+    for name, value in evaluated.values.items():
+        row = [name, figure(value), interval(evaluated.intervals.get(name))]
+        if evaluated.last:
+            last = evaluated.last.get(name)
+            row += ["", ""] if last is None else [figure(last), f"{value - last:+.4f}"]
         rows.append(row)
     return Table("Metrics on split eval", head, rows)
 
 
-def _slices(metrics: Metrics) -> list[Block]:
-    slices = [where for where in metrics if where != ALL]
-    if not slices:
+def _slices(evaluated: Evaluation) -> list[Block]:
+    if not evaluated.slices:
         return []
-    names = list(metrics[slices[0]])
-    rows = [
-        [where, *(figure(metrics[where][n].value) if n in metrics[where] else "" for n in names)]
-        for where in slices
+    names = list(evaluated.values)
+    rows, bounds = [], []
+    for where, values in evaluated.slices.items():
+        intervals = evaluated.slice_intervals.get(where, {})
+        rows.append([where, *(figure(values[name]) if name in values else "" for name in names)])
+        bounds.append([where, *(interval(intervals.get(name)) for name in names)])
+    head = ["slice", *names]
+    return [
+        Table("Metrics on slices of split eval", head, rows),
+        Fold(
+            "Intervals of the slices",
+            [Table("95% intervals on slices; a slice of too few texts has none", head, bounds)],
+        ),
     ]
-    return [Table("Metrics on slices of split eval", ["slice", *names], rows)]
 
 
 def _confusion(found: Mapping[str, Any]) -> Table:
@@ -75,12 +80,8 @@ def _confusion(found: Mapping[str, Any]) -> Table:
     )
 
 
-def _reliability(found: Mapping[str, Any]) -> Drawing:
-    bins = found["reliability"]
-    n = sum(each["count"] for each in bins)
-    # Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599, equation 5,
-    # with the probability of "positive" in the place of the confidence.
-    error = sum(each["count"] * abs(each["positive"] - each["probability"]) for each in bins) / n
+def _reliability(evaluated: Evaluation) -> Drawing:
+    bins = evaluated.reliability
 
     def paint(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=figures.MUTED, lw=1, ls=":", label="perfect")
@@ -88,9 +89,8 @@ def _reliability(found: Mapping[str, Any]) -> Drawing:
         y = [each["positive"] for each in bins]
         axes.plot(x, y, color=figures.SERIES[0], lw=1.6, marker="o", ms=4, label="this model")
         for each, across, up in zip(bins, x, y, strict=True):
-            axes.annotate(
-                f"{each['count']:,}", (across, up), (5, -9), textcoords="offset points", fontsize=8
-            )
+            number = f"{each['count']:,.0f}"
+            axes.annotate(number, (across, up), (5, -9), textcoords="offset points", fontsize=8)
         figures.label(axes, "probability of positive", "share that is positive")
         axes.legend()
 
@@ -102,8 +102,7 @@ def _reliability(found: Mapping[str, Any]) -> Drawing:
         paint,
         height=3.4,
     )
-    caption = f"Reliability: texts in each tenth of probability. Expected error {error:.4f}"
-    return Drawing(svg, caption)
+    return Drawing(svg, "Reliability: how many texts, in each tenth of probability")
 
 
 def _books(found: Mapping[str, Any]) -> list[Block]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def count(number: float) -> str:
@@ -15,6 +16,11 @@ def figure(number: float) -> str:
     if math.isfinite(number) and (number == int(number) or abs(number) >= 10_000):
         return count(number)
     return f"{number:.4f}" if abs(number) >= 0.001 else f"{number:.3g}"
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """Lower and upper bound; nothing where there are none."""
+    return "" if bounds is None else " to ".join(map(figure, bounds))
 
 
 def share(part: float, whole: float) -> str:

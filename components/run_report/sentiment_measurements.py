@@ -20,7 +20,6 @@ from pipeline import features
 
 _MOST = 3_000  # texts
 _BATCH = 64
-_BINS = 10  # of the reliability plot
 _WRONG = 3  # texts shown of each kind
 _LONGEST = 200  # words of a text that is shown
 _WORDS = 8  # shown of each text
@@ -29,10 +28,8 @@ _WORDS = 8  # shown of each text
 def measure(run: Run, model: Any) -> dict[str, Any]:
     """Asks the served model about the held-out texts.
 
-    Returns: `count`; `confusion`, [label][predicted] counts; `reliability`, for each tenth of
-    probabilities that occurs: count, mean probability, share of positive texts; `wrong`, texts
-    (in normal form) that it was most sure of and wrong about, with the words that
-    weighed most.
+    Returns: `count`; `confusion`, [label][predicted] counts; `wrong`, texts (in normal form)
+    that it was most sure of and wrong about, with the words that weighed most.
     """
     label = str(run.task.label)
     rows = list(
@@ -48,7 +45,6 @@ def measure(run: Run, model: Any) -> dict[str, Any]:
     return {
         "count": len(rows),
         "confusion": confusion.tolist(),
-        "reliability": _reliability(labels, probabilities),
         "wrong": [
             {
                 "text": texts[i],
@@ -68,19 +64,6 @@ def _probabilities(model: Any, texts: list[str]) -> np.ndarray:
         for start in range(0, len(texts), _BATCH)
     ]
     return np.concatenate([*parts, np.empty(0)]).astype(float)
-
-
-def _reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, float]]:
-    bins = np.minimum((probabilities * _BINS).astype(int), _BINS - 1)
-    return [
-        {
-            "count": int((bins == i).sum()),
-            "probability": float(probabilities[bins == i].mean()),
-            "positive": float(labels[bins == i].mean()),
-        }
-        for i in range(_BINS)
-        if (bins == i).any()
-    ]
 
 
 def _most_wrong(texts: list[str], labels: np.ndarray, probabilities: np.ndarray) -> list[int]:

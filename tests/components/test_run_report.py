@@ -8,7 +8,7 @@ import pytest
 from page_reader import PageReader, check
 
 from components.run_report import corpus_measurements as corpus
-from components.run_report import evaluation_section, examples_section, figures, page
+from components.run_report import examples_section, figures, page
 from components.run_report.run import Item, Run, Stage
 from pipeline import code_hash
 from pipeline.config import preset
@@ -125,15 +125,6 @@ def test_words_that_weigh_are_marked_in_their_text_by_sign():
         ("DULL", "down"),
         ("great", "up"),
     ]
-
-
-def test_expected_error_of_the_reliability_plot_is_the_mean_gap():
-    bins = [
-        {"count": 30, "probability": 0.1, "positive": 0.2},
-        {"count": 10, "probability": 0.9, "positive": 0.7},
-    ]
-    drawing = evaluation_section._reliability({"reliability": bins})
-    assert "Expected error 0.1250" in drawing.caption
 
 
 def test_slices_are_cut_before_spaces_and_give_back_the_text(reviews):
