@@ -1,1 +1,1 @@
-"""Bodies of commands; pipeline/cli.py has their options."""
+"""The commands of `tf-mamba`, a module each: `add_options(parser)` and `run(options)`."""

@@ -6,13 +6,28 @@ import argparse
 import sys
 from contextlib import ExitStack
 
-from pipeline import cleaning, metadata, run_lock
+from pipeline.commands import options as shared
 from pipeline.errors import UserError
-from pipeline.runs import Places
 
 
-def run(options: argparse.Namespace, places: Places) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument(
+        "--keep",
+        type=shared.positive,
+        default=5,
+        metavar="N",
+        help="the newest N runs of each task stay (default: 5)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what and how much")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(options: argparse.Namespace) -> int:
     """Removes, or says only what it would remove; returns the exit code."""
+    from pipeline import cleaning, metadata, run_lock  # takes seconds, see `runs`
+
+    places = shared.places(options)
     if metadata.open_store(places) is None:
         print("nothing to remove: there are no runs")
         return 0

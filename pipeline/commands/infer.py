@@ -6,14 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
+from pipeline.commands import options as shared
 from pipeline.errors import UserError
+from pipeline.terminal import import_tensorflow
 
 _SETTINGS = ("max_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed")
 _INTEGERS = ("max_new_tokens", "top_k", "seed")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options of the command, beside the task."""
+    """The command's options."""
+    shared.add_task(parser)
     parser.add_argument(
         "file", type=Path, help=".jsonl or .csv with `text`, or plain text, a row a line"
     )
@@ -40,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     if settings and not options.generate:
         raise UserError(f"--{next(iter(settings)).replace('_', '-')}: expected --generate with it")
 
+    import_tensorflow(options.debug)
     from pipeline import bulk_inference
 
     if options.generate:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline import lineage, lineage_drawing
-from pipeline.runs import Places
+from pipeline.commands import options as shared
 
 
-def run(options: argparse.Namespace, places: Places) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument(
+        "model", help="TASK, TASK/VERSION or the folder of a pushed version (TASK: the newest)"
+    )
+    parser.add_argument("--format", choices=("text", "json", "svg", "dot"), default="text")
+
+
+def run(options: argparse.Namespace) -> int:
     """Prints the lineage; returns the exit code."""
-    found = lineage.of_model(places, options.model)
+    from pipeline import lineage, lineage_drawing  # takes seconds, see `runs`
+
+    found = lineage.of_model(shared.places(options), options.model)
     show = {
         "text": lineage.Lineage.as_text,
         "json": lineage.Lineage.as_json,

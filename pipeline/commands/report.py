@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import argparse
 import webbrowser
-from collections.abc import Callable
 
-from pipeline import runs
+from pipeline.commands import options as shared
 from pipeline.errors import UserError
-from pipeline.runs import Places
+from pipeline.terminal import import_tensorflow
 
 
-def report(options: argparse.Namespace, before_making: Callable[[], object]) -> int:
-    """Prints the page's path; returns the exit code.
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("run", nargs="?", default="latest", help="a run's id (default: latest)")
+    parser.add_argument("--task", choices=shared.TASK_NAMES, help="of which `latest` is meant")
+    parser.add_argument("--open", action="store_true", help="in the browser")
 
-    `before_making` is called only where the page is missing, which takes TensorFlow to mend.
-    """
-    places = Places.below(options.root, options.metadata)
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the page's path; returns the exit code."""
+    from pipeline import runs  # takes seconds, see `runs`
+
+    places = shared.places(options)
     summary = runs.find(places, options.run, options.task)
     path = runs.page_file(places, summary)
     if not path.exists():  # of an older run, or one whose page failed
-        before_making()
+        import_tensorflow(options.debug)
         from pipeline import run_page
 
         run_page.write(summary, places)

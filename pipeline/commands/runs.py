@@ -5,12 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 
-from pipeline import run_diff, runs
-from pipeline.runs import Places
+from pipeline.commands import options as shared
 
 
-def run(options: argparse.Namespace, places: Places) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    actions = parser.add_subparsers(metavar="show RUN | diff A B", dest="action")
+    show = actions.add_parser("show", help="one run's summary as JSON")
+    show.add_argument("run", help="a run's id, or `latest`")
+    diff = actions.add_parser("diff", help="in what two runs differ")
+    diff.add_argument("runs", nargs=2, metavar="RUN", help="a run's id, or `latest`")
+    diff.add_argument("--json", action="store_true")
+
+
+def run(options: argparse.Namespace) -> int:
     """Prints what was asked for; returns the exit code."""
+    from pipeline import run_diff, runs  # takes seconds: ML Metadata imports TensorFlow
+
+    places = shared.places(options)
     if options.action == "show":
         print(json.dumps(runs.find(places, options.run), indent=2))
     elif options.action == "diff":

@@ -11,15 +11,18 @@ import subprocess
 from pathlib import Path
 
 from pipeline import pushed_model
+from pipeline.commands import options as shared
 from pipeline.errors import UserError
 from pipeline.tasks import TASKS
+from pipeline.terminal import import_tensorflow
 
 IMAGE = "tensorflow/serving"
 _DOCKER_SECONDS = 10  # for docker to say whether it has the image
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options of the command, beside the task."""
+    """The command's options."""
+    shared.add_task(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this)")
     parser.add_argument("--grpc-port", type=int, default=8500, help="(default: 8500)")
     parser.add_argument("--rest-port", type=int, default=8501, help="(default: 8501)")
@@ -39,6 +42,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     built_in.add_argument(
         "--rest-timeout", type=float, default=30.0, help="seconds of a REST request (default: 30)"
     )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serves until it is told to stop."""
+    check(options)
+    if command := model_server_command(options):
+        run_model_server(command, options)
+    import_tensorflow(options.debug)
+    return run_built_in(options)
 
 
 def model_server_command(options: argparse.Namespace) -> list[str] | None:

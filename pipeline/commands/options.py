@@ -1,0 +1,119 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # imported late: none of it is needed to say what the options are
+    from data.records import Source
+    from pipeline.beam import Beam
+    from pipeline.config import RunConfig
+    from pipeline.runs import Places
+
+TASK_NAMES = ("bible", "imdb")
+
+
+def add_task(parser: argparse.ArgumentParser, *names: str) -> None:
+    """The task, one of `names`; of all if none is given."""
+    parser.add_argument("task", choices=names or TASK_NAMES)
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Where runs and pushed models are."""
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=Path.cwd(),
+        help="folder of runs/ and serving_models/ (default: this one)",
+    )
+    parser.add_argument(
+        "--metadata",
+        metavar="ADDRESS",
+        default=os.environ.get("TF_MAMBA_METADATA", ""),
+        help="of ML Metadata's database server, as in mysql://USER@HOST/DATABASE (default:"
+        " $TF_MAMBA_METADATA, else runs/metadata.sqlite)",
+    )
+
+
+def places(options: argparse.Namespace) -> Places:
+    """What `add_places` asks for."""
+    from pipeline.runs import Places
+
+    return Places.below(options.root, options.metadata)
+
+
+def add_configuration(parser: argparse.ArgumentParser) -> None:
+    """Task, preset and what changes it."""
+    add_task(parser)
+    parser.add_argument("--preset", default="quick", help="quick (default), full, best or smoke")
+    parser.add_argument("--source", help="a local file or folder instead of the packaged corpus")
+    parser.add_argument("--seed", type=int, help="of weights, order and dropout (default: 1)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.FIELD=VALUE",
+        help="overrides the preset, as in model.d_model=256 or data.gate=report; may be"
+        " repeated; `tune` does not vary what is set",
+    )
+
+
+def configuration(options: argparse.Namespace, settings: Sequence[str]) -> tuple[RunConfig, Source]:
+    """What `add_configuration` asks for, changed by `settings`; told on standard error."""
+    from pipeline.config import preset
+    from pipeline.settings import with_settings
+    from pipeline.tasks import TASKS
+
+    config = preset(options.task, options.preset)
+    if options.seed is not None:
+        settings = [*settings, f"seed={options.seed}"]
+    config = with_settings(config, settings)
+    source = importlib.import_module(TASKS[config.task].reader).open_source(options.source)
+    print(
+        f"{config.task} at preset {config.preset}, seed {config.seed},"
+        f" {source.kind} source {source.sha256[:12]}",
+        file=sys.stderr,
+    )
+    return config, source
+
+
+def add_beam(parser: argparse.ArgumentParser) -> None:
+    """Beam's runner and its options."""
+    parser.add_argument(
+        "--beam-workers",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="of Beam's runners on this machine (default: 1)",
+    )
+    parser.add_argument("--beam-runner", metavar="NAME", help="default: in memory")
+    parser.add_argument(
+        "--beam-arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of Beam, for every stage that runs on it; may be repeated",
+    )
+
+
+def beam(options: argparse.Namespace) -> Beam:
+    """What `add_beam` asks for, checked."""
+    from pipeline.beam import IN_MEMORY, Beam
+
+    asked = Beam(options.beam_workers, options.beam_runner or IN_MEMORY, tuple(options.beam_arg))
+    asked.check()
+    return asked
+
+
+def positive(text: str) -> int:
+    """An option's value from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
+    return number

@@ -1,0 +1,42 @@
+"""`tf-mamba reproduce`: a past run again, from nothing, compared stage by stage."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pipeline.commands import options as shared
+from pipeline.terminal import import_tensorflow
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("run", help="a run's id, or `latest`")
+    parser.add_argument("--task", choices=shared.TASK_NAMES, help="of which `latest` is meant")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="run there and keep it (default: a temporary one)",
+    )
+    shared.add_beam(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the table of hashes; returns 1 if one differs."""
+    import_tensorflow(options.debug)
+    from pipeline import runs
+
+    summary = runs.find(shared.places(options), options.run, options.task)
+    from pipeline import reproduction  # imports TFX: not before the run is known
+
+    reproduction.check(summary)
+    source = reproduction.open_source_of(summary)
+    for change in reproduction.changes_since(summary):
+        print(f"warning: since that run, {change}; results may differ", file=sys.stderr)
+    print(f"{summary['task']} run {summary['run_id']} again, from nothing", file=sys.stderr)
+    again = reproduction.reproduce(summary, source, options.keep, shared.beam(options))
+    rows = reproduction.compare(summary, again)
+    print(f"{reproduction.table(rows)}\n{reproduction.verdict(rows)}")
+    return 0 if all(row.equal for row in rows) else 1

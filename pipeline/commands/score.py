@@ -1,0 +1,34 @@
+"""`tf-mamba score`: the pushed model on a file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from pipeline.commands import options as shared
+from pipeline.errors import UserError
+from pipeline.terminal import import_tensorflow
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    shared.add_task(parser)
+    parser.add_argument(
+        "file",
+        type=Path,
+        help="imdb: CSV text,label; bible: text, one verse a line, a blank line between documents",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the figures as JSON."""
+    import_tensorflow(options.debug)
+    from pipeline import pushed_model, scoring
+
+    if not options.file.is_file():
+        raise UserError(f"{options.file}: no such file")
+    model = pushed_model.latest_version(options.root / "serving_models", options.task)
+    score = scoring.score_reviews if options.task == "imdb" else scoring.score_text
+    print(json.dumps(score(model, options.file)))
+    return 0
