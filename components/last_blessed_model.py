@@ -12,13 +12,16 @@ from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
 
 
 class LastBlessedModel(LatestBlessedModelStrategy):
-    """Takes channels `model`, `model_blessing` and `candidate`; resolves the first two."""
+    """Takes channels `model`, `model_blessing` and `candidate`; the last one it passes on."""
 
     def resolve_artifacts(
         self, store: ml_metadata.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]] | None:
         candidates = {artifact.id for artifact in input_dict["candidate"]}
         others = [model for model in input_dict["model"] if model.id not in candidates]
-        return super().resolve_artifacts(
+        resolved = super().resolve_artifacts(
             store, {"model": others, "model_blessing": input_dict["model_blessing"]}
         )
+        # TFX wants each input back; without one, the look-up fails and the run goes on as if
+        # there were no blessed model.
+        return None if resolved is None else resolved | {"candidate": input_dict["candidate"]}

@@ -250,8 +250,9 @@ def _unreferred(records: _Records, places: Places) -> Iterator[tuple[str, Path]]
             # <stage>/<output>/<execution>, and <stage>/.system/<purpose>/<execution>
             groups = _entries(output) if output.name == ".system" else [output]
             for path in (path for group in groups for path in _entries(group)):
-                execution = path.name.partition("-")[0]
-                if str(path) in kept or int(execution or -1) in records.executions:
+                execution = path.name.partition("-")[0]  # <execution>-dead_letters.jsonl
+                of_newest = execution.isdigit() and int(execution) in records.executions
+                if str(path) in kept or of_newest:
                     continue
                 yield "artifacts" if str(path) in known else "leftovers", path
     latest = places.run(records.task, "latest")

@@ -223,6 +223,9 @@ class _StageLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         message = str(record.msg)
+        if "Input resolution error" in message:
+            # TFX would note it down and go on, as if there had been nothing to look up.
+            raise RuntimeError(record.getMessage()) from (record.exc_info or (None, None))[1]
         if message.startswith("A cached execution"):
             self._cached = True
         elif message in ("Component %s is running.", "Component %s is finished."):

@@ -106,10 +106,11 @@ def test_nothing_runs_where_nothing_was_edited(places, code):
         ("pipeline/exporting.py", TRAINED),
         ("mamba_model/scan.py", TRAINED),
         ("mamba_model/native/selective_scan.h", TRAINED),
-        ("pipeline/metrics.py", EVALUATED),
+        ("pipeline/intervals.py", EVALUATED),
         ("components/infra_check/graph_rules.py", CHECKED),
         ("pipeline/model_card.py", PUSHED),
         ("data/bible_formats.py", set()),
+        ("pipeline/metrics.py", set()),  # the Bible's
         ("pipeline/cli.py", set()),
         ("pipeline/runs.py", set()),
         ("pipeline/beam.py", set()),
