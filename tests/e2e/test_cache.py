@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-PUSHED = {"ModelCard", "Pusher"}
+PUSHED = {"ModelCard", "Pusher", "RunReport"}
 EVALUATED = {"Evaluator"} | PUSHED
 CHECKED = {"InfraCheck"} | PUSHED
 TRAINED = {"Trainer"} | EVALUATED | CHECKED
@@ -99,7 +99,7 @@ def test_nothing_runs_where_nothing_was_edited(places, code):
     [
         ("data/imdb_formats.py", INGESTED),
         ("components/text_example_gen/transforms.py", INGESTED),
-        ("components/data_gate.py", {"DataGate"}),
+        ("components/data_gate.py", {"DataGate", "RunReport"}),
         ("pipeline/preprocessing.py", TRANSFORMED),
         ("pipeline/tokenization.py", TRANSFORMED),
         ("pipeline/training.py", TRAINED),
@@ -109,6 +109,8 @@ def test_nothing_runs_where_nothing_was_edited(places, code):
         ("pipeline/intervals.py", EVALUATED),
         ("components/infra_check/graph_rules.py", CHECKED),
         ("pipeline/model_card.py", PUSHED),
+        ("components/run_report/page.py", {"RunReport"}),
+        ("components/run_report/templates/style.css", {"RunReport"}),
         ("data/bible_formats.py", set()),
         ("pipeline/metrics.py", set()),  # the Bible's
         ("pipeline/cli.py", set()),
@@ -120,7 +122,7 @@ def test_an_edit_of_code_runs_the_stages_that_use_it_and_what_reads_them(
     places, code, edited, stages
 ):
     with (code / edited).open("a") as file:
-        file.write("\n_EDITED = 1\n")
+        file.write("\n_EDITED = 1\n")  # as text it will do in a header or a style sheet too
     assert stages_that_run(places) == stages
 
 
@@ -138,7 +140,7 @@ def test_an_edit_of_the_schema_runs_all_that_reads_it(places, code, monkeypatch)
     ("setting", "stages"),
     [
         ("data.max_characters=19000", INGESTED),
-        ("data.gate=report", {"DataGate"}),
+        ("data.gate=report", {"DataGate", "RunReport"}),
         ("model.vocabulary_size=900", TRANSFORMED),
         ("model.pooled_dropout=0.3", TRAINED),
         ("training.learning_rate=0.001", TRAINED),
