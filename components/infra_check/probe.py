@@ -73,7 +73,9 @@ class _OnlyTensorFlow:
                     waiting.append(re.split(r"[^\w.-]", requirement)[0])
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        if name.partition(".")[0] not in self._allowed:
+        # The standard library's one module that is named after the platform.
+        is_platforms = name.startswith("_sysconfigdata_")
+        if name.partition(".")[0] not in self._allowed and not is_platforms:
             raise ModuleNotFoundError(f"{name} is not TensorFlow's or TF Text's", name=name)
 
 

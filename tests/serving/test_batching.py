@@ -95,7 +95,7 @@ def test_rows_whose_deadline_passes_in_the_queue_are_left_out_of_their_batch(sav
     one = replace(PATIENT, max_batch_size=8, batch_timeout_micros=10_000)
     with serving(saved_version.parent, batching=one) as server:
         busy = threading.Thread(
-            target=server.predict, args=({"text": ["a"], "work": [800]}, "slow")
+            target=server.predict, args=({"text": ["a"], "work": [4000]}, "slow")
         )
         busy.start()
         time.sleep(0.2)  # the only batch thread works; what comes now waits
