@@ -50,8 +50,8 @@ def try_to_write(summary: dict[str, Any], places: Places) -> None:
 
 
 def _read(summary: dict[str, Any], places: Places) -> Run:
-    store = metadata.open_store(places)
-    assert store is not None  # it holds the summary
+    store = metadata.open_store(places, create=True)
+    assert store is not None
     stages = run_metadata.read_stages(store, summary["run_id"])
     return Run(
         config=summary["config"],

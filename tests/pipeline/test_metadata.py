@@ -82,6 +82,7 @@ def _write_some(root: str, writer: int, number: int) -> None:
         runs._record({"task": f"task{writer}", "run_id": f"{writer}-{i}"}, places)
 
 
+@pytest.mark.slow
 def test_writers_side_by_side_lose_nothing_and_end(tmp_path):
     context = multiprocessing.get_context("spawn")
     writers, number = 3, 8
