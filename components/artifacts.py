@@ -1,6 +1,10 @@
-"""Types of the artifacts that our components pass on and that TFX has no name for."""
+"""Types of the artifacts that our components pass on and that TFX has no name for.
 
-from tfx.types.artifact import Artifact, Property, PropertyType
+Kubeflow Pipelines asks for names of the form `<namespace>.<Title>`, and for types without
+properties of their own: what would be one is a custom property.
+"""
+
+from tfx.types.artifact import Artifact
 
 
 class IngestRecords(Artifact):
@@ -10,17 +14,16 @@ class IngestRecords(Artifact):
     one line for each record that could not be used.
     """
 
-    TYPE_NAME = "IngestRecords"
+    TYPE_NAME = "tf_mamba.IngestRecords"
 
 
 class DataBlessing(Artifact):
     """DataGate's verdict on the data.
 
-    Property `blessed`: 1 where nothing was found, else 0.  File: report.json.
+    Custom property `blessed`: 1 where nothing was found, else 0.  File: report.json.
     """
 
-    TYPE_NAME = "DataBlessing"
-    PROPERTIES = {"blessed": Property(type=PropertyType.INT)}  # noqa: RUF012
+    TYPE_NAME = "tf_mamba.DataBlessing"
 
 
 class ModelCard(Artifact):
@@ -29,7 +32,7 @@ class ModelCard(Artifact):
     Files: model_card.json, and the same to be read, model_card.md.
     """
 
-    TYPE_NAME = "ModelCard"
+    TYPE_NAME = "tf_mamba.ModelCard"
 
 
 class HTML(Artifact):
@@ -39,3 +42,6 @@ class HTML(Artifact):
     """
 
     TYPE_NAME = "system.HTML"
+
+
+TYPES = (IngestRecords, DataBlessing, ModelCard, HTML)

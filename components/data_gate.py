@@ -76,7 +76,7 @@ def judge(
     with fileio.open(unfinished, "wb") as stream:
         stream.write(text.encode() + b"\n")
     fileio.rename(unfinished, report, overwrite=True)
-    blessing.blessed = int(not findings)
+    blessing.set_int_custom_property("blessed", int(not findings))
 
 
 def schema_findings(anomalies: Artifact, source: dict[str, str]) -> list[str]:

@@ -56,6 +56,18 @@ class Beam:
             args.append("--direct_num_workers=" + environment_variable(_WORKERS))
         return [*args, f"--setup_file={setup_file}", *self._given()]
 
+    def container_args(self, setup_file: str) -> list[str]:
+        """The same for a stage in a container, which gets them as plain text.
+
+        In memory only: artifacts are files of the container, which no other machine sees.
+        """
+        return [
+            f"--runner={IN_MEMORY}",
+            "--direct_running_mode=in_memory",
+            f"--direct_num_workers={self.workers}",
+            f"--setup_file={setup_file}",
+        ]
+
     def announce(self) -> None:
         """Sets what `pipeline_args` left to the environment; before the pipeline runs."""
         os.environ[_WORKERS] = str(self.workers)

@@ -20,6 +20,7 @@ from pipeline.terminal import silence_libraries
 _COMMANDS = {
     "run": "Run the pipeline from the text to a pushed model.",
     "tune": "Search for better settings of a preset's training.",
+    "compile": "Compile the pipeline for Kubeflow Pipelines or Vertex AI.",
     "reproduce": "Run a past run again, from nothing, and compare what it makes.",
     "score": "Score the pushed model on a file; prints JSON.",
     "predict": "Label texts by the pushed model.",

@@ -104,12 +104,14 @@ def open_store(places: Places, create: bool = False) -> mlmd.MetadataStore | Non
         create: make one if there is none; needed for writing.
 
     Returns:
-        None if there is none, that is no SQLite file, and none is to be made.
+        None if there is none, that is no SQLite file, and none is to be made; or none of ours.
 
     Raises:
         UserError: if it cannot be opened.
     """
     path = sqlite_file(places)
+    if not places.has_metadata_store:
+        return None
     if path is not None and not create and not path.exists():
         return None
     config = connection_config(places)

@@ -25,6 +25,7 @@ from components.atomic_push import AtomicPusher
 from components.data_gate import DataGate
 from components.infra_check.component import InfraCheck
 from components.last_blessed_model import LastBlessedModel
+from components.last_pushed_model import LastPushedModel
 from components.reviewed_schema import ReviewedSchema
 from components.run_report import page
 from components.run_report.component import RunReport
@@ -150,6 +151,20 @@ def _sections(config: RunConfig, *sections: str) -> str:
     return json.dumps({name: whole[name] for name in names}, sort_keys=True)
 
 
+def _baseline(trainer: Trainer, places: Places, task: str) -> BaseNode:
+    """What the model is compared with."""
+    if not places.has_metadata_store:
+        stage = LastPushedModel(serving_models=str(places.serving_models / task))
+    else:
+        stage = Resolver(
+            strategy_class=LastBlessedModel,
+            model=Channel(type=standard_artifacts.Model),
+            model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+            candidate=trainer.outputs["model"],
+        )
+    return stage.with_id("Baseline")
+
+
 def create_pipeline(
     config: RunConfig, source: Source, places: Places, beam_args: Sequence[str]
 ) -> Pipeline:
@@ -165,12 +180,7 @@ def create_pipeline(
     pretrainer = _pretrainer(config, text, places)
     trainer = _trainer("run_fn", "training", config, text, places, base=pretrainer)
 
-    baseline = Resolver(
-        strategy_class=LastBlessedModel,
-        model=Channel(type=standard_artifacts.Model),
-        model_blessing=Channel(type=standard_artifacts.ModelBlessing),
-        candidate=trainer.outputs["model"],
-    ).with_id("Baseline")
+    baseline = _baseline(trainer, places, config.task)
     evaluator = Evaluator(
         examples=text.example_gen.outputs["examples"],
         model=trainer.outputs["model"],
@@ -275,10 +285,12 @@ def _pipeline(
     """`stages`: None for what the configuration does without."""
     return Pipeline(
         pipeline_name=config.task,
-        pipeline_root=str(places.artifacts(config.task)),
+        pipeline_root=places.pipeline_root(config.task),
         components=[stage for stage in stages if stage is not None],
         enable_cache=True,
-        metadata_connection_config=metadata.connection_config(places),
+        metadata_connection_config=(
+            metadata.connection_config(places) if places.has_metadata_store else None
+        ),
         beam_pipeline_args=list(beam_args),
     )
 

@@ -88,13 +88,14 @@ def read_chapters(write_verses, chapters, ledger_of):
 
 def test_lets_real_reviews_pass(judged, read_reviews):
     blessing = judged("imdb", *read_reviews)
-    assert blessing.blessed == 1
+    assert blessing.get_int_custom_property("blessed") == 1
     report = json.loads(Path(blessing.uri, "report.json").read_text())
     assert report == {"mode": "stop", "findings": []}
 
 
 def test_lets_real_chapters_pass(judged, read_chapters):
-    assert judged("bible", *read_chapters).blessed == 1
+    blessing = judged("bible", *read_chapters)
+    assert blessing.get_int_custom_property("blessed") == 1
 
 
 def change(**features):
@@ -166,7 +167,7 @@ def test_prints_every_finding_and_goes_on_where_it_only_reports(judged, read_rev
     rows, ledger = copy.deepcopy(read_reviews)
     change(label=2, characters=3)(rows)
     blessing = judged("imdb", rows, ledger, mode="report")
-    assert blessing.blessed == 0
+    assert blessing.get_int_custom_property("blessed") == 0
     report = json.loads(Path(blessing.uri, "report.json").read_text())
     assert [finding.split(": ")[0] for finding in report["findings"]] == [
         "split train, feature characters",

@@ -1,0 +1,97 @@
+"""`tf-mamba compile`: the pipeline as a spec that a cluster runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.commands import options as shared
+from pipeline.errors import UserError
+from pipeline.terminal import import_tensorflow
+
+if TYPE_CHECKING:
+    from pipeline.kubeflow_runner import Cluster
+
+# Each with the ending of its file.
+_TARGETS = {"kubeflow": "yaml", "vertex": "json"}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("target", choices=tuple(_TARGETS), help="what will run the pipeline")
+    shared.add_configuration(parser)
+    parser.add_argument("--image", required=True, help="that Dockerfile builds, where it was pushed")
+    parser.add_argument(
+        "--pipeline-root",
+        required=True,
+        metavar="URI",
+        help="of artifacts: gs://BUCKET/FOLDER; with Kubeflow also s3:// and minio://",
+    )
+    parser.add_argument(
+        "--volume",
+        metavar="CLAIM:PATH",
+        help="with Kubeflow: a PersistentVolumeClaim, and where containers mount it; it keeps"
+        " pushed models and checkpoints",
+    )
+    parser.add_argument(
+        "--serving-models",
+        type=Path,
+        metavar="PATH",
+        help="folder of pushed models in the containers (default: serving_models/ in the volume,"
+        " or in the pipeline root on /gcs)",
+    )
+    parser.add_argument(
+        "--beam-workers",
+        type=shared.positive,
+        default=1,
+        metavar="N",
+        help="of Beam in each container (default: 1)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the spec, .yaml or .json (default: TASK_TARGET.yaml, of Vertex AI .json)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compiles it; returns the exit code."""
+    out = options.out or Path(f"{options.task}_{options.target}.{_TARGETS[options.target]}")
+    if out.suffix not in (".yaml", ".json"):
+        raise UserError(f"--out {out}: expected a name that ends in .yaml or .json")
+    if out.suffix == ".json" and options.volume:
+        raise UserError(f"--out {out}: JSON has no place for the volume; use .yaml")
+    import_tensorflow(options.debug)
+    from pipeline import kubeflow_runner
+    from pipeline.beam import Beam
+
+    cluster = _cluster(options)
+    config, source = shared.configuration(options, options.set)
+    compiled = kubeflow_runner.compile_spec(config, source, cluster, Beam(options.beam_workers))
+    kubeflow_runner.write_spec(compiled, out)
+    stages = compiled[0]["pipelineSpec"]["root"]["dag"]["tasks"]
+    print(f"{len(stages)} stages, pushing to {cluster.serving_models / config.task}")
+    print(f"spec: {out}")
+    return 0
+
+
+def _cluster(options: argparse.Namespace) -> Cluster:
+    from pipeline.kubeflow_runner import Cluster, Volume
+
+    if options.target == "vertex":
+        if options.volume:
+            raise UserError("--volume: Vertex AI mounts buckets at /gcs by itself; leave it out")
+        return Cluster.vertex(options.image, options.pipeline_root, options.serving_models)
+    if not options.volume:
+        raise UserError(
+            "--volume: expected CLAIM:PATH; Kubeflow's containers share nothing else that could"
+            " keep pushed models"
+        )
+    return Cluster.kubeflow(
+        options.image,
+        options.pipeline_root,
+        Volume.parse(options.volume),
+        options.serving_models,
+    )
