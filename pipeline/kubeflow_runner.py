@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+
 from data.records import Source
 from pipeline.beam import Beam
 from pipeline.config import RunConfig
@@ -26,7 +28,6 @@ from pipeline.runs import Places
 # Where the image has this project's sources; see Dockerfile.
 IMAGE_FOLDER = "/opt/tf_mamba"
 _COMMAND = ("python", "-m", "pipeline.kubeflow_executor")
-# TFX notes down what it needs and no more: a store's bucket, and folders below it.
 _ROOT = re.compile(r"[a-z0-9]+://[^/\s]+(/[^/\s]+)*")
 _CLAIM = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")  # a Kubernetes name
 
@@ -133,17 +134,9 @@ def compile_spec(
         where containers mount a volume.
 
     Raises:
-        UserError: if Kubeflow's part is not installed, or the source is not to be had there.
+        UserError: if the containers could not read the source.
     """
     cluster.check_source(source)
-    try:
-        from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
-    except ImportError as error:
-        raise UserError(
-            f"compiling needs kfp-pipeline-spec, which is not installed ({error}): pip install"
-            " 'tf-mamba[kfp]'"
-        ) from error
-
     pipeline = create_pipeline(
         config, source, cluster.places(), beam.container_args(f"{IMAGE_FOLDER}/setup.py")
     )
