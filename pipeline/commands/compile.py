@@ -21,9 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("target", choices=tuple(_TARGETS), help="what will run the pipeline")
     shared.add_configuration(parser)
-    parser.add_argument(
-        "--image", required=True, help="that Dockerfile builds, where it was pushed"
-    )
+    parser.add_argument("--image", required=True, help="the one that Dockerfile builds")
     parser.add_argument(
         "--pipeline-root",
         required=True,
