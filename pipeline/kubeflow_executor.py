@@ -1,6 +1,6 @@
 """What the container of a stage runs on Kubeflow Pipelines and Vertex AI.
 
-    python -m pipeline.kubeflow_executor --executor_class_path components.data_gate.DataGate_Executor
+    python -m pipeline.kubeflow_executor --executor_class_path MODULE.CLASS
         --json_serialized_invocation_args '{"inputs": ..., "outputs": ...}' [options of Beam]
 
 It is TFX's `kubeflow_v2_run_executor`, and three things that one lacks:

@@ -75,7 +75,9 @@ def _from_source_to_ids(config: RunConfig, source: Source) -> _Text:
         fraction=config.data.fraction,
         max_characters=config.data.max_characters,
         max_dead_letter_share=config.data.max_dead_letter_share,
-        code_sha256=code_sha256("components.text_example_gen.executor", task.reader),
+        code_sha256=code_sha256(
+            "components.text_example_gen.executor", "components.artifacts", task.reader
+        ),
     )
 
     # The test split is read by nothing but a final score.
