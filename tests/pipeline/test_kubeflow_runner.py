@@ -93,14 +93,23 @@ def test_only_the_look_up_of_the_last_model_is_never_taken_from_the_cache(kubefl
 
 @pytest.mark.slow
 def test_vertex_takes_a_job_that_keeps_all_in_one_bucket(tmp_path):
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import aiplatform
+
     cluster = Cluster.vertex(IMAGE, "gs://bucket/tf_mamba/")
     compiled = kubeflow_runner.compile_spec(
         preset("bible", "smoke"), bible.open_source(None), cluster, Beam()
     )
     kubeflow_runner.write_spec(compiled, tmp_path / "bible.json")
-    job = json.loads((tmp_path / "bible.json").read_text())
+    # As Vertex AI's own client reads it, before it is sent.
+    job = aiplatform.PipelineJob(
+        display_name="tf-mamba",
+        template_path=str(tmp_path / "bible.json"),
+        project="project",
+        location="europe-west4",
+        credentials=AnonymousCredentials(),
+    ).to_dict()
     assert job["runtimeConfig"]["gcsOutputDirectory"] == "gs://bucket/tf_mamba/bible"
-    assert job["pipelineSpec"]["schemaVersion"] == "2.1.0"
     tasks = job["pipelineSpec"]["root"]["dag"]["tasks"]
     assert set(tasks) == STAGES
     pushed = tasks["Baseline"]["inputs"]["parameters"]["serving_models"]
