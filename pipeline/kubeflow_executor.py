@@ -8,7 +8,7 @@ It is TFX's `kubeflow_v2_run_executor`, and three things that one lacks:
 - Artifacts are files. Their URIs are those of an object store; Kubeflow's launcher copies inputs
   from there to a folder before a stage, and outputs back after it, and Vertex AI mounts the
   store as that folder. So stages need no client of a store.
-- Types of artifacts of our own are found by their names.
+- Types of artifacts of our own are found by their names, and those of inputs in the spec.
 - An input that stands for none, as the first run's model to compare with, is left out.
 """
 
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--executor_class_path", required=True)
     parser.add_argument("--json_serialized_invocation_args", required=True)
-    parser.add_argument("--json_serialized_inputs_spec_args")
+    parser.add_argument("--json_serialized_inputs_spec_args", required=True)
     options, of_beam = parser.parse_known_args(arguments)
 
     # As the local runner does: batches of a fixed number of bytes, not such as the clock tells.
@@ -62,9 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         compiler_utils.TITLE_TO_CLASS_PATH[type_.TYPE_NAME] = name_utils.get_full_name(type_)
 
     asked = json.loads(options.json_serialized_invocation_args)
+    takes = json.loads(options.json_serialized_inputs_spec_args)
     with tempfile.TemporaryDirectory() as scratch:  # also where Beam keeps what is on its way
         report = Path(scratch, "stage", "executor_output.json")
-        options.json_serialized_invocation_args = json.dumps(_in_container(asked, report))
+        options.json_serialized_invocation_args = json.dumps(in_container(asked, takes, report))
         try:
             kubeflow_v2_run_executor.main((options, of_beam))
         except (UserError, DataError) as error:
@@ -75,20 +76,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _in_container(asked: Mapping[str, Any], report: Path) -> dict[str, Any]:
-    """An ExecutorInput with paths for URIs, and without the inputs that stand for none."""
+def in_container(
+    asked: Mapping[str, Any], takes: Mapping[str, Any], report: Path
+) -> dict[str, Any]:
+    """An ExecutorInput with paths for URIs, and without the inputs that stand for none.
+
+    Args:
+        asked: the ExecutorInput, as JSON.
+        takes: the stage's ComponentInputsSpec, which says of what types the inputs are;
+            Kubeflow's driver leaves the type of an input empty.
+        report: where TFX is to write the ExecutorOutput.
+    """
     from components.last_pushed_model import ABSENT
 
     inputs, outputs = dict(asked.get("inputs", {})), dict(asked["outputs"])
     inputs["artifacts"] = {
-        name: _with_paths(found)
+        name: _with_paths(found, takes["artifacts"][name]["artifactType"])
         for name, found in inputs.get("artifacts", {}).items()
         if not any(each.get("metadata", {}).get(ABSENT) for each in found["artifacts"])
     }
-    for found in inputs["artifacts"].values():
-        for each in found["artifacts"]:
-            # TFX's Evaluator notes down which model it judged by the name, which may be missing.
-            each["name"] = each.get("name") or each["uri"]
     outputs["artifacts"] = {
         name: _with_paths(found) for name, found in outputs.get("artifacts", {}).items()
     }
@@ -98,8 +104,13 @@ def _in_container(asked: Mapping[str, Any], report: Path) -> dict[str, Any]:
     return {**asked, "inputs": inputs, "outputs": outputs | {"outputFile": str(report)}}
 
 
-def _with_paths(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {"artifacts": [each | {"uri": local_path(each["uri"])} for each in found["artifacts"]]}
+def _with_paths(found: Mapping[str, Any], type_: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "artifacts": [
+            each | {"uri": local_path(each["uri"]), "type": type_ or each["type"]}
+            for each in found["artifacts"]
+        ]
+    }
 
 
 def _outside(told: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,27 +61,26 @@ def test_a_first_run_compares_with_nothing(tmp_path, monkeypatch):
     told = tmp_path / "told.json"
     assert kubeflow_executor.main(last_pushed_model(tmp_path / "none", told)) == 0
     baseline = json.loads(told.read_text())["artifacts"]["model"]
-    candidate = {"artifacts": [{"uri": "gs://bucket/bible/candidate", "type": MODEL}]}
+    candidate = {"artifacts": [{"uri": "gs://bucket/bible/candidate"}]}
     asked = {
         "inputs": {"artifacts": {"baseline_model": baseline, "model": candidate}},
         "outputs": {"outputFile": str(told)},
     }
-    taken = kubeflow_executor._in_container(asked, told)["inputs"]["artifacts"]
+    takes = {"artifacts": {name: {"artifactType": MODEL} for name in ("baseline_model", "model")}}
+    taken = kubeflow_executor.in_container(asked, takes, told)["inputs"]["artifacts"]
     assert list(taken) == ["model"]
 
 
 @pytest.mark.slow
 def test_a_users_mistake_is_one_line_and_leaves_no_report(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(LOCAL_ROOT, str(tmp_path))
-    anomalies = {"uri": "gs://bucket/a", "type": {"schemaTitle": "tfx.ExampleAnomalies"}}
-    records = {"uri": "gs://bucket/r", "type": {"schemaTitle": "tf_mamba.IngestRecords"}}
     blessing = {"uri": "gs://bucket/b", "type": {"schemaTitle": "tf_mamba.DataBlessing"}}
     asked = {
         "inputs": {
             "parameterValues": {"reader": "data.bible", "mode": "halt", "code_sha256": ""},
             "artifacts": {
-                "anomalies": {"artifacts": [anomalies]},
-                "records": {"artifacts": [records]},
+                "anomalies": {"artifacts": [{"uri": "gs://bucket/anomalies"}]},
+                "records": {"artifacts": [{"uri": "gs://bucket/records"}]},
             },
         },
         "outputs": {
@@ -90,7 +89,11 @@ def test_a_users_mistake_is_one_line_and_leaves_no_report(tmp_path, monkeypatch,
         },
     }
     names = ("reader", "mode", "code_sha256")
-    takes = {"parameters": {name: {"parameterType": "STRING"} for name in names}}
+    types = {"anomalies": "tfx.ExampleAnomalies", "records": "tf_mamba.IngestRecords"}
+    takes = {
+        "parameters": {name: {"parameterType": "STRING"} for name in names},
+        "artifacts": {n: {"artifactType": {"schemaTitle": t}} for n, t in types.items()},
+    }
     code = kubeflow_executor.main(
         [
             "--executor_class_path=components.data_gate.DataGate_Executor",
