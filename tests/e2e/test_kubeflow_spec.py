@@ -15,7 +15,7 @@ SETTINGS = ("bible", "--preset", "smoke")
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory) -> Cluster:
-    """After the stages up to Transform, and the look-up of the last pushed model."""
+    """After the stages up to Transform."""
     store = tmp_path_factory.mktemp("cluster")
     spec = store / "bible.yaml"
     CommandLine(store).succeeds(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from data import bible, imdb
-from pipeline import kubeflow_runner
+from pipeline import cli, kubeflow_runner
 from pipeline.beam import Beam
 from pipeline.config import preset
 from pipeline.errors import UserError
@@ -160,3 +160,30 @@ def test_a_spec_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(UserError, match=r"--out .*spec.yaml: cannot be written"):
         kubeflow_runner.write_spec([{"pipelineSpec": {}}], tmp_path / "no" / "spec.yaml")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("kubeflow", "bible"), "--volume: expected CLAIM:PATH; Kubeflow's containers share"),
+        (("vertex", "bible", "--volume", "v:/mnt/v"), "--volume: Vertex AI mounts buckets"),
+        (("kubeflow", "bible", "--volume", "v:/mnt/v", "--out", "a.json"), "JSON has no place"),
+        (("kubeflow", "bible", "--volume", "v:/mnt/v", "--out", "spec"), "ends in .yaml or .json"),
+    ],
+)
+def test_options_that_do_not_go_together_are_one_line(arguments, message, capsys):
+    code = cli.main(["compile", *arguments, "--image", IMAGE, "--pipeline-root", "gs://bucket/a"])
+    error = capsys.readouterr().err
+    assert code == 1
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_the_image_holds_the_project_where_the_spec_expects_it():
+    project = Path(kubeflow_runner.__file__).parents[1]
+    dockerfile = (project / "Dockerfile").read_text()
+    assert f"WORKDIR {kubeflow_runner.IMAGE_FOLDER}\n" in dockerfile
+    sent = (project / ".dockerignore").read_text().splitlines()
+    for package in ("components", "data", "mamba_model", "pipeline", "serving", "setup.py"):
+        assert f"!{package}" in sent
