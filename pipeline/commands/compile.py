@@ -61,8 +61,8 @@ def run(options: argparse.Namespace) -> int:
     out = options.out or Path(f"{options.task}_{options.target}.{_TARGETS[options.target]}")
     if out.suffix not in (".yaml", ".json"):
         raise UserError(f"--out {out}: expected a name that ends in .yaml or .json")
-    if out.suffix == ".json" and options.volume:
-        raise UserError(f"--out {out}: JSON has no place for the volume; use .yaml")
+    if out.suffix == ".json" and options.target == "kubeflow":
+        raise UserError(f"--out {out}: JSON has no place for a volume; use .yaml")
     import_tensorflow(options.debug)
     from pipeline import kubeflow_runner
     from pipeline.beam import Beam
