@@ -87,7 +87,7 @@ def in_container(
             Kubeflow's driver leaves the type of an input empty.
         report: where TFX is to write the ExecutorOutput.
     """
-    from components.last_pushed_model import ABSENT
+    from components.newest_served_model import ABSENT
 
     inputs, outputs = dict(asked.get("inputs", {})), dict(asked["outputs"])
     inputs["artifacts"] = {

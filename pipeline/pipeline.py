@@ -25,7 +25,7 @@ from components.atomic_push import AtomicPusher
 from components.data_gate import DataGate
 from components.infra_check.component import InfraCheck
 from components.last_blessed_model import LastBlessedModel
-from components.last_pushed_model import LastPushedModel
+from components.newest_served_model import NewestServedModel
 from components.reviewed_schema import ReviewedSchema
 from components.run_report import page
 from components.run_report.component import RunReport
@@ -156,7 +156,7 @@ def _sections(config: RunConfig, *sections: str) -> str:
 def _baseline(trainer: Trainer, places: Places, task: str) -> BaseNode:
     """What the model is compared with."""
     if not places.has_metadata_store:
-        stage = LastPushedModel(serving_models=str(places.serving_models / task))
+        stage = NewestServedModel(serving_models=str(places.serving_models / task))
     else:
         stage = Resolver(
             strategy_class=LastBlessedModel,

@@ -24,7 +24,7 @@ def test_a_stores_folder_is_where_kubeflows_launcher_puts_it(uri, path):
     assert local_path(uri) == path
 
 
-def last_pushed_model(serving_models: Path, told: Path) -> list[str]:
+def newest_served_model(serving_models: Path, told: Path) -> list[str]:
     """The arguments of the container that looks for the last pushed model."""
     outputs = {"model": {"artifacts": [{"uri": "gs://bucket/bible/model", "type": MODEL}]}}
     asked = {
@@ -33,7 +33,7 @@ def last_pushed_model(serving_models: Path, told: Path) -> list[str]:
     }
     takes = {"parameters": {"serving_models": {"parameterType": "STRING"}}}
     return [
-        "--executor_class_path=components.last_pushed_model.LastPushedModel_Executor",
+        "--executor_class_path=components.newest_served_model.NewestServedModel_Executor",
         f"--json_serialized_invocation_args={json.dumps(asked)}",
         f"--json_serialized_inputs_spec_args={json.dumps(takes)}",
     ]
@@ -47,7 +47,7 @@ def test_the_newest_pushed_version_is_what_a_model_is_compared_with(tmp_path, mo
         folder.mkdir(parents=True)
         (folder / "saved_model.pb").write_text(version)
     told = tmp_path / "told.json"
-    arguments = last_pushed_model(tmp_path / "serving_models", told)
+    arguments = newest_served_model(tmp_path / "serving_models", told)
     assert kubeflow_executor.main(arguments) == 0
     (model,) = json.loads(told.read_text())["artifacts"]["model"]["artifacts"]
     assert model["uri"] == "gs://bucket/bible/model"
@@ -59,7 +59,7 @@ def test_the_newest_pushed_version_is_what_a_model_is_compared_with(tmp_path, mo
 def test_a_first_run_compares_with_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv(LOCAL_ROOT, str(tmp_path))
     told = tmp_path / "told.json"
-    assert kubeflow_executor.main(last_pushed_model(tmp_path / "none", told)) == 0
+    assert kubeflow_executor.main(newest_served_model(tmp_path / "none", told)) == 0
     baseline = json.loads(told.read_text())["artifacts"]["model"]
     candidate = {"artifacts": [{"uri": "gs://bucket/bible/candidate"}]}
     asked = {

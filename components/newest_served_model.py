@@ -1,4 +1,4 @@
-"""LastPushedModel: what to compare a model with where no stage can look into ML Metadata.
+"""NewestServedModel: what to compare a model with where no stage can look into ML Metadata.
 
 Kubeflow Pipelines runs containers only: of TFX's resolvers its backend knows none, and
 Vertex AI only two, of which `last_blessed_model.py` is neither. The folder of pushed models
@@ -25,7 +25,7 @@ ABSENT = "absent"  # custom property of an artifact that stands for none
 
 
 @component
-def LastPushedModel(
+def NewestServedModel(
     model: OutputArtifact[standard_artifacts.Model],
     serving_models: Parameter[str],
 ) -> None:
