@@ -2,6 +2,8 @@
 # is ready it costs a fraction of a second. PYTHON=/path/to/python chooses its Python.
 PRESET ?= quick
 PYTHON ?=
+# Two processes, as one leaves half of two cores idle. PYTEST=... takes other options.
+PYTEST ?= -n 2 --dist loadgroup --no-loadscope-reorder
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -24,10 +26,10 @@ run: env ## Run both tasks, bible then imdb (PRESET=quick)
 	  $(BIN)/tf-mamba run $$task --preset $(PRESET) || status=$$?; done; exit $$status
 
 test: env ## Run the whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PYTEST)
 
 check: lint ## Lint, check types, and run the fast tests
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest $(PYTEST) -m "not slow"
 
 bench: env peers ## Measure speed, memory and baselines (an hour or more; alone on the machine)
 	@for benchmark in scan training generation growth baselines; do \
