@@ -26,6 +26,7 @@ class Evaluation:
         slices, slice_intervals: the same by slice.
         reliability: bins of probability, see pipeline/calibration.py; none for text.
         findings: each threshold that was missed, and what InfraCheck found.
+        not_checked: what InfraCheck could not check here, and why.
     """
 
     values: Mapping[str, float]
@@ -36,6 +37,7 @@ class Evaluation:
     reliability: Sequence[Mapping[str, float]]
     blessed: bool
     findings: Sequence[str]
+    not_checked: Sequence[str]
 
 
 def read(run: Run) -> Evaluation:
@@ -44,10 +46,12 @@ def read(run: Run) -> Evaluation:
     split = found["metrics"]["eval"]
     numbers = {name: value for name, value in split.items() if isinstance(value, float)}
     blessed, findings = found["blessed"], list(found["failed_thresholds"])
+    not_checked: list[str] = []
     if run.has(_INFRA_CHECK):
         report = run.read_json(_INFRA_CHECK, "report.json")
         blessed = blessed and report["blessed"]
         findings += [f"InfraCheck: {finding}" for finding in report["findings"]]
+        not_checked = report.get("not_checked", [])
     return Evaluation(
         values=_own(numbers),
         last={
@@ -61,6 +65,7 @@ def read(run: Run) -> Evaluation:
         reliability=split.get("reliability", ()),
         blessed=blessed,
         findings=findings,
+        not_checked=not_checked,
     )
 
 
