@@ -87,6 +87,8 @@ class InfraCheckConfig:
     """What an export must stand before it is pushed."""
 
     time_limit: int = 300  # seconds for all of it; it takes about 15
+    # TFX's InfraValidator too, a stage of its own: needs docker's engine with tensorflow/serving.
+    tfx_infra_validator: bool = False
 
 
 @dataclass(frozen=True)

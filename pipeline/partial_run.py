@@ -27,7 +27,8 @@ class NotPossibleError(UserError):
 
 
 _BASELINE = "Baseline"
-_BLESSINGS = ("model_blessing", "infra_blessing")  # Pusher's inputs
+# Pusher's inputs
+_BLESSINGS = ("model_blessing", "infra_blessing", "infra_validator_blessing")
 
 
 @dataclass(frozen=True)

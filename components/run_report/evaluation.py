@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tfx.dsl.io import fileio
+
 from components.run_report.run import Run
 from pipeline import evaluation_summary
 
 EVALUATION = "Evaluator.evaluation"
 _INFRA_CHECK = "InfraCheck.blessing"
+_INFRA_VALIDATOR = "InfraValidator.blessing"
 _DIFFERENCE = "_diff"  # from the last blessed model, where there is one
 
 Bounds = Mapping[str, Sequence[float]]
@@ -25,7 +28,7 @@ class Evaluation:
         intervals: lower and upper bound, where there are texts enough.
         slices, slice_intervals: the same by slice.
         reliability: bins of probability, see pipeline/calibration.py; none for text.
-        findings: each threshold that was missed, and what InfraCheck found.
+        findings: each threshold that was missed, and what InfraCheck and InfraValidator found.
         not_checked: what InfraCheck could not check here, and why.
     """
 
@@ -52,6 +55,9 @@ def read(run: Run) -> Evaluation:
         blessed = blessed and report["blessed"]
         findings += [f"InfraCheck: {finding}" for finding in report["findings"]]
         not_checked = report.get("not_checked", [])
+    if run.has(_INFRA_VALIDATOR) and not fileio.exists(run.file(_INFRA_VALIDATOR, "INFRA_BLESSED")):
+        blessed = False
+        findings.append(evaluation_summary.NOT_VALIDATED)
     return Evaluation(
         values=_own(numbers),
         last={
