@@ -68,7 +68,7 @@ class EvaluationConfig:
     max_calibration_error: float = 1.0  # expected calibration error, see calibration.py
     # next token
     max_bits_per_char: float = 99.0
-    # against the last blessed model: worse by more than this is not blessed
+    # against the last pushed model: worse by more than this is not blessed
     tolerance: float = 0.0
 
 

@@ -24,7 +24,7 @@ from tfx.types.channel import Channel
 from components.atomic_push import AtomicPusher
 from components.data_gate import DataGate
 from components.infra_check.component import InfraCheck
-from components.last_blessed_model import LastBlessedModel
+from components.last_pushed_model import LastPushedModel
 from components.reviewed_schema import ReviewedSchema
 from components.run_report import page
 from components.run_report.component import RunReport
@@ -184,9 +184,9 @@ def create_pipeline(
     trainer = _trainer("run_fn", "training", config, text, places, base=pretrainer)
 
     baseline = Resolver(
-        strategy_class=LastBlessedModel,
+        strategy_class=LastPushedModel,
         model=Channel(type=standard_artifacts.Model),
-        model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+        pushed_model=Channel(type=standard_artifacts.PushedModel),
         candidate=trainer.outputs["model"],
     ).with_id("Baseline")
     evaluator = Evaluator(

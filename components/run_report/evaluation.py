@@ -13,7 +13,7 @@ from pipeline import evaluation_summary
 EVALUATION = "Evaluator.evaluation"
 _INFRA_CHECK = "InfraCheck.blessing"
 _INFRA_VALIDATOR = "InfraValidator.blessing"
-_DIFFERENCE = "_diff"  # from the last blessed model, where there is one
+_DIFFERENCE = "_diff"  # from the last pushed model, where there is one
 
 Bounds = Mapping[str, Sequence[float]]
 
@@ -24,7 +24,7 @@ class Evaluation:
 
     Attributes:
         values: of each metric.
-        last: of those that the last blessed model has too.
+        last: of those that the last pushed model has too.
         intervals: lower and upper bound, where there are texts enough.
         slices, slice_intervals: the same by slice.
         reliability: bins of probability, see pipeline/calibration.py; none for text.
