@@ -23,7 +23,7 @@ from tfx.types.channel import Channel
 
 from components.atomic_push import AtomicPusher
 from components.data_gate import DataGate
-from components.infra_check.component import InfraCheck
+from components.infra_check.component import INFRA_CHECK_MODULES, InfraCheck
 from components.last_pushed_model import LastPushedModel
 from components.reviewed_schema import ReviewedSchema
 from components.run_report import page
@@ -39,14 +39,6 @@ from pipeline.model_card import ModelCard
 from pipeline.runs import Places, infra_checks_failed, infra_validations_failed, pushed_models_gone
 from pipeline.search_space import Range
 from pipeline.tasks import TASKS
-
-# The probe is run by path, and so are its neighbours: no import names them.
-_INFRA_CHECK = (
-    "components.infra_check.executor",
-    "components.infra_check.probe",
-    "components.infra_check.graph_rules",
-    "components.infra_check.served_requests",
-)
 
 
 @dataclass(frozen=True)
@@ -199,7 +191,7 @@ def create_pipeline(
         model=trainer.outputs["model"],
         signatures=SIGNATURES[TASKS[config.task].head],
         time_limit=config.infra_check.time_limit,
-        code_sha256=code_sha256(*_INFRA_CHECK),
+        code_sha256=code_sha256(*INFRA_CHECK_MODULES),
         failed_before=infra_checks_failed(places, config.task),
     )
     infra_validator = _infra_validator(config, text, trainer, places)
@@ -248,9 +240,8 @@ def create_pipeline(
         ),
     )
 
-    judged = (trainer, baseline, evaluator, infra_check, infra_validator)
-    told = (model_card, pusher, run_report)
-    return _pipeline(config, places, beam_args, *text.stages, pretrainer, *judged, *told)
+    judged = (trainer, baseline, evaluator, infra_check, infra_validator, model_card, pusher)
+    return _pipeline(config, places, beam_args, *text.stages, pretrainer, *judged, run_report)
 
 
 def create_tuning_pipeline(

@@ -18,6 +18,13 @@ from components.infra_check import executor
 from pipeline.errors import UserError
 
 TIME_LIMIT = 300
+# The code that it runs. The probe is run by path, and so are its neighbours: no import names them.
+INFRA_CHECK_MODULES = (
+    "components.infra_check.executor",
+    "components.infra_check.probe",
+    "components.infra_check.graph_rules",
+    "components.infra_check.served_requests",
+)
 
 
 class InfraCheckSpec(component_spec.ComponentSpec):
