@@ -66,7 +66,8 @@ def inline(lineage: Lineage, name: str, title: str, description: str) -> str:
     height = size.top(max(depth.values())) + size.height + _MARGIN
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="lineage" role="img"'
-        f' viewBox="0 0 {width:.0f} {height}" style="max-width: {width:.0f}px"'
+        f' viewBox="0 0 {width:.0f} {height}" width="{width:.0f}" height="{height}"'
+        f' style="max-width: {width:.0f}px"'
         f' aria-labelledby="{name}-title {name}-desc">',
         f'<title id="{name}-title">{escape(title)}</title>',
         f'<desc id="{name}-desc">{escape(description)}</desc>',
