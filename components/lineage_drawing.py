@@ -17,7 +17,7 @@ from components.lineage_graph import Lineage, Node
 
 # In pixels. An edge that passes a layer takes a lane in it.
 _LANE, _GAP, _DOWN, _MARGIN = 10, 12, 30, 8
-_LETTER, _SMALL_LETTER, _PADDING = 6.6, 5.8, 16  # widths, for the nodes'
+_LETTER, _SMALL_LETTER, _PADDING = 6.6, 5.8, 22  # widths, for the nodes'
 _HIGH, _LOW = 38, 26  # nodes with a line below the name, and without
 _SWEEPS = 8
 # The page's variables, so that a drawing in it follows its colours.
