@@ -32,6 +32,8 @@ def main(arguments):
         sys.exit(run(rest))
     if command == "rm":
         container = FOLDER / "containers" / rest[-1]
+        if not container.exists():
+            sys.exit(f"Error response from daemon: No such container: {rest[-1]}")
         os.killpg(int(container.read_text()), signal.SIGKILL)
         container.unlink()
     elif arguments[:2] == ["image", "inspect"] and (FOLDER / "no_image").exists():

@@ -153,18 +153,19 @@ def test_without_docker_s_engine_or_image_it_says_so_and_runs_nothing(ask, docke
     docker.has(missing)
     started = time.monotonic()
     outcome = ask()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4  # two processes
     assert (outcome.asked, outcome.findings) == (None, ())
     assert re.fullmatch(f"no tensorflow_model_server is on PATH, and {why}.*", outcome.not_checked)
     assert docker.calls("run") == []
 
 
-def test_what_docker_cannot_start_is_no_fault_of_the_model(ask, docker):
+def test_what_docker_cannot_start_is_no_fault_of_the_model(ask, docker, capsys):
     docker.has("fails", "docker: Error response from daemon: invalid mount config.")
     assert ask() == model_server.Outcome(
         not_checked="docker could not start tensorflow/serving:"
         " docker: Error response from daemon: invalid mount config."
     )
+    assert capsys.readouterr().err == ""  # nothing is left that was not stopped
 
 
 def test_an_engine_that_hangs_is_given_up(program, monkeypatch):
