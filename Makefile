@@ -31,9 +31,10 @@ test: env ## Run the whole test suite
 check: lint ## Lint, check types, and run the fast tests
 	@$(BIN)/python -m pytest $(PYTEST) -m "not slow"
 
-bench: env peers ## Measure speed, memory and baselines (an hour or more; alone on the machine)
+bench: env peers ## Measure speed, memory, baselines and serving (over an hour; alone on the machine)
 	@for benchmark in scan training generation growth baselines; do \
 	  $(BIN)/python -m benchmarks.$$benchmark || exit; done
+	@$(BIN)/python -m benchmarks.serving || test $$? = 2  # 2: no pushed models, as it has said
 
 lint: env ## Check style, format and types
 	@$(BIN)/ruff check .
