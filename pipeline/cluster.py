@@ -64,7 +64,8 @@ class Cluster:
         return self.rank == 0
 
     def name(self, rank: int) -> str:
-        return f"{self.names[rank]} ({self.addresses[rank]})"
+        chief = ", the chief" if rank == 0 else ""
+        return f"{self.names[rank]}{chief} ({self.addresses[rank]})"
 
     def check_shares(self, config: RunConfig) -> None:
         """Refuses more workers than the parts into which a batch is split.
@@ -100,10 +101,12 @@ class Cluster:
 
 def _parts(config: Any) -> tuple[list[tuple[str, str]], dict[str, Any]]:
     """(name, address) of each worker, the chief first; and the task."""
-    config = config if isinstance(config, dict) else {}
-    cluster, task = config.get("cluster", {}), config.get("task", {})
-    if not isinstance(cluster, dict) or not isinstance(task, dict):
+    parts = (
+        [config.get(name, {}) for name in ("cluster", "task")] if isinstance(config, dict) else []
+    )
+    if not parts or not all(isinstance(part, dict) for part in parts):
         raise UserError(f'{TF_CONFIG}: expected {{"cluster": {{...}}, "task": {{...}}}}')
+    cluster, task = parts
     if unknown := sorted(set(cluster) - set(_KINDS)):
         raise UserError(
             f"{TF_CONFIG}: cluster: expected {' and '.join(_KINDS)}, got {unknown[0]!r}; there"
