@@ -1,10 +1,11 @@
-"""Processes that this one starts must not outlive it."""
+"""What a process that multiprocessing started does first."""
 
 from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
 import os
+import sys
 import threading
 
 
@@ -18,3 +19,16 @@ def die_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def only_python_on_stderr() -> None:
+    """Lets what C++ writes to standard error go nowhere from now on, if libraries are silenced.
+
+    Some of what TensorFlow's runtime logs there heeds no setting.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
+        return
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)

@@ -67,6 +67,18 @@ class Cluster:
         chief = ", the chief" if rank == 0 else ""
         return f"{self.names[rank]}{chief} ({self.addresses[rank]})"
 
+    def check_leads(self, task: str) -> None:
+        """Refuses to run the pipeline on a worker that is not the chief.
+
+        Raises:
+            UserError: if this is one.
+        """
+        if not self.leads:
+            raise UserError(
+                f"{TF_CONFIG}: this is {self.name(self.rank)}, and {self.name(0)} runs the"
+                f" pipeline; start `tf-mamba worker {task}` here"
+            )
+
     def check_shares(self, config: RunConfig) -> None:
         """Refuses more workers than the parts into which a batch is split.
 

@@ -29,13 +29,12 @@ import safetensors
 import safetensors.numpy
 import tensorflow as tf
 
-from pipeline.child_process import die_with_parent
+from pipeline.child_process import die_with_parent, only_python_on_stderr
 from pipeline.cluster import Cluster
 from pipeline.code_hash import code_sha256
 from pipeline.errors import UserError
 from pipeline.shard_exchange import ShardExchange, is_loss
 from pipeline.tasks import TASKS
-from pipeline.terminal import only_python_on_stderr
 from pipeline.training_checkpoints import FROM_NOTHING, Checkpoints
 from pipeline.training_inputs import Inputs, Labelled, depend_on_seed, prepare
 from pipeline.training_loop import fit
@@ -60,6 +59,7 @@ def lead(
         UserError: if a worker does not join in time, is gone, or differs from this one, or the
             training broke down. Run again, with all workers, it goes on from its last checkpoint.
     """
+    cluster.check_leads(inputs.task.name)
     checkpoints.load()  # removes one that is damaged before others read it
     job = checkpoints.folder / JOB_FILE
     _write(job, inputs, section, _variables(model))

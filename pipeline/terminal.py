@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import warnings
 
 
@@ -35,16 +34,3 @@ def import_tensorflow(debug: bool = False) -> None:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(nowhere)
-
-
-def only_python_on_stderr() -> None:
-    """Lets what C++ writes to standard error go nowhere from now on, if libraries are silenced.
-
-    Some of what TensorFlow's runtime logs there heeds no setting.
-    """
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
-        return
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)

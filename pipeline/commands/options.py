@@ -113,18 +113,12 @@ def beam(options: argparse.Namespace) -> Beam:
 
 def check_cluster(config: RunConfig) -> None:
     """Refuses a $TF_CONFIG by which this process cannot lead the run's trainings."""
-    from pipeline.cluster import TF_CONFIG, Cluster
-    from pipeline.errors import UserError
+    from pipeline.cluster import Cluster
 
     cluster = Cluster.from_environment()
-    if cluster is None:
-        return
-    if not cluster.leads:
-        raise UserError(
-            f"{TF_CONFIG}: this is {cluster.name(cluster.rank)}, and {cluster.name(0)} runs the"
-            f" pipeline; start `tf-mamba worker {config.task}` here"
-        )
-    cluster.check_shares(config)
+    if cluster is not None:
+        cluster.check_leads(config.task)
+        cluster.check_shares(config)
 
 
 def positive(text: str) -> int:
