@@ -129,7 +129,6 @@ def test_a_worker_that_cannot_lead_or_follow_is_told_so(start, tmp_path):
     command = CommandLine(tmp_path)
     wrong = {
         ("run", "bible"): (1, "start `tf-mamba worker bible` here"),
-        ("run", "imdb", "--set", "training.buckets=400x3"): (0, "2 workers, but a batch of 3 rows"),
         ("worker", "bible"): (0, "this one not the chief"),
         ("worker", "imdb", "--wait", "1"): (1, "no training of imdb began within 1 s"),
     }
