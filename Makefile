@@ -2,6 +2,8 @@
 # is ready it costs a fraction of a second. PYTHON=/path/to/python chooses its Python.
 PRESET ?= quick
 PYTHON ?=
+# Two processes, as one leaves half of two cores idle. PYTEST=... takes other options.
+PYTEST ?= -n 2 --dist loadgroup --no-loadscope-reorder
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -24,14 +26,15 @@ run: env ## Run both tasks, bible then imdb (PRESET=quick)
 	  $(BIN)/tf-mamba run $$task --preset $(PRESET) || status=$$?; done; exit $$status
 
 test: env ## Run the whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PYTEST)
 
 check: lint ## Lint, check types, and run the fast tests
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest $(PYTEST) -m "not slow"
 
-bench: env peers ## Measure speed, memory and baselines (an hour or more; alone on the machine)
+bench: env peers ## Measure speed, memory, baselines and serving (over an hour; alone on the machine)
 	@for benchmark in scan training generation growth baselines; do \
 	  $(BIN)/python -m benchmarks.$$benchmark || exit; done
+	@$(BIN)/python -m benchmarks.serving || test $$? = 2  # 2: no pushed models, as it has said
 
 lint: env ## Check style, format and types
 	@$(BIN)/ruff check .

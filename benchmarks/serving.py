@@ -2,7 +2,8 @@
 
 Server and load generator are two processes on this machine. Reviews are those of split
 `eval`; short ones have at most 100 words, long ones at least 400. A client sends its next
-request when the one before is answered.
+request when the one before is answered. The models are the newest pushed ones; where one is
+missing, nothing is measured and the exit code is 2.
 
     python -m benchmarks.serving [--root FOLDER] [--only latency throughput ...]
 """
@@ -11,112 +12,24 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
-import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks import serving_fuzz
-from benchmarks.baselines import read_splits
 from benchmarks.report import commit, hardware, json_line, significant, table
 from benchmarks.server_process import server
+from benchmarks.serving_load import Load, grpc_asker, in_turn, rest_asker, texts, under_load
+from pipeline import pushed_model
+from pipeline.errors import UserError
 from serving.client import Client
 
-SHORT, LONG = 100, 400  # words
+NO_MODEL = 2  # exit code
 BATCHING = {"batched": (), "alone": ("--no-batching",)}
-
-
-def texts(kind: str, count: int = 500) -> list[str]:
-    """Reviews of split eval: short, long or all."""
-    reviews = [str(record.features["text"]) for record in read_splits("imdb")["eval"]]
-    words = {review: len(review.split()) for review in reviews}
-    fits: dict[str, Callable[[int], bool]] = {
-        "short": lambda n: n <= SHORT, "long": lambda n: n >= LONG, "all": lambda n: True
-    }  # fmt: skip
-    return [review for review in words if fits[kind](words[review])][:count]
-
-
-class Load:
-    """Clients that ask until they are stopped; `seconds` are the answers' times."""
-
-    def __init__(self, asks: Sequence[Callable[[], None]]) -> None:
-        self.seconds: list[float] = []
-        self.failed: list[str] = []
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._client, args=(ask,)) for ask in asks]
-
-    def _client(self, ask: Callable[[], None]) -> None:
-        while not self._ended.is_set():
-            started = time.perf_counter()
-            try:
-                ask()
-            except Exception as error:
-                self.failed.append(f"{type(error).__name__}: {error}"[:300])
-            else:
-                self.seconds.append(time.perf_counter() - started)
-
-    def __enter__(self) -> Load:
-        self.started = time.perf_counter()
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-        self.elapsed = time.perf_counter() - self.started
-
-    def percentile(self, q: float) -> float:
-        """Of the answers' times, in ms."""
-        return significant(1e3 * float(np.percentile(self.seconds, q)))
-
-    def per_second(self) -> float:
-        return significant(len(self.seconds) / self.elapsed)
-
-
-def grpc_asker(address: str, reviews: Sequence[str], start: int = 0) -> Callable[[], None]:
-    """Asks for one review after the other by gRPC."""
-    client, turns = Client(address, timeout=60), _turns(reviews, start)
-    return lambda: _discard(client.classify_text([next(turns)]))
-
-
-def rest_asker(address: str, reviews: Sequence[str], start: int = 0) -> Callable[[], None]:
-    """The same by REST."""
-    turns = _turns(reviews, start)
-
-    def ask() -> None:
-        body = json.dumps({"instances": [next(turns)]}).encode()
-        url = f"http://{address}/v1/models/imdb:predict"
-        with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as answer:
-            json.load(answer)
-
-    return ask
-
-
-def _turns(reviews: Sequence[str], start: int) -> Iterator[str]:
-    return itertools.cycle([*reviews[start:], *reviews[:start]])
-
-
-def _discard(_: object) -> None:
-    pass
-
-
-def under_load(asks: Sequence[Callable[[], None]], seconds: float) -> Load:
-    """So many seconds of load, after a request of each client that does not count."""
-    for ask in asks:
-        ask()
-    with Load(asks) as load:
-        time.sleep(seconds)
-    if load.failed:
-        raise RuntimeError(f"{len(load.failed)} requests failed, the first by {load.failed[0]}")
-    return load
 
 
 def load(given: argparse.Namespace) -> dict[str, Any]:
@@ -190,7 +103,7 @@ def generation(given: argparse.Namespace) -> dict[str, Any]:
             counts: list[int] = []
 
             asks = [
-                _generation_asker(running.grpc, _turns(prompts, i % len(prompts)), counts)
+                _generation_asker(running.grpc, in_turn(prompts, i % len(prompts)), counts)
                 for i in range(clients)
             ]
             result = under_load(asks, given.seconds)
@@ -299,11 +212,25 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--seed", type=int, default=1, help="of the fuzz")
     options.add_argument("--out", type=Path, help="file that the JSON line is added to")
     given = options.parse_args(arguments)
+    if missing := _not_pushed(given):
+        print(f"serving: not measured, {missing}", file=sys.stderr)
+        return NO_MODEL
     record: dict[str, Any] = {"bench": "serving"}
     for name in given.only:
         record[name] = SECTIONS[name](given)
     json_line(record | {"hardware": hardware(), "commit": commit()}, given.out)
     return 0 if _within_bounds(record) else 1
+
+
+def _not_pushed(given: argparse.Namespace) -> str | None:
+    """Which pushed model is missing, and how to get it."""
+    needs = {"load": given.tasks, "fuzz": given.tasks, "generation": ["bible"]}
+    try:
+        for task in sorted({task for name in given.only for task in needs.get(name, ["imdb"])}):
+            pushed_model.latest_version(given.root / "serving_models", task)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def _within_bounds(record: dict[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from google.protobuf import json_format
 from tfx import types
 from tfx.components.pusher import executor
+from tfx.components.util import model_utils
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto import pusher_pb2
 from tfx.types import (
@@ -28,10 +29,18 @@ from components import serving_versions
 from components.artifacts import ModelCard
 
 _CARD = "model_card"
+_INFRA_VALIDATOR_BLESSING = "infra_validator_blessing"
 
 
 class Executor(executor.Executor):
     """Pushes to a folder of the file system, `<base_directory>/<version>`."""
+
+    def CheckBlessing(self, input_dict: dict[str, list[types.Artifact]]) -> bool:
+        """Whether all that were asked blessed the model: TFX's Pusher takes one InfraBlessing."""
+        others = input_dict.get(_INFRA_VALIDATOR_BLESSING, ())
+        return super().CheckBlessing(input_dict) and all(
+            model_utils.is_infra_validated(blessing) for blessing in others
+        )
 
     def Do(
         self,
@@ -71,11 +80,14 @@ class Executor(executor.Executor):
 
 
 class AtomicPusherSpec(component_spec.ComponentSpec):
-    """That of TFX's Pusher, and the model card."""
+    """That of TFX's Pusher, the model card, and a second InfraBlessing."""
 
     PARAMETERS = standard_component_specs.PusherSpec.PARAMETERS
     INPUTS = standard_component_specs.PusherSpec.INPUTS | {
         _CARD: component_spec.ChannelParameter(type=ModelCard, optional=True),
+        _INFRA_VALIDATOR_BLESSING: component_spec.ChannelParameter(
+            type=standard_artifacts.InfraBlessing, optional=True
+        ),
     }
     OUTPUTS = standard_component_specs.PusherSpec.OUTPUTS
 
@@ -90,6 +102,7 @@ class AtomicPusher(base_component.BaseComponent):
         model: channel of the Model.
         model_blessing: of the Evaluator.
         infra_blessing: of InfraCheck.
+        infra_validator_blessing: of InfraValidator, where that is in the pipeline.
         model_card: of ModelCard; its files go to assets.extra of the pushed model.
         base_directory: where versions go.
         keep_versions: how many of the newest stay.
@@ -108,6 +121,7 @@ class AtomicPusher(base_component.BaseComponent):
         base_directory: str,
         keep_versions: int,
         pushed_models_gone: int = 0,
+        infra_validator_blessing: BaseChannel | None = None,
     ):
         custom = {"keep_versions": keep_versions, "pushed_models_gone": pushed_models_gone}
         super().__init__(
@@ -115,6 +129,7 @@ class AtomicPusher(base_component.BaseComponent):
                 model=model,
                 model_blessing=model_blessing,
                 infra_blessing=infra_blessing,
+                infra_validator_blessing=infra_validator_blessing,
                 model_card=model_card,
                 push_destination=pusher_pb2.PushDestination(
                     filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=base_directory)

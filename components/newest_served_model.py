@@ -1,8 +1,8 @@
 """NewestServedModel: what to compare a model with where no stage can look into ML Metadata.
 
 Kubeflow Pipelines runs containers only: of TFX's resolvers its backend knows none, and
-Vertex AI only two, of which `last_blessed_model.py` is neither. The folder of pushed models
-tells the same: what was pushed last was blessed last.
+Vertex AI only two, of which `last_pushed_model.py` is neither. The folder of pushed models
+tells the same.
 
 TFX reads the annotations of a component function as objects, so this module does without
 `from __future__ import annotations`.

@@ -51,6 +51,7 @@ class CompiledTraining(keras.Model):
         shards: int = SHARDS,
         scan: str = "xla",
         label_smoothing: float = 0.0,
+        spread=None,
     ):
         """As `keras.Model.compile`, without loss and metrics, which are the model's own.
 
@@ -68,6 +69,11 @@ class CompiledTraining(keras.Model):
                 faster and has other last bits (mamba_model/native_scan.py).
             label_smoothing: share of the target that goes to all classes evenly, while
                 training; from 0, below 1. Source: Szegedy et al., arXiv:1512.00567, section 7.
+            spread: who computes which shard; None: this process all. Several processes that
+                hold the same weights and get the same batches may share the work:
+                `spread(compute, like)` returns, in order, the results of all shards, of which
+                `compute(i)` gives that of shard i, a structure of tensors of the dtypes and
+                shapes of `like[i]`. No bit of the training depends on it.
 
         Raises:
             ValueError: on another value of `shards`, `scan` or `label_smoothing`.
@@ -94,6 +100,7 @@ class CompiledTraining(keras.Model):
         )
         self.optimizer.build(self.trainable_variables)  # no variable may be made under XLA
         self.shards, self.scan, self.label_smoothing = shards, scan, label_smoothing
+        self._spread = spread or _all_here
         self._compiled = _hidden(
             {
                 step: tf.function(getattr(self, step), jit_compile=True, autograph=False)
@@ -132,10 +139,13 @@ class CompiledTraining(keras.Model):
         # Nothing that a shard needs is a variable, so that shards need not wait in turn.
         shards = _split((x, y, sample_weight), self.shards)
         states = [None] * len(shards) if state is None else _split(state, self.shards, axis=1)
-        results = [
-            self._run("_gradients", shard, weights, [_for_shard(seed, i) for seed in seeds], before)
-            for i, (shard, before) in enumerate(zip(shards, states, strict=True))
-        ]
+
+        def compute(i):
+            own_seeds = [_for_shard(seed, i) for seed in seeds]
+            return self._run("_gradients", shards[i], weights, own_seeds, states[i])
+
+        sums = (tf.constant(0.0),) * 3
+        results = self._spread(compute, [(weights, sums, before) for before in states])
         metrics = self._run("_update", [(gradients, sums) for gradients, sums, _ in results])
         if state is None:
             return metrics
@@ -207,19 +217,29 @@ def _hidden(functions):
     return lambda name: functions[name]
 
 
+def _all_here(compute, like):
+    """See `spread` of `CompiledTraining.compile`."""
+    return [compute(i) for i in range(len(like))]
+
+
+def shards_of(batch: int, shards: int = SHARDS) -> int:
+    """The parts that a batch of so many rows is split into, at most `shards`.
+
+    A part has two rows at least: XLA takes several times as long a row over one alone.
+    """
+    return max(1, min(shards, batch // 2))
+
+
 def _carrying(state):
     """Arguments of a model's call that go on from `state`, if there is one."""
     return {} if state is None else {"state": state, "return_state": True}
 
 
 def _split(data, shards, axis=0):
-    """Cuts the batch, `axis` of every tensor in `data`, into at most `shards` even parts.
-
-    A part has two rows at least: XLA takes several times as long a row over one alone.
-    """
+    """Cuts the batch, `axis` of every tensor in `data`, into at most `shards` even parts."""
     b = tf.nest.flatten(data)[0].shape[axis]
     if b is not None:
-        shards = max(1, min(shards, b // 2))
+        shards = shards_of(b, shards)
     else:
         b = tf.shape(tf.nest.flatten(data)[0])[axis]
 

@@ -3,8 +3,8 @@
 There stays, of each task,
 
 - what its newest runs made or took from the cache, and all that this came from;
-- the same of the last blessed model, and of every pushed version that is still there;
-- each blessing of a model that stays, by which a later run finds it to compare itself with;
+- the same of the last pushed model, and of every pushed version that is still there;
+- each push of a model that stays, by which a later run finds it to compare itself with;
 - the folders of those runs, and checkpoints written since the oldest of the newest runs began
   (a training that was killed goes on from them);
 - the books of searches that are among the newest runs.
@@ -20,7 +20,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,12 +132,13 @@ class _Records:
         self.executions = {number for run in self.newest for number in of_run[run]}
         self.searches = _searches([executions[number] for number in self.executions])
 
-        models = self._blessed_and_pushed(runs.pushed_models(store, task))
+        self._pushed = runs.pushed_models(store, task)
+        models = self._pushed_models()
         makers = {self._made_by.get(number) for number in models}
         self.runs = {run.run_id for run in self.newest} | {
             run.run_id for run, ids in of_run.items() if ids & makers
         }
-        self._kept = self._with_blessings(self._with_origins(self._used(self.executions) | models))
+        self._kept = self._with_pushes(self._with_origins(self._used(self.executions) | models))
 
     @property
     def unreferred(self) -> list[pb.Artifact]:
@@ -181,23 +182,10 @@ class _Records:
         """Artifacts that went into them, came out of them or were looked up by them."""
         return {e.artifact_id for e in self._events if e.execution_id in executions}
 
-    def _blessed_and_pushed(self, pushed: Sequence[pb.Artifact]) -> set[int]:
-        """The last blessed model with its blessing, and pushed versions that are still there."""
-        found = {model.id for model in pushed if _is_there(Path(runs.pushed_to(model)))}
-        blessings = [
-            a
-            for a in self._blessings()
-            if a.state == pb.Artifact.LIVE and a.custom_properties["blessed"].int_value
-        ]
-        by_model = {a.custom_properties["current_model_id"].int_value: a for a in blessings}
-        live = [
-            number
-            for number in by_model
-            if number in self._artifacts and self._artifacts[number].state == pb.Artifact.LIVE
-        ]
-        if live:
-            found |= {max(live), by_model[max(live)].id}
-        return found
+    def _pushed_models(self) -> set[int]:
+        """The last that was pushed, and those whose version is still there."""
+        last = [push.id for push in self._pushed if push.state == pb.Artifact.LIVE][-1:]
+        return {p.id for p in self._pushed if _is_there(Path(runs.pushed_to(p)))} | set(last)
 
     def _with_origins(self, artifacts: set[int]) -> set[int]:
         found, waiting = set(artifacts), list(artifacts)
@@ -214,15 +202,16 @@ class _Records:
                     waiting.append(number)
         return found
 
-    def _with_blessings(self, artifacts: set[int]) -> set[int]:
+    def _with_pushes(self, artifacts: set[int]) -> set[int]:
+        pusher = {self._made_by.get(push.id): push.id for push in self._pushed}
         return artifacts | {
-            a.id
-            for a in self._blessings()
-            if a.custom_properties["current_model_id"].int_value in artifacts
+            pusher[event.execution_id]
+            for event in self._events
+            if event.type == pb.Event.INPUT
+            and event.execution_id in pusher
+            and event.artifact_id in artifacts
+            and self._artifacts[event.artifact_id].type == "Model"
         }
-
-    def _blessings(self) -> list[pb.Artifact]:
-        return [a for a in self._artifacts.values() if a.type == "ModelBlessing"]
 
 
 def _is_there(pushed: Path) -> bool:

@@ -19,6 +19,7 @@ from pipeline.terminal import silence_libraries
 # Each is a module of pipeline/commands/.
 _COMMANDS = {
     "run": "Run the pipeline from the text to a pushed model.",
+    "worker": "Take part in the trainings of a run that another process leads.",
     "tune": "Search for better settings of a preset's training.",
     "compile": "Compile the pipeline for Kubeflow Pipelines or Vertex AI.",
     "reproduce": "Run a past run again, from nothing, and compare what it makes.",

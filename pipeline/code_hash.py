@@ -14,7 +14,7 @@ import importlib.metadata
 from collections.abc import Iterable
 from pathlib import Path
 
-_PACKAGES = ("components", "data", "mamba_model", "pipeline")
+_PACKAGES = ("components", "data", "mamba_model", "pipeline", "serving")
 _LIBRARIES = ("tfx", "tensorflow", "keras", "tensorflow-text", "tensorflow-transform")
 
 

@@ -68,7 +68,7 @@ class EvaluationConfig:
     max_calibration_error: float = 1.0  # expected calibration error, see calibration.py
     # next token
     max_bits_per_char: float = 99.0
-    # against the last blessed model: worse by more than this is not blessed
+    # against the last pushed model: worse by more than this is not blessed
     tolerance: float = 0.0
 
 
@@ -87,6 +87,8 @@ class InfraCheckConfig:
     """What an export must stand before it is pushed."""
 
     time_limit: int = 300  # seconds for all of it; it takes about 15
+    # TFX's InfraValidator too, a stage of its own: needs docker's engine with tensorflow/serving.
+    tfx_infra_validator: bool = False
 
 
 @dataclass(frozen=True)

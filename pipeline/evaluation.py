@@ -97,7 +97,7 @@ def _metric_with_bounds(
     tolerance: float | None = None,
     module: str = "",
 ) -> config_pb2.MetricConfig:
-    """`tolerance`: None for no comparison with the last blessed model."""
+    """`tolerance`: None for no comparison with the last pushed model."""
     sign = -1 if direction == config_pb2.MetricDirection.HIGHER_IS_BETTER else 1
     threshold = config_pb2.MetricThreshold(
         value_threshold=config_pb2.GenericValueThreshold(

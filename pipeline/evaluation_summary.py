@@ -10,7 +10,7 @@
     "fairness": {"length_bucket": {"accuracy_gap": 0.03, "lowest": "285+", "highest": "1-127"}}
 
 Numbers come from TFMA as they are; where there is a baseline, `accuracy_diff` and the like are
-differences from the last blessed model. A slice of too few texts has no intervals.
+differences from the last pushed model. A slice of too few texts has no intervals.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from typing import Any
 from pipeline import features
 
 _FAIR = (features.LENGTH_BUCKET,)  # slices between which accuracy should not differ much
+# Where a stage that the Evaluator knows nothing of did not bless the model.
+NOT_VALIDATED = "infra validator: TensorFlow Serving in docker did not load it, or did not answer"
 
 
 def collect(folder: str | None) -> dict[str, Any]:
@@ -121,5 +123,5 @@ def _failures(validation: Any) -> Iterable[str]:
                 expected.append(f"at most {bounds.upper_bound.value:g}")
             if failure.metric_key.is_diff:
                 change = threshold.change_threshold.absolute.value
-                expected = [f"no worse than {change:g} from the last blessed model"]
+                expected = [f"no worse than {change:g} from the last pushed model"]
             yield f"{failure.metric_key.name} {value:.4g}, expected {' and '.join(expected)}"

@@ -81,7 +81,7 @@ def of_vocabulary(transform_graph_folder: str | Path) -> Hashes:
 def of_metrics(metrics: Mapping[str, Any]) -> Hashes:
     """Hashes the numbers of a split, slices too, as Python writes them: to the last bit.
 
-    Differences from the last blessed model are left out: they tell of that one too, and a run
+    Differences from the last pushed model are left out: they tell of that one too, and a run
     made again from nothing has none.
     """
     slices = {"": {n: v for n, v in metrics.items() if n != "slices"}, **metrics["slices"]}

@@ -1,10 +1,7 @@
 """Where a pushed model came from, by ML Metadata: back to the hash of the source's content.
 
-    source ── TextExampleGen ── Examples ── Transform ── TransformGraph ── Trainer ── Model ── ...
-
 A graph of artifacts and of the executions that made them, each made once, however many runs
-took it from the cache. `of_model` and `of_run` give it; text, JSON and drawings (see
-lineage_drawing.py) are ways to show it.
+took it from the cache; see components/lineage_graph.py.
 """
 
 from __future__ import annotations
@@ -15,99 +12,18 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from components.lineage_graph import Edge, Lineage, Node
 from pipeline import metadata, rollback, runs
 from pipeline.errors import UserError
 from pipeline.runs import Places
 
-_DIGITS = 12  # of a hash that are shown in the text
 # Inputs with which a result is only compared: shown, but not traced further back.
 _COMPARED_WITH = ("baseline_model",)
-
-
-@dataclass(frozen=True)
-class Node:
-    """An artifact, an execution that made it, or the source that the first one read."""
-
-    id: str  # "artifact 9", "execution 7", "source 2"
-    kind: Literal["artifact", "execution", "source"]
-    name: str  # the artifact's type, the stage, the kind of source
-    details: dict[str, str]  # uri, run, hashes, ...; in the order in which they are shown
-
-
-@dataclass(frozen=True)
-class Edge:
-    """From what was there first to what came of it."""
-
-    start: str  # ids of nodes
-    end: str
-    name: str  # the stage's input or output
-
-
-@dataclass(frozen=True)
-class Lineage:
-    """What led to `ends`: nodes in an order in which each stands behind all that led to it."""
-
-    ends: tuple[str, ...]
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
-
-    def as_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), indent=2)
-
-    def as_text(self) -> str:
-        """As a tree, from the ends back; what was shown already is only named again."""
-        nodes = {node.id: node for node in self.nodes}
-        shown: set[str] = set()
-        lines: list[str] = []
-
-        def show(node: Node, name: str, first: str, rest: str) -> None:
-            again = node.id in shown and any(edge.end == node.id for edge in self.edges)
-            label = f"{name}: {node.name}" if name else node.name
-            details = "(see above)" if again else "  ".join(_short(node))
-            lines.append(f"{first}{label}  {details}".rstrip())
-            if again:
-                return
-            shown.add(node.id)
-            into = [edge for edge in self.edges if edge.end == node.id]
-            for edge in into:
-                last = edge is into[-1]
-                is_artifact = node.kind == "execution"  # of an execution, its inputs
-                show(
-                    nodes[edge.start],
-                    edge.name if is_artifact else "",
-                    rest + ("└─ " if last else "├─ "),
-                    rest + ("   " if last else "│  "),
-                )
-
-        for end in self.ends:
-            show(nodes[end], "", "", "")
-        return "\n".join(lines)
-
-    def as_dot(self) -> str:
-        """For Graphviz."""
-        lines = ["digraph lineage {", "  node [fontname=sans];", "  edge [fontname=sans];"]
-        for node in self.nodes:
-            shape = "ellipse" if node.kind == "execution" else "box"
-            label = "\n".join([node.name, *_short(node)])
-            lines.append(f"  {json.dumps(node.id)} [shape={shape}, label={json.dumps(label)}];")
-        for edge in self.edges:
-            names = f"{json.dumps(edge.start)} -> {json.dumps(edge.end)}"
-            lines.append(f"  {names} [label={json.dumps(edge.name)}];")
-        return "\n".join([*lines, "}"])
-
-
-def _short(node: Node) -> list[str]:
-    """A node's details in a few words."""
-    return [
-        f"{name} {value[:_DIGITS] if name.endswith('sha256') else value}"
-        for name, value in node.details.items()
-        if name not in ("uri", "ended", "tfx", "path", "inputs")
-    ]
 
 
 def of_model(places: Places, model: str) -> Lineage:

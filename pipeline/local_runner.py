@@ -78,8 +78,10 @@ def run(
                 section = partial_run.mark(compiled, first, last, places)
                 partial = section.as_summary()
                 _tell(section)
+            _check_needs(partial["stages"] if partial else _ids(pipeline))
             _run_stages(compiled, places, beam)
-        except (_DiskFull, partial_run.NotPossibleError):  # no room for a summary; no run
+        # No room for a summary; no run.
+        except (_DiskFull, partial_run.NotPossibleError, _LacksError):
             raise
         except Exception as error:
             failed = run_summary.collect(config, source, places, run_id, error, partial)
@@ -152,6 +154,21 @@ def _tell(section: partial_run.Section) -> None:
 
 class _DiskFull(UserError):
     pass
+
+
+class _LacksError(UserError):
+    """A stage needs what this machine lacks."""
+
+
+def _check_needs(stages: Collection[str]) -> None:
+    """Finds at the start what a stage would else find after the training."""
+    if "InfraValidator" in stages:
+        from components import infra_validator
+
+        try:
+            infra_validator.require_docker()
+        except UserError as error:
+            raise _LacksError(str(error)) from error
 
 
 def _ids(pipeline: Pipeline) -> list[str]:

@@ -27,7 +27,8 @@ class NotPossibleError(UserError):
 
 
 _BASELINE = "Baseline"
-_BLESSINGS = ("model_blessing", "infra_blessing")  # Pusher's inputs
+# Pusher's inputs
+_BLESSINGS = ("model_blessing", "infra_blessing", "infra_validator_blessing")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def mark(
     What a stage needs of those that do not run comes from the newest run of the pipeline in
     which all of them ended well and whose files are still there. Nothing is pushed but by a
     blessing of the same run: where Pusher runs, so do the stages that bless. And the last
-    blessed model is looked up anew wherever a model is evaluated.
+    pushed model is looked up anew wherever a model is evaluated.
 
     Args:
         first: a stage's id, in upper or lower case; None: from the beginning.

@@ -23,8 +23,8 @@ from tfx.types.channel import Channel
 
 from components.atomic_push import AtomicPusher
 from components.data_gate import DataGate
-from components.infra_check.component import InfraCheck
-from components.last_blessed_model import LastBlessedModel
+from components.infra_check.component import INFRA_CHECK_MODULES, InfraCheck
+from components.last_pushed_model import LastPushedModel
 from components.newest_served_model import NewestServedModel
 from components.reviewed_schema import ReviewedSchema
 from components.run_report import page
@@ -37,17 +37,9 @@ from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
 from pipeline.expected_signatures import SIGNATURES
 from pipeline.model_card import ModelCard
-from pipeline.runs import Places, infra_checks_failed, pushed_models_gone
+from pipeline.runs import Places, infra_checks_failed, infra_validations_failed, pushed_models_gone
 from pipeline.search_space import Range
 from pipeline.tasks import TASKS
-
-# The probe is run by path, and so are its neighbours: no import names them.
-_INFRA_CHECK = (
-    "components.infra_check.executor",
-    "components.infra_check.probe",
-    "components.infra_check.graph_rules",
-    "components.infra_check.served_requests",
-)
 
 
 @dataclass(frozen=True)
@@ -146,6 +138,24 @@ def _pretrainer(config: RunConfig, text: _Text, places: Places) -> Trainer | Non
     return _trainer("pretrain_fn", "pretraining", config, text, places).with_id("Pretrainer")
 
 
+def _infra_validator(
+    config: RunConfig, text: _Text, trainer: Trainer, places: Places
+) -> BaseNode | None:
+    if not config.infra_check.tfx_infra_validator:
+        return None
+    from components.infra_validator import InfraValidator  # with the clients of docker, Kubernetes
+
+    signatures = SIGNATURES[TASKS[config.task].head]
+    return InfraValidator(
+        model=trainer.outputs["model"],
+        examples=text.example_gen.outputs["examples"],
+        signatures=[name for name, inputs in signatures.items() if inputs == ("examples",)],
+        time_limit=config.infra_check.time_limit,
+        code_sha256=code_sha256("components.infra_validator"),
+        failed_before=infra_validations_failed(places, config.task),
+    )
+
+
 def _sections(config: RunConfig, *sections: str) -> str:
     """What a training by a section reads, as JSON: only a change of it makes it run again."""
     whole = dataclasses.asdict(config)
@@ -159,9 +169,9 @@ def _baseline(trainer: Trainer, places: Places, task: str) -> BaseNode:
         stage = NewestServedModel(serving_models=str(places.serving_models / task))
     else:
         stage = Resolver(
-            strategy_class=LastBlessedModel,
+            strategy_class=LastPushedModel,
             model=Channel(type=standard_artifacts.Model),
-            model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+            pushed_model=Channel(type=standard_artifacts.PushedModel),
             candidate=trainer.outputs["model"],
         )
     return stage.with_id("Baseline")
@@ -193,9 +203,11 @@ def create_pipeline(
         model=trainer.outputs["model"],
         signatures=SIGNATURES[TASKS[config.task].head],
         time_limit=config.infra_check.time_limit,
-        code_sha256=code_sha256(*_INFRA_CHECK),
+        code_sha256=code_sha256(*INFRA_CHECK_MODULES),
         failed_before=infra_checks_failed(places, config.task),
     )
+    infra_validator = _infra_validator(config, text, trainer, places)
+    server_blessing = infra_validator.outputs["blessing"] if infra_validator else None
     model_card = ModelCard(
         records=text.example_gen.outputs["records"],
         transform_graph=text.transform.outputs["transform_graph"],
@@ -215,6 +227,7 @@ def create_pipeline(
         keep_versions=config.push.keep_versions,
         # A cached push whose model was deleted since must push again.
         pushed_models_gone=pushed_models_gone(places, config),
+        infra_validator_blessing=server_blessing,
     ).with_id("Pusher")
 
     run_report = RunReport(
@@ -228,6 +241,7 @@ def create_pipeline(
         model_run=trainer.outputs["model_run"],
         evaluation=evaluator.outputs["evaluation"],
         infra_blessing=infra_check.outputs["blessing"],
+        infra_validator_blessing=server_blessing,
         pushed_model=pusher.outputs["pushed_model"],
         config=json.dumps(dataclasses.asdict(config), sort_keys=True),
         versions=json.dumps(library_versions()),
@@ -238,8 +252,8 @@ def create_pipeline(
         ),
     )
 
-    judged = (trainer, baseline, evaluator, infra_check, model_card, pusher, run_report)
-    return _pipeline(config, places, beam_args, *text.stages, pretrainer, *judged)
+    judged = (trainer, baseline, evaluator, infra_check, infra_validator, model_card, pusher)
+    return _pipeline(config, places, beam_args, *text.stages, pretrainer, *judged, run_report)
 
 
 def create_tuning_pipeline(

@@ -69,6 +69,17 @@ def holder(runs: Path, task: str) -> str | None:
     return None
 
 
+def told(runs: Path, task: str) -> str | None:
+    """The run that is going on or was killed, to a process on another machine too.
+
+    Where folders are shared, locks may not be; so this only reads what the holder wrote.
+    """
+    try:
+        return _read(_path(runs, task)).get("run")
+    except OSError:
+        return None
+
+
 def _path(runs: Path, task: str) -> Path:
     return runs / f".{task}.lock"
 

@@ -7,7 +7,8 @@ path; null for the packaged corpus), data_sha256, vocabulary_sha256, weights_sha
 all that the stages made, see fingerprints.py), records (in, out, dead_letters, repeats,
 sampled_out), data_findings (what DataGate let pass in mode "report"), metrics (per split, see
 evaluation_summary.py), training, pretraining, blessed, failed_thresholds (with what InfraCheck
-found), infra_check (its report), pushed_path, seconds (per stage), cached (stages), error. What
+found), infra_check (its report), infra_validator (whether TFX's blessed it, where it is switched
+on), pushed_path, seconds (per stage), cached (stages), error. What
 a run did not come to is null.
 """
 
@@ -53,6 +54,7 @@ def collect(
     evaluated = _output(nodes, "Evaluator", "evaluation")
     evaluation = evaluation_summary.collect(evaluated and evaluated.uri)
     infra_check = _report(nodes, "InfraCheck")
+    infra_validator = _infra_validator(nodes)
     records = _records(nodes)
     taken_over = partial["taken_over"] if partial else ()
     training, pretraining = (_training(nodes, node) for node in ("Trainer", "Pretrainer"))
@@ -77,9 +79,11 @@ def collect(
         "metrics": evaluation["metrics"],
         "training": training,
         "pretraining": pretraining,
-        "blessed": _verdict(evaluation, infra_check, partial is not None),
-        "failed_thresholds": evaluation["failed_thresholds"] + _infra_failures(infra_check),
+        "blessed": _verdict(evaluation, infra_check, infra_validator, partial is not None),
+        "failed_thresholds": evaluation["failed_thresholds"]
+        + _infra_failures(infra_check, infra_validator),
         "infra_check": infra_check,
+        "infra_validator": infra_validator,
         "pushed_path": _pushed_path(nodes),
         "seconds": {name: node.seconds for name, node in nodes.items() if name not in taken_over},
         "cached": [n for n, node in nodes.items() if node.cached and n not in taken_over],
@@ -177,18 +181,28 @@ def _report(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
 
 
 def _verdict(
-    evaluation: dict[str, Any], infra_check: dict[str, Any] | None, partial: bool
+    evaluation: dict[str, Any],
+    infra_check: dict[str, Any] | None,
+    infra_validator: bool | None,
+    partial: bool,
 ) -> bool | None:
     """Whether the model is blessed; None where a partial run did not come to judge it."""
     if partial and (evaluation["metrics"] is None or infra_check is None):
         return None
-    return evaluation["blessed"] and (infra_check or {}).get("blessed", False)
+    fits = (infra_check or {}).get("blessed", False) and infra_validator is not False
+    return evaluation["blessed"] and fits
 
 
-def _infra_failures(report: dict[str, Any] | None) -> list[str]:
+def _infra_validator(nodes: dict[str, _Node]) -> bool | None:
+    artifact = _output(nodes, "InfraValidator", "blessing")
+    return None if artifact is None else bool(artifact.custom_properties["blessed"].int_value)
+
+
+def _infra_failures(report: dict[str, Any] | None, infra_validator: bool | None) -> list[str]:
     findings = [f"infra check: {finding}" for finding in (report or {}).get("findings", ())]
     more = len(findings) - _FINDINGS
-    return findings[:_FINDINGS] + ([f"infra check: {more} more findings"] if more > 0 else [])
+    failures = findings[:_FINDINGS] + ([f"infra check: {more} more findings"] if more > 0 else [])
+    return failures + ([evaluation_summary.NOT_VALIDATED] if infra_validator is False else [])
 
 
 def _hashes(

@@ -265,6 +265,12 @@ def infra_checks_failed(places: Places, task: str) -> int:
     return sum(1 for check in checks if check and not check["blessed"])
 
 
+def infra_validations_failed(places: Places, task: str) -> int:
+    """In how many runs of the task the export failed InfraValidator."""
+    verdicts = [s.get("infra_validator") for s in read_summaries(places) if s["task"] == task]
+    return verdicts.count(False)
+
+
 def one_line(summary: dict[str, Any]) -> str:
     """A run as a row: task, id, seconds, verdict, metrics."""
     verdict = "blessed" if summary["blessed"] else "failed" if summary["error"] else "not blessed"

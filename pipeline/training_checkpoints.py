@@ -34,18 +34,22 @@ class Checkpoints:
     left there would be taken for this one's.
     """
 
-    def __init__(self, folder: Path, keep: int = 2):
+    def __init__(self, folder: Path, keep: int = 2, read_only: bool = False):
+        """`read_only`: another process writes them; `save` does nothing."""
         self.folder = folder
         self._keep = keep
-        if os.environ.get(FROM_NOTHING):
+        self._read_only = read_only
+        if not read_only and os.environ.get(FROM_NOTHING):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def save(self, step: int, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> Path:
-        """Writes the checkpoint after `step` steps, whole or not at all; returns its path.
+    def save(self, step: int, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Writes the checkpoint after `step` steps, whole or not at all.
 
         Raises:
             OSError: if it cannot be written; the ones before are left.
         """
+        if self._read_only:
+            return
         content = safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
         self.folder.mkdir(parents=True, exist_ok=True)
         unfinished = self.folder / _UNFINISHED
@@ -57,7 +61,6 @@ class Checkpoints:
         unfinished.replace(path)
         for old in self._paths()[: -self._keep]:
             old.unlink()
-        return path
 
     def load(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """Arrays and facts of the last checkpoint that is sound; None if there is none.

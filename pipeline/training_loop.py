@@ -65,6 +65,7 @@ def fit(
     log_folder: str,
     held_out: LabelledTexts | WholeDocuments | None = None,
     to_texts: Callable[[np.ndarray], list[str]] | None = None,
+    spread: Any = None,
 ) -> dict[str, Any]:
     """Trains, or goes on training, as the fields of TrainingConfig in `training` say.
 
@@ -73,6 +74,7 @@ def fit(
 
     Args:
         to_texts: token ids (b, l) to b texts, to name a batch over which training broke down.
+        spread: who computes which part of a batch; see `CompiledTraining.compile`.
 
     Returns:
         steps, best_step, scan, parameters, tokens, seconds, loss, eval (loss in nats and
@@ -82,7 +84,7 @@ def fit(
         UserError: if loss or gradients are no longer finite, or the loss grows beyond what
             it was at first; it names step, texts and the last good checkpoint.
     """
-    _compile(model, training)
+    _compile(model, training, spread)
     run = _Run(model, batches, training, checkpoints, held_out, to_texts)
     with TrainingLog(log_folder, _COLUMNS, training["steps"], run.progress.rows) as log:
         run.train(log)
@@ -269,7 +271,7 @@ class _Run:
             self.progress.resumed_at.append(self.progress.step)
 
 
-def _compile(model: Any, training: dict[str, Any]) -> None:
+def _compile(model: Any, training: dict[str, Any], spread: Any) -> None:
     moves = max(1, training["steps"] // training["accumulate"])
     warmup = min(training["warmup_steps"], moves - 1)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -290,6 +292,7 @@ def _compile(model: Any, training: dict[str, Any]) -> None:
         ),
         scan=training["scan"],
         label_smoothing=training["label_smoothing"],
+        spread=spread,
     )
 
 

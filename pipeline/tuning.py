@@ -15,20 +15,15 @@ import copy
 import dataclasses
 import json
 import multiprocessing
-import multiprocessing.connection
-import os
 import shutil
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-import keras
 import keras_tuner
-import tensorflow as tf
 from keras_tuner.engine import base_tuner
 from keras_tuner.engine.hyperparameters import Float
 from keras_tuner.engine.trial import TrialStatus
@@ -36,7 +31,8 @@ from keras_tuner.errors import FailedTrialError, FatalError
 from keras_tuner.oracles import BayesianOptimizationOracle
 from tfx.components.tuner.component import TunerFnResult
 
-from pipeline import training
+from pipeline import training_inputs
+from pipeline.child_process import die_with_parent
 from pipeline.errors import UserError
 from pipeline.training_checkpoints import Checkpoints
 from pipeline.training_loop import fit
@@ -61,7 +57,9 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     """
     custom = fn_args.custom_config
     tuner = Tuner(
-        dataclasses.replace(training.Inputs.read(fn_args), transform=None),  # read by no trial
+        dataclasses.replace(
+            training_inputs.Inputs.read(fn_args), transform=None
+        ),  # read by no trial
         json.loads(custom["ranges"]),
         trials=custom["trials"],
         search=Search(Path(custom["search"])),
@@ -71,7 +69,10 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
 
 
 def train(
-    inputs: training.Inputs, settings: Mapping[str, float], folder: Path, base_model: str | None
+    inputs: training_inputs.Inputs,
+    settings: Mapping[str, float],
+    folder: Path,
+    base_model: str | None,
 ) -> dict[str, Any]:
     """Trains with the settings in place of the configuration's; returns what `fit` does.
 
@@ -86,9 +87,8 @@ def train(
         config[section][field] = value
     inputs = dataclasses.replace(inputs, config=config)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)  # of a trial that was killed
-    keras.utils.set_random_seed(config["seed"])
-    tf.config.experimental.enable_op_determinism()
-    model, batches, held_out = training.prepare(inputs, base_model)
+    training_inputs.depend_on_seed(config["seed"])
+    model, batches, held_out = training_inputs.prepare(inputs, base_model)
     return fit(
         model,
         batches,
@@ -106,20 +106,8 @@ def train_in_a_process(*arguments: Any) -> dict[str, Any]:
     What XLA has compiled stays in memory as long as the process: 150 MB and more a trial.
     """
     spawn = multiprocessing.get_context("spawn")  # a fork of TensorFlow's threads would hang
-    with ProcessPoolExecutor(1, mp_context=spawn, initializer=_die_with_parent) as process:
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as process:
         return process.submit(train, *arguments).result()
-
-
-def _die_with_parent() -> None:
-    """A search that is killed takes its trial with it."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 class Tuner(base_tuner.BaseTuner):
@@ -130,7 +118,7 @@ class Tuner(base_tuner.BaseTuner):
 
     def __init__(
         self,
-        inputs: training.Inputs,
+        inputs: training_inputs.Inputs,
         ranges: Sequence[Mapping[str, Any]],
         *,
         trials: int,

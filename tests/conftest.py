@@ -1,10 +1,27 @@
-"""Shared by all tests: real text."""
+"""Shared by all tests: real text, and which of them two workers must not part."""
 
 import importlib.util
 import pathlib
 
 import numpy as np
 import pytest
+
+_WHOLE_RUNS = {"bible", "imdb"}  # fixtures of tests/e2e
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Puts the tests that share whole runs first, in one group for one worker; other files
+    are a group each.
+    """
+
+    def shares_runs(item) -> bool:
+        return "e2e" in item.path.parts and not _WHOLE_RUNS.isdisjoint(item.fixturenames)
+
+    items.sort(key=shares_runs, reverse=True)
+    for item in items:
+        group = "whole runs" if shares_runs(item) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

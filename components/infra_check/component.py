@@ -1,15 +1,7 @@
 """InfraCheck: what TFX's InfraValidator asks of an export, and more, without docker.
 
-InfraValidator starts TensorFlow Serving in docker or on Kubernetes; where there is one of
-them, it may stand beside this component, as both give an InfraBlessing that Pusher takes:
-
-    InfraValidator(
-        model=trainer.outputs["model"],
-        serving_spec=infra_validator_pb2.ServingSpec(
-            tensorflow_serving=infra_validator_pb2.TensorFlowServing(tags=["2.19.1"]),
-            local_docker=infra_validator_pb2.LocalDockerConfig(),
-        ),
-    )
+InfraValidator starts TensorFlow Serving in docker or on Kubernetes. It may stand beside this
+component, see components/infra_validator.py.
 """
 
 from __future__ import annotations
@@ -26,6 +18,13 @@ from components.infra_check import executor
 from pipeline.errors import UserError
 
 TIME_LIMIT = 300
+# The code that it runs. The probe is run by path, and so are its neighbours: no import names them.
+INFRA_CHECK_MODULES = (
+    "components.infra_check.executor",
+    "components.infra_check.probe",
+    "components.infra_check.graph_rules",
+    "components.infra_check.served_requests",
+)
 
 
 class InfraCheckSpec(component_spec.ComponentSpec):

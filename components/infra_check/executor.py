@@ -8,7 +8,8 @@ report.json:
      "figures": {"load_seconds": 0.9, "loaded_mib": 480, "peak_mib": 610,
                  "first_answer_ms": {"serving_default": 210.0, ...},
                  "latency_ms": {"serving_default": {"p50": 3.1, "max": 5.2}, ...}},
-     "model_server": "/usr/bin/tensorflow_model_server"}    null where there is none
+     "model_server": "docker: tensorflow/serving",    or the binary's path; null: neither is here
+     "not_checked": []}                    "<check>: <why not>"; no findings
 
 Latencies are of whole warm-up requests, in the probe's process, without a network.
 """
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -36,7 +36,6 @@ from tfx.utils import path_utils
 from components.infra_check import model_server
 
 _REPORT = "report.json"
-_SERVER = "tensorflow_model_server"
 
 
 @dataclass
@@ -47,6 +46,7 @@ class Report:
     checks: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     model_server: str | None = None
+    not_checked: list[str] = field(default_factory=list)
 
     @property
     def blessed(self) -> bool:
@@ -92,15 +92,14 @@ def check(model: Path, signatures: Mapping[str, Sequence[str]], time_limit: floa
     with tempfile.TemporaryDirectory(prefix="tf-mamba-infra-check-") as name:
         folder = Path(name)
         report = _probe(model, signatures, time_limit, folder)
-        report.model_server = shutil.which(_SERVER)
-        if report.blessed and report.model_server:
-            report.findings += [
-                f"model server: {finding}"
-                for finding in model_server.findings(
-                    report.model_server, model, folder / "answers", folder, deadline
-                )
-            ]
-            report.checks.append("model_server")
+        if report.blessed:
+            server = model_server.check(model, folder / "answers", folder, deadline)
+            report.model_server = server.asked
+            report.findings += [f"model server: {finding}" for finding in server.findings]
+            if server.not_checked is None:
+                report.checks.append("model_server")
+            else:
+                report.not_checked.append(f"model server: {server.not_checked}")
     return report
 
 

@@ -1,4 +1,4 @@
-"""The warm-up requests at TensorFlow Serving's own binary, where it is installed.
+"""The warm-up requests at TensorFlow Serving itself, where its binary or its docker image is.
 
 Its answers must be those of the probe.
 """
@@ -6,59 +6,98 @@ Its answers must be those of the probe.
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from serving import tensorflow_serving
+from serving.tensorflow_serving import Served
+
 _NAME = "infra_check"
 _TOLERANCE = 1e-4  # relative and absolute: the binary's kernels may be built in another way
 
 
-def findings(
-    binary: str, model: Path, answers: Path, folder: Path, deadline: float
-) -> Iterator[str]:
-    """Yields where the server fails or answers otherwise, a line each.
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it: findings of the server that was asked, or why none was.
+
+    Attributes:
+        asked: path of the binary, or "docker: <image>"; None where there is neither.
+        findings: where the server fails or answers otherwise, a line each.
+        not_checked: why no server was asked; None where one was.
+    """
+
+    asked: str | None = None
+    findings: Sequence[str] = ()
+    not_checked: str | None = None
+
+
+def check(model: Path, answers: Path, folder: Path, deadline: float) -> Outcome:
+    """Asks the binary if it is on PATH, else the image if docker's engine runs and has it.
 
     Args:
-        binary: path of tensorflow_model_server.
         model: folder of the SavedModel.
         answers: TFRecord of PredictionLogs, each with the answer that the probe got.
         folder: for the server's log and its folder of versions.
         deadline: by `time.monotonic()`, after which the server is killed.
     """
+    if binary := tensorflow_serving.binary():
+        base = folder / _NAME
+        base.mkdir()
+        (base / "1").symlink_to(model.resolve(), target_is_directory=True)
+        served = Served(_NAME, base, _free_port(), _free_port())
+        command = tensorflow_serving.binary_command(binary, served)
+        return Outcome(binary, list(_findings(command, served, answers, folder, deadline)))
+    if (lack := tensorflow_serving.docker_lacks()) is not None:
+        return Outcome(not_checked=f"no {tensorflow_serving.BINARY} is on PATH, and {lack}")
+    # The version itself is mounted: a link in a folder of versions would lead out of the mount.
+    served = Served(_NAME, model.resolve(), _free_port(), _free_port(), version=1)
+    container = f"tf-mamba-infra-check-{secrets.token_hex(6)}"
+    command = tensorflow_serving.docker_command(served, container)
+    try:
+        found = list(_findings(command, served, answers, folder, deadline))
+    except _DockerFailed as error:
+        return Outcome(not_checked=f"docker could not start {tensorflow_serving.IMAGE}: {error}")
+    finally:
+        # A container outlives the client that started it.
+        if (failure := tensorflow_serving.stop_container(container)) is not None:
+            print(f"warning: container {container} may still run: {failure}", file=sys.stderr)
+    return Outcome(f"docker: {tensorflow_serving.IMAGE}", found)
+
+
+class _DockerFailed(Exception):
+    """Docker did not start the container: no fault of the model's."""
+
+
+def _findings(
+    command: Sequence[str], served: Served, answers: Path, folder: Path, deadline: float
+) -> Iterator[str]:
     import grpc
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
-    base = folder / _NAME
-    base.mkdir()
-    (base / "1").symlink_to(model.resolve(), target_is_directory=True)
-    port, rest_port = _free_port(), _free_port()
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            [
-                binary,
-                f"--port={port}",
-                f"--rest_api_port={rest_port}",
-                f"--model_name={_NAME}",
-                f"--model_base_path={base}",
-            ],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         # As large as the longest text of many rows.
         sizes = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
-        with grpc.insecure_channel(f"localhost:{port}", options=sizes) as channel:
+        with grpc.insecure_channel(f"{served.host}:{served.grpc_port}", options=sizes) as channel:
             if (failure := _wait_until_ready(channel, server, deadline)) is not None:
-                yield f"{failure}: {_last_line(folder / 'server.log')}"
+                said = _last_line(folder / "server.log")
+                if served.version and server.poll() == tensorflow_serving.DOCKER_FAILED:
+                    raise _DockerFailed(said)
+                yield f"{failure}: {said}"
                 return
             for record in tf.data.TFRecordDataset([str(answers)]).as_numpy_iterator():
                 log_of_one = prediction_log_pb2.PredictionLog.FromString(record)

@@ -41,6 +41,7 @@ def RunReport(
     config: Parameter[str],
     versions: Parameter[str],
     code_sha256: Parameter[str] = "",
+    infra_validator_blessing: InputArtifact[standard_artifacts.InfraBlessing] = None,
 ) -> None:
     """Measures what no stage wrote down, and writes it and the page.
 
@@ -48,6 +49,7 @@ def RunReport(
         config: of the run, as JSON.
         versions: of the libraries, as JSON.
         code_sha256: hash of the code of the page; a part of the cache key only.
+        infra_validator_blessing: None where InfraValidator is not in the pipeline.
     """
     pushed = pushed_model.get_int_custom_property("pushed")
     destination = pushed_model.get_string_custom_property("pushed_destination")
@@ -65,7 +67,12 @@ def RunReport(
             "Trainer.model_run": model_run.uri,
             "Evaluator.evaluation": evaluation.uri,
             "InfraCheck.blessing": infra_blessing.uri,
-        },
+        }
+        | (
+            {"InfraValidator.blessing": infra_validator_blessing.uri}
+            if infra_validator_blessing
+            else {}
+        ),
         pushed=destination if pushed else None,
     )
     write(run, page_file)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tfx.dsl.io import fileio
+
 from components.run_report.run import Run
 from pipeline import evaluation_summary
 
 EVALUATION = "Evaluator.evaluation"
 _INFRA_CHECK = "InfraCheck.blessing"
-_DIFFERENCE = "_diff"  # from the last blessed model, where there is one
+_INFRA_VALIDATOR = "InfraValidator.blessing"
+_DIFFERENCE = "_diff"  # from the last pushed model, where there is one
 
 Bounds = Mapping[str, Sequence[float]]
 
@@ -21,11 +24,12 @@ class Evaluation:
 
     Attributes:
         values: of each metric.
-        last: of those that the last blessed model has too.
+        last: of those that the last pushed model has too.
         intervals: lower and upper bound, where there are texts enough.
         slices, slice_intervals: the same by slice.
         reliability: bins of probability, see pipeline/calibration.py; none for text.
-        findings: each threshold that was missed, and what InfraCheck found.
+        findings: each threshold that was missed, and what InfraCheck and InfraValidator found.
+        not_checked: what InfraCheck could not check here, and why.
     """
 
     values: Mapping[str, float]
@@ -36,6 +40,7 @@ class Evaluation:
     reliability: Sequence[Mapping[str, float]]
     blessed: bool
     findings: Sequence[str]
+    not_checked: Sequence[str]
 
 
 def read(run: Run) -> Evaluation:
@@ -44,10 +49,15 @@ def read(run: Run) -> Evaluation:
     split = found["metrics"]["eval"]
     numbers = {name: value for name, value in split.items() if isinstance(value, float)}
     blessed, findings = found["blessed"], list(found["failed_thresholds"])
+    not_checked: list[str] = []
     if run.has(_INFRA_CHECK):
         report = run.read_json(_INFRA_CHECK, "report.json")
         blessed = blessed and report["blessed"]
         findings += [f"InfraCheck: {finding}" for finding in report["findings"]]
+        not_checked = report.get("not_checked", [])
+    if run.has(_INFRA_VALIDATOR) and not fileio.exists(run.file(_INFRA_VALIDATOR, "INFRA_BLESSED")):
+        blessed = False
+        findings.append(evaluation_summary.NOT_VALIDATED)
     return Evaluation(
         values=_own(numbers),
         last={
@@ -61,6 +71,7 @@ def read(run: Run) -> Evaluation:
         reliability=split.get("reliability", ()),
         blessed=blessed,
         findings=findings,
+        not_checked=not_checked,
     )
 
 

@@ -1,4 +1,4 @@
-"""The evaluation: metrics, slices, the last blessed model; and what the model itself shows."""
+"""The evaluation: metrics, slices, the last pushed model; and what the model itself shows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def section(run: Run) -> Section:
 def _overall(evaluated: Evaluation) -> Table:
     head = ["metric", "value", "95% interval"]
     if evaluated.last:
-        head += ["last blessed model", "change"]
+        head += ["last pushed model", "change"]
     rows = []
     for name, value in evaluated.values.items():
         row = [name, figure(value), interval(evaluated.intervals.get(name))]

@@ -13,6 +13,7 @@ def section(run: Run) -> Section:
     blocks: list[Block] = [_verdict(run, found)]
     if found:
         blocks += [Sentence(finding, "warning") for finding in found.findings]
+        blocks += [Sentence(f"Not checked: {what}") for what in found.not_checked]
         rows = [
             (name, figure(value), interval(found.intervals.get(name)))
             for name, value in found.values.items()

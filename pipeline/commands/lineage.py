@@ -17,13 +17,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the lineage; returns the exit code."""
-    from pipeline import lineage, lineage_drawing  # takes seconds, see `runs`
+    from components import lineage_drawing, lineage_graph
+    from pipeline import lineage  # takes seconds, see `runs`
 
     found = lineage.of_model(shared.places(options), options.model)
     show = {
-        "text": lineage.Lineage.as_text,
-        "json": lineage.Lineage.as_json,
-        "dot": lineage.Lineage.as_dot,
+        "text": lineage_graph.Lineage.as_text,
+        "json": lineage_graph.Lineage.as_json,
+        "dot": lineage_graph.Lineage.as_dot,
         "svg": lineage_drawing.as_svg,
     }
     print(show[options.format](found))

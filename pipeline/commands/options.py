@@ -111,6 +111,16 @@ def beam(options: argparse.Namespace) -> Beam:
     return asked
 
 
+def check_cluster(config: RunConfig) -> None:
+    """Refuses a $TF_CONFIG by which this process cannot lead the run's trainings."""
+    from pipeline.cluster import Cluster
+
+    cluster = Cluster.from_environment()
+    if cluster is not None:
+        cluster.check_leads(config.task)
+        cluster.check_shares(config)
+
+
 def positive(text: str) -> int:
     """An option's value from 1 on."""
     number = int(text)

@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     import_tensorflow(options.debug)
     config, source = shared.configuration(options, options.set)
     beam = shared.beam(options)  # its mistakes are told before the slow imports
+    shared.check_cluster(config)
 
     from pipeline import local_runner
 

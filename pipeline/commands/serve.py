@@ -6,8 +6,6 @@ import argparse
 import ipaddress
 import os
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
 
 from pipeline import pushed_model
@@ -15,9 +13,7 @@ from pipeline.commands import options as shared
 from pipeline.errors import UserError
 from pipeline.tasks import TASKS
 from pipeline.terminal import import_tensorflow
-
-IMAGE = "tensorflow/serving"
-_DOCKER_SECONDS = 10  # for docker to say whether it has the image
+from serving import tensorflow_serving
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -62,22 +58,20 @@ def model_server_command(options: argparse.Namespace) -> list[str] | None:
     folder = _folder(options)
     if options.builtin:
         return None
-    model = [f"--model_name={options.task}"]
     # Its batching wants as many rows of every input, and so no default for a whole request.
-    if not options.no_batching and TASKS[options.task].head == "sentiment":
-        model.append("--enable_batching")
-    if binary := shutil.which("tensorflow_model_server"):
-        ports = [f"--port={options.grpc_port}", f"--rest_api_port={options.rest_port}"]
-        return [binary, *ports, f"--model_base_path={folder}", *model]
-    if _docker_has_image():
-        # Docker publishes ports at one address; the binary listens on all.
-        ports = [
-            f"--publish={options.host}:{published}:{port}"
-            for published, port in ((options.grpc_port, 8500), (options.rest_port, 8501))
-        ]
-        mount = f"--mount=type=bind,source={folder},target=/models/{options.task},readonly"
-        name = f"--env=MODEL_NAME={options.task}"
-        return ["docker", "run", "--rm", "--init", *ports, mount, name, IMAGE, *model[1:]]
+    batching = not options.no_batching and TASKS[options.task].head == "sentiment"
+    served = tensorflow_serving.Served(
+        name=options.task,
+        folder=folder,
+        grpc_port=options.grpc_port,
+        rest_port=options.rest_port,
+        host=options.host,
+        arguments=("--enable_batching",) if batching else (),
+    )
+    if binary := tensorflow_serving.binary():
+        return tensorflow_serving.binary_command(binary, served)
+    if tensorflow_serving.docker_lacks() is None:
+        return tensorflow_serving.docker_command(served)
     return None
 
 
@@ -160,14 +154,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _docker_has_image() -> bool:
-    if shutil.which("docker") is None:
-        return False
-    command = ["docker", "image", "inspect", IMAGE]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=_DOCKER_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0

@@ -71,9 +71,7 @@ def next_token_signatures(
         return {name: scores[name] for name in ("bits", "characters", "tokens", "correct")}
 
     def score_documents(text: tf.Tensor) -> Outputs:
-        return in_slices(
-            score_document, within_limits(text, limits.max_rows, limits.max_text_bytes)
-        )
+        return in_slices(score_document, within_limits(text, limits))
 
     def prompts(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Ids (b, l) of the start and the text, and how many, (b,)."""
@@ -140,9 +138,9 @@ def next_token_signatures(
         }
         text = within_limits(
             text,
-            limits.max_generation_rows,
-            limits.max_text_bytes,
+            limits,
             *(_in_range(name, *each, tf.shape(text)[0]) for name, each in settings.items()),
+            max_rows=limits.max_generation_rows,
         )
         rows = tf.shape(text)[0]
         return in_slices(
@@ -173,8 +171,7 @@ def next_token_signatures(
         known = (last_token >= 0) & (last_token < len(vocabulary))
         text = within_limits(
             text,
-            limits.max_rows,
-            limits.max_text_bytes,
+            limits,
             require(known, f"last_token: expected ids below {len(vocabulary)}, got", last_token),
             *(
                 require(
@@ -189,7 +186,7 @@ def next_token_signatures(
 
     @tf.function(input_signature=[texts()])
     def embed(text):
-        return in_slices(embeddings, within_limits(text, limits.max_rows, limits.max_text_bytes))
+        return in_slices(embeddings, within_limits(text, limits))
 
     return {
         "serving_default": serving_default,

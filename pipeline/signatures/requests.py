@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from pipeline import features
+from pipeline.config import ExportConfig
 from pipeline.tokenization import PADDING_ID
 
 Outputs = dict[str, tf.Tensor]
@@ -36,13 +37,16 @@ def require(holds: tf.Tensor, message: str, *values: tf.Tensor) -> tf.Operation:
 
 
 def within_limits(
-    text: tf.Tensor, max_rows: int, max_bytes: int, *others: tf.Operation
+    text: tf.Tensor, limits: ExportConfig, *others: tf.Operation, max_rows: int | None = None
 ) -> tf.Tensor:
     """The texts (b,) as they came, once there are neither too many nor too long ones.
 
-    `others`: more that the request must fulfil. What is calculated from the returned texts
-    waits for all of it; a check beside it would stop the request, but not the work.
+    `others`: more that the request must fulfil; `max_rows`: where not `limits.max_rows`. What
+    is calculated from the returned texts waits for all of it; a check beside it would stop the
+    request, but not the work.
     """
+    max_rows = limits.max_rows if max_rows is None else max_rows
+    max_bytes = limits.max_text_bytes
     rows = tf.shape(text)[0]
     lengths = tf.strings.length(text)
     longest = f"text: expected at most {max_bytes} bytes a row, got"

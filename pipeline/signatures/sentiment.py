@@ -36,7 +36,7 @@ def sentiment_signatures(
         }
 
     def answers_within_limits(text: tf.Tensor) -> Outputs:
-        return in_slices(answers, within_limits(text, limits.max_rows, limits.max_text_bytes))
+        return in_slices(answers, within_limits(text, limits))
 
     def embeddings(text: tf.Tensor) -> Outputs:
         return {"embedding": model.embed(dense(to_tokens(text)))}
@@ -57,7 +57,7 @@ def sentiment_signatures(
 
     @tf.function(input_signature=[texts()])
     def embed(text):
-        return in_slices(embeddings, within_limits(text, limits.max_rows, limits.max_text_bytes))
+        return in_slices(embeddings, within_limits(text, limits))
 
     return {
         "serving_default": serving_default,

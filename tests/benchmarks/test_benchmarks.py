@@ -1,4 +1,4 @@
-"""The four benchmarks as they are run, on tiny sizes."""
+"""The benchmarks as they are run, on tiny sizes."""
 
 import json
 import shutil
@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from benchmarks import generation, growth, scan, text, training
+from benchmarks import generation, growth, scan, serving, text, training
 from benchmarks.contest import PEERS_PYTHON
 
 pytestmark = pytest.mark.slow
@@ -102,3 +102,12 @@ def test_text_is_the_bible_by_words_one_id_for_each():
     assert text.UNKNOWN in text.tokens(10, vocabulary_size=5)
     with pytest.raises(ValueError, match="expected at least 100000000 words, got"):
         text.tokens(10**8, 4000)
+
+
+def test_serving_says_which_pushed_model_it_needs(capsys, tmp_path):
+    (tmp_path / "serving_models" / "imdb" / "1").mkdir(parents=True)
+    assert serving.main(["--root", str(tmp_path)]) == serving.NO_MODEL
+    assert serving.main(["--root", str(tmp_path), "--only", "generation"]) == serving.NO_MODEL
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "bible: expected a pushed model, found none; `tf-mamba run bible` trains" in err

@@ -26,7 +26,7 @@ def push(tmp_path):
     (served / "variables").mkdir()
     (served / "variables" / "variables.index").write_bytes(b"index")
 
-    def push(blessed=1, keep_versions=0, infra_blessed=1, card=None):
+    def push(blessed=1, keep_versions=0, infra_blessed=1, card=None, validated=None):
         model = standard_artifacts.Model()
         model.uri = str(tmp_path / "model")
         blessing = standard_artifacts.ModelBlessing()
@@ -34,6 +34,8 @@ def push(tmp_path):
         blessing.set_int_custom_property("blessed", blessed)
         infra = standard_artifacts.InfraBlessing()
         infra.set_int_custom_property("blessed", infra_blessed)
+        validator = standard_artifacts.InfraBlessing()
+        validator.set_int_custom_property("blessed", validated or 0)
         pushed = standard_artifacts.PushedModel()
         pushed.uri = str(tmp_path / "pushed")
         destination = pusher_pb2.PushDestination()
@@ -43,6 +45,7 @@ def push(tmp_path):
                 "model": [model],
                 "model_blessing": [blessing],
                 "infra_blessing": [infra],
+                "infra_validator_blessing": [] if validated is None else [validator],
                 "model_card": [card] if card else [],
             },
             {"pushed_model": [pushed]},
@@ -82,7 +85,9 @@ def test_the_card_stands_beside_the_model(push, tmp_path):
 def test_a_model_that_is_not_blessed_is_not_pushed(push, tmp_path):
     assert push(blessed=0).get_int_custom_property("pushed") == 0
     assert push(infra_blessed=0).get_int_custom_property("pushed") == 0
+    assert push(validated=0).get_int_custom_property("pushed") == 0
     assert not (tmp_path / "serving").exists()
+    assert push(validated=1).get_int_custom_property("pushed") == 1
 
 
 def test_versions_grow_even_within_a_second_and_if_the_clock_went_back(push, tmp_path, monkeypatch):

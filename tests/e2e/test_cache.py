@@ -41,7 +41,7 @@ def code(tmp_path, monkeypatch) -> Path:
     import data
     from pipeline import code_hash
 
-    for package in ("components", "data", "mamba_model", "pipeline"):
+    for package in ("components", "data", "mamba_model", "pipeline", "serving"):
         shutil.copytree(
             PROJECT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
         )
@@ -108,6 +108,7 @@ def test_nothing_runs_where_nothing_was_edited(places, code):
         ("mamba_model/native/selective_scan.h", TRAINED),
         ("pipeline/intervals.py", EVALUATED),
         ("components/infra_check/graph_rules.py", CHECKED),
+        ("serving/tensorflow_serving.py", CHECKED),
         ("pipeline/model_card.py", PUSHED),
         ("components/run_report/page.py", {"RunReport"}),
         ("components/run_report/templates/style.css", {"RunReport"}),

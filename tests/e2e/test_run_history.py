@@ -139,7 +139,7 @@ def test_clean_removes_what_nothing_refers_to_and_the_cache_does_not_miss_it(cop
     }  # fmt: skip
 
 
-def test_the_last_blessed_model_is_looked_up_without_an_error(imdb):
+def test_the_last_pushed_model_is_looked_up_without_an_error(imdb):
     store = metadata.open_store(Places.below(imdb.root))
     assert store is not None
     found = [e for e in store.get_executions() if e.type.endswith(".Resolver")]

@@ -75,6 +75,28 @@ def test_compiled_in_shards_it_takes_the_same_step_as_plain_tensorflow_on_the_ba
         np.testing.assert_allclose(ours, expected, atol=2e-4, err_msg=v.path)
 
 
+def test_who_computes_a_shard_and_when_changes_no_bit(genesis, config):
+    """`like` tells beforehand what `compute` will give."""
+    tokens, targets = windows(genesis, 9)
+    data = tf.constant(tokens[:5]), tf.constant(targets[:5])
+
+    def backwards(compute, like):
+        results = [compute(i) for i in reversed(range(len(like)))][::-1]
+        shapes = lambda x: tf.nest.map_structure(lambda t: (t.shape, t.dtype), x)  # noqa: E731
+        assert [shapes(each) for each in results] == [shapes(each) for each in like]
+        return results
+
+    ends = []
+    for spread in (None, backwards):
+        keras.utils.set_random_seed(1)
+        model = NextTokenModel(dataclasses.replace(config, residual_dropout=0.3))
+        model.compile(adamw(1e-2), run_eagerly=True, shards=2, spread=spread)
+        metrics, state = model.train_step(data, model.backbone.initial_state(5))
+        ends.append([*model.trainable_variables, *state, *metrics.values()])
+    for ours, expected in zip(*ends, strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
 @pytest.mark.slow
 def test_callbacks_see_loss_and_accuracy_per_token(genesis, config):
     model = NextTokenModel(config)

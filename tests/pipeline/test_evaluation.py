@@ -173,9 +173,9 @@ def test_an_equal_model_is_blessed_and_a_worse_one_is_not(first, reviews, tmp_pa
     config = with_settings(CONFIG, ["evaluation.min_accuracy=0", "evaluation.tolerance=0.01"])
     blessing, found = _evaluate(config, reviews, worse, tmp_path / "worse", baseline=model)
     assert blessing == 0
-    (failure, *_) = [one for one in found["failed_thresholds"] if "last blessed" in one]
+    (failure, *_) = [one for one in found["failed_thresholds"] if "last pushed" in one]
     assert failure.startswith("accuracy -0.")
-    assert failure.endswith("expected no worse than -0.01 from the last blessed model")
+    assert failure.endswith("expected no worse than -0.01 from the last pushed model")
 
 
 def test_a_model_that_is_too_sure_is_not_blessed(reviews, tmp_path):

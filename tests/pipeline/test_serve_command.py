@@ -60,7 +60,7 @@ def test_the_binary_on_path_gets_the_model_and_the_ports(root, programs):
 def test_docker_serves_where_it_has_the_image(root, programs):
     programs("docker", 0)
     command = serve.model_server_command(_options(root, "imdb", "--grpc-port", "9000"))
-    assert command[:4] == ["docker", "run", "--rm", "--init"]
+    assert command[:5] == ["docker", "run", "--rm", "--init", "--pull=never"]
     assert "--publish=127.0.0.1:9000:8500" in command
     source = f"{root}/serving_models/imdb"
     assert f"--mount=type=bind,source={source},target=/models/imdb,readonly" in command

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 from mamba_model import MambaConfig, NextTokenModel, SentimentModel, native_scan, save_checkpoint
-from pipeline.training import available_scan, start_from, weights_sha256
+from pipeline.training import weights_sha256
+from pipeline.training_inputs import available_scan, start_from
 
 CONFIG = MambaConfig(vocabulary_size=30, d_model=8, n_layer=2, d_state=3)
 

@@ -13,7 +13,7 @@ from keras_tuner.errors import FatalError
 from tensorflow.python.framework.config import disable_op_determinism
 
 from data import bible as bible_reader
-from pipeline import search_space, training, tuning
+from pipeline import search_space, training_inputs, tuning
 from pipeline.config import preset
 from pipeline.errors import UserError
 from pipeline.search_space import Between, OneOf, ranges, what_determines
@@ -168,7 +168,7 @@ def inputs(genesis):
     ]  # fmt: skip
     config = dataclasses.asdict(with_settings(preset("bible", "smoke"), settings))
     tf.config.experimental.enable_op_determinism()
-    yield training.Inputs(
+    yield training_inputs.Inputs(
         config=config,
         task=TASKS["bible"],
         transform=None,
@@ -210,7 +210,7 @@ def trained(monkeypatch):
     class Trained(list):
         kill_at = None
 
-    trained, prepare = Trained(), training.prepare
+    trained, prepare = Trained(), training_inputs.prepare
 
     def noted(inputs, base_model):
         trained.append(inputs.config["training"]["learning_rate"])
@@ -219,7 +219,7 @@ def trained(monkeypatch):
             batches = KilledAt(batches, trained.kill_at)
         return model, batches, held_out
 
-    monkeypatch.setattr(training, "prepare", noted)
+    monkeypatch.setattr(training_inputs, "prepare", noted)
     return trained
 
 

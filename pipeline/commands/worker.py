@@ -1,0 +1,72 @@
+"""`tf-mamba worker`: takes part in the trainings of a run that another process leads."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from pipeline.commands import options as shared
+from pipeline.errors import UserError
+from pipeline.terminal import import_tensorflow
+
+_EVERY = 1.0  # seconds between two looks
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    shared.add_task(parser)
+    parser.add_argument(
+        "--wait",
+        type=shared.positive,
+        default=3_600,
+        metavar="SECONDS",
+        help="for the run to begin, or for its next training (default: 3600)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs it; returns the exit code."""
+    from pipeline import run_lock
+    from pipeline.cluster import TF_CONFIG, Cluster
+
+    cluster = Cluster.from_environment()
+    if cluster is None or cluster.leads:
+        raise UserError(
+            f"{TF_CONFIG}: expected two workers or more, and this one not the chief (the first),"
+            " which is started as `tf-mamba run`; see docs/workers.md"
+        )
+    import_tensorflow(options.debug)
+    from pipeline import joint_training
+
+    places, me = shared.places(options), cluster.name(cluster.rank)
+    print(f"{me}: waits for {options.task} in {places.runs}", file=sys.stderr)
+    before = run_lock.told(places.runs, options.task)
+    trained, deadline = 0, time.monotonic() + options.wait
+    while True:
+        job = joint_training.waiting_job(places.checkpoints(options.task), cluster)
+        if job is not None:
+            summary = joint_training.follow(cluster, job)
+            trained, deadline = trained + 1, time.monotonic() + options.wait
+            print(f"{me}: took part in {summary['steps']} steps", file=sys.stderr)
+            _until_gone(job)
+        now = run_lock.told(places.runs, options.task)
+        if now is None and (before is not None or trained):
+            print(f"{me}: the run is over; trainings: {trained}", file=sys.stderr)
+            return 0
+        before = now
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{places.runs}: no training of {options.task} began within {options.wait} s;"
+                f" start `tf-mamba run {options.task}` with the chief's {TF_CONFIG} and this"
+                " root folder"
+            )
+        time.sleep(_EVERY)
+
+
+def _until_gone(job) -> None:
+    """Until the chief has taken it away, which it does at once, or is gone itself."""
+    for _ in range(60):
+        if not job.exists():
+            return
+        time.sleep(_EVERY)
