@@ -134,9 +134,14 @@ def compile_spec(
         where containers mount a volume.
 
     Raises:
-        UserError: if the containers could not read the source.
+        UserError: if the containers could not read the source, or a stage cannot run there.
     """
     cluster.check_source(source)
+    if config.infra_check.tfx_infra_validator:
+        raise UserError(
+            "infra_check.tfx_infra_validator: TFX compiles no InfraValidator for Kubeflow; leave it"
+            " off, InfraCheck runs"
+        )
     pipeline = create_pipeline(
         config, source, cluster.places(), beam.container_args(f"{IMAGE_FOLDER}/setup.py")
     )
