@@ -52,7 +52,9 @@ setup(
         # setuptools and wheel build the few packages that have no wheel; uv makes the locks.
         "dev": [
             "hypothesis",
+            "ipykernel",
             "mypy",
+            "nbclient",
             "pytest",
             "pytest-timeout",
             "pytest-xdist",
