@@ -159,9 +159,9 @@ def _print_table(
             exponents = (slope(values) if last else None for values in columns.values())
             rows.append((stage, f"{size:,}", *(v[size] for v in columns.values()), *exponents))
     names = ("seconds", "CPU s", "MiB at most")
-    names += tuple(f"exponent of {name}" for name in names)
+    exponents_of = (f"exponent of {name}" for name in names)
     title = f"growth of the data stages, {workers} Beam worker(s)"
-    table(title, ("stage", "reviews", *names), rows, reasons)
+    table(title, ("stage", "reviews", *names, *exponents_of), rows, reasons)
 
 
 if __name__ == "__main__":
