@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
             reviews = write_reviews(corpus, copies, given.reviews)
             try:
                 for stage in STAGES:
-                    print(f"data growth: {reviews:,} reviews, {stage}", file=sys.stderr)
+                    print(f"{reviews:,} reviews, {stage} ...", end=" ", file=sys.stderr, flush=True)
                     done = pipeline_process.run(
                         "imdb", "--preset", given.preset, "--source", str(corpus),
                         "--root", name, "--to", stage,
@@ -66,6 +66,11 @@ def main(arguments: list[str] | None = None) -> int:
                         memory_gib=given.memory,
                     )  # fmt: skip
                     taken[stage][reviews] = done
+                    print(
+                        f"{done.summary['seconds'][stage]:.1f} s, process {done.cpu_seconds:.1f}"
+                        f" CPU s, {done.peak_mib:,.0f} MiB",
+                        file=sys.stderr,
+                    )
                     examples[reviews] = sum(done.summary["records"]["out"].values())
             except RunFailedError as error:
                 reasons[f"{reviews:,} reviews, {stage}"] = str(error)
