@@ -53,8 +53,10 @@ setup(
         # setuptools and wheel build the few packages that have no wheel; uv makes the locks.
         "dev": [
             "hypothesis",
+            "ipykernel",
             "kfp>=2.5,<2.17",
             "mypy",
+            "nbclient",
             "pytest",
             "pytest-timeout",
             "pytest-xdist",

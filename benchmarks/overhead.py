@@ -1,0 +1,82 @@
+"""What the orchestration costs: a run whose training has one step, and the same run again.
+
+The first run does all that a run does but training; in the second every stage comes from the
+cache. What no stage accounts for is start and end: imports, the pipeline's compilation, ML
+Metadata, the summary and the page. Bounds on the metrics are off, so that the model is pushed.
+Seconds are the clock's; CPU seconds, of all cores, hardly change with other work beside it.
+
+    python -m benchmarks.overhead [imdb] [bible] [--preset smoke]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import pipeline_process
+from benchmarks.pipeline_process import FinishedRun
+from benchmarks.report import commit, hardware, json_line, median, significant, table
+
+TASKS = ("bible", "imdb")
+ONE_STEP = ("training.steps=1", "evaluation.max_bits_per_char=99", "evaluation.min_accuracy=0",
+            "evaluation.max_calibration_error=1")  # fmt: skip
+REST = "start and end"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    formatter = argparse.RawDescriptionHelpFormatter
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
+    options.add_argument("tasks", nargs="*", metavar="TASK", help="bible, imdb (default: both)")
+    options.add_argument("--preset", default="smoke", help="of the runs (smoke)")
+    options.add_argument("--repeats", type=int, default=3, help="runs from the cache (3)")
+    options.add_argument("--out", type=Path, help="file that the JSON lines are added to")
+    given = options.parse_args(arguments)
+    if unknown := set(given.tasks) - set(TASKS):
+        options.error(f"expected tasks among {', '.join(TASKS)}; got {', '.join(unknown)}")
+    for task in given.tasks or TASKS:
+        with tempfile.TemporaryDirectory(prefix="tf-mamba-overhead-") as root:
+            settings = [f"--set={setting}" for setting in ONE_STEP]
+            command = (task, "--preset", given.preset, "--root", root, *settings)
+            first = pipeline_process.run(*command)
+            again = [pipeline_process.run(*command) for _ in range(given.repeats)]
+        if not_cached := set(first.summary["seconds"]) - set(again[0].summary["cached"]):
+            print(f"{task}: ran again: {', '.join(sorted(not_cached))}", file=sys.stderr)
+        one_step, cached = seconds(first), [seconds(run) for run in again]
+        from_cache = {stage: median([run[stage] for run in cached]) for stage in one_step}
+        total = (first.seconds, median([run.seconds for run in again]))
+        cpu = (first.cpu_seconds, median([run.cpu_seconds for run in again]))
+        table(
+            f"overhead: {task} at preset {given.preset}, seconds; cached: median of {len(again)}",
+            ("stage", "one step of training", "cached"),
+            [
+                *((stage, one_step[stage], from_cache[stage]) for stage in one_step),
+                ("all", *total),
+                ("all, CPU seconds", *cpu),
+            ],
+        )
+        record = {
+            "bench": "overhead",
+            "task": task,
+            "preset": given.preset,
+            "one_step_s": {stage: significant(taken) for stage, taken in one_step.items()},
+            "cached_s": from_cache,
+            "one_step_total_s": significant(total[0]),
+            "cached_total_s": total[1],
+            "one_step_cpu_s": significant(cpu[0]),
+            "cached_cpu_s": cpu[1],
+            "versions": first.summary["versions"],
+        }
+        json_line(record | {"hardware": hardware(), "commit": commit()}, given.out)
+    return 0
+
+
+def seconds(run: FinishedRun) -> dict[str, float]:
+    """Seconds by stage, and of what is none."""
+    stages: dict[str, float] = run.summary["seconds"]
+    return stages | {REST: run.seconds - sum(stages.values())}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""A `tf-mamba run` in a process of its own, with what it took."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measurement import memory_mib
+from benchmarks.report import ROOT
+
+_POLL_SECONDS = 0.1
+_SUMMARY = "summary: "  # before the path, in what the command prints
+_NOT_BLESSED = 3  # pipeline.commands.run's exit status
+
+
+class RunFailedError(RuntimeError):
+    """It ended otherwise than well; the message says how, in its own last words."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a run took, and what it says of itself."""
+
+    seconds: float  # of the process, from its start to its end
+    cpu_seconds: float  # of all cores together, which other work on the machine hardly changes
+    peak_mib: float  # the most memory that it had, libraries included, other processes not
+    summary: dict[str, Any]  # see pipeline/run_summary.py
+
+
+def run(*arguments: str, memory_gib: float | None = None) -> FinishedRun:
+    """Runs `tf-mamba run` with these arguments.
+
+    Args:
+        memory_gib: with more it is killed, so that nothing else on the machine is.
+
+    Raises:
+        RunFailedError: if it failed or was killed.
+    """
+    started, cpu_before = time.monotonic(), _cpu_seconds_of_children()
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.cli", "run", *arguments],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            peak_mib = _watch(process, memory_gib)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        seconds = time.monotonic() - started
+        cpu_seconds = _cpu_seconds_of_children() - cpu_before
+        said.seek(0)
+        lines = said.read().splitlines()
+    if process.returncode not in (0, _NOT_BLESSED):
+        last = lines[-1] if lines else "it said nothing"
+        raise RunFailedError(f"exit status {process.returncode}: {last}")
+    (path,) = (line.removeprefix(_SUMMARY) for line in lines if line.startswith(_SUMMARY))
+    return FinishedRun(seconds, cpu_seconds, peak_mib, json.loads(Path(path).read_text("utf-8")))
+
+
+def _cpu_seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _watch(process: subprocess.Popen, memory_gib: float | None) -> float:
+    """Waits for the end of the process; returns the most memory that it had, in MiB."""
+    peak = 0.0
+    while process.poll() is None:
+        try:
+            peak = max(peak, memory_mib("VmHWM", process.pid))
+        except (OSError, ValueError):  # it has just ended
+            break
+        if memory_gib is not None and memory_mib("VmRSS", process.pid) > 1024 * memory_gib:
+            process.kill()
+            process.wait()
+            raise RunFailedError(f"over {memory_gib:g} GiB")
+        time.sleep(_POLL_SECONDS)
+    process.wait()
+    return peak
