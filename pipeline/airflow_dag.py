@@ -11,16 +11,19 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow import DAG
-from airflow.operators.bash import BashOperator
-from airflow.utils.trigger_rule import TriggerRule
+
+try:
+    from airflow.providers.standard.operators.bash import BashOperator
+except ImportError:  # Airflow 2
+    from airflow.operators.bash import BashOperator
 
 COMPILED: dict[str, Any] = {}
 
-# Airflow renders these when a stage starts. The run's id has to stay the same when a failed
-# stage is cleared and runs again, which of all dates only the logical one does.
+# Airflow renders these when a stage starts. Its own id of the run stays the same when a failed
+# stage is cleared and runs again; DAGs that start at one time have the same, but for the task.
 ENVIRONMENT = {
     "TF_MAMBA_ROOT": "{{ var.value.get('tf_mamba_root', '" + COMPILED["root"] + "') }}",
-    "TF_MAMBA_RUN_ID": "{{ logical_date.strftime('%Y%m%d-%H%M%S-%f') }}-airflow",
+    "TF_MAMBA_RUN_ID": "{{ run_id | replace(':', '') }}-" + COMPILED["arguments"][0],
 }
 
 
@@ -52,4 +55,4 @@ with DAG(
     for name, upstream in COMPILED["stages"].items():
         stages[name].set_upstream([stages[other] for other in upstream])
     # Also of a run that failed, and then fails itself: by its last task Airflow judges a run.
-    stage("summary", trigger_rule=TriggerRule.ALL_DONE).set_upstream(list(stages.values()))
+    stage("summary", trigger_rule="all_done").set_upstream(list(stages.values()))
