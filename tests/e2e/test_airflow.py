@@ -6,9 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from command_line import PROJECT, CommandLine
+from command_line import PROJECT
 
 from data import bible, imdb
+from pipeline import cli
 from pipeline.config import preset
 from pipeline.runs import Places
 
@@ -24,11 +25,13 @@ def test_airflow_reads_the_stages_and_what_each_waits_for(tmp_path):
     from pipeline.beam import Beam
     from pipeline.pipeline import create_pipeline
 
-    command, dags = CommandLine(tmp_path / "root"), tmp_path / "dags"
+    root, dags = tmp_path / "root", tmp_path / "dags"
     compiled = {"bible": "smoke", "imdb": "full"}  # with and without pretraining
     for task, name in compiled.items():
         file = dags / f"tf_mamba_{task}.py"
-        command.succeeds("compile", "airflow", task, "--preset", name, "--output", str(file))
+        arguments = ["compile", "airflow", task, "--preset", name, "--root", str(root)]
+        options = cli.parser(arguments).parse_args([*arguments, "--output", str(file)])
+        assert options.command(options) == 0
     read = subprocess.run(
         [AIRFLOW, Path(__file__).with_name("read_dag_bag.py"), dags],
         env=os.environ | {"AIRFLOW_HOME": str(tmp_path / "airflow")},
@@ -43,9 +46,7 @@ def test_airflow_reads_the_stages_and_what_each_waits_for(tmp_path):
         dag = bag["dags"][f"tf_mamba_{task}"]
         assert (dag["schedule"], dag["max_active_runs"], dag["max_active_tasks"]) == ("None", 1, 1)
         config, source = preset(task, compiled[task]), reader.open_source(None)
-        pipeline = create_pipeline(
-            config, source, Places.below(command.root), Beam().pipeline_args()
-        )
+        pipeline = create_pipeline(config, source, Places.below(root), Beam().pipeline_args())
         expected = {
             stage.id: sorted(other.id for other in stage.upstream_nodes)
             for stage in pipeline.components
