@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     summary = stage_runner.end(config, source, places, options.run_id)
     if summary["error"]:
-        raise stage_runner.StageError(f"run {options.run_id}: {summary['error']}")
+        _, _, what = summary["error"].partition(": ")  # of a kind of error
+        raise stage_runner.StageError(f"run {options.run_id}: {what}")
     print(run_command.report(summary, options.root.resolve()))
     return run_command.exit_code(summary)
