@@ -1,6 +1,6 @@
 """The DAG of a task, which Airflow reads and this project never imports.
 
-`tf-mamba compile airflow` writes this file with COMPILED filled in. Airflow has an environment
+`tf-mamba airflow` writes this file with COMPILED filled in. Airflow has an environment
 of its own, without TFX: each stage runs in the project's, by `tf-mamba stage`.
 """
 

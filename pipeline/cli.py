@@ -21,7 +21,7 @@ _COMMANDS = {
     "run": "Run the pipeline from the text to a pushed model.",
     "worker": "Take part in the trainings of a run that another process leads.",
     "stage": "Run one stage of a run that an orchestrator leads.",
-    "compile": "Write what an orchestrator runs the pipeline by.",
+    "airflow": "Write the DAG file by which Airflow runs the pipeline.",
     "tune": "Search for better settings of a preset's training.",
     "reproduce": "Run a past run again, from nothing, and compare what it makes.",
     "score": "Score the pushed model on a file; prints JSON.",

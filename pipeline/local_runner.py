@@ -78,10 +78,10 @@ def run(
                 section = partial_run.mark(compiled, first, last, places)
                 partial = section.as_summary()
                 _tell(section)
-            _check_needs(partial["stages"] if partial else _ids(pipeline))
+            check_needs(partial["stages"] if partial else _ids(pipeline))
             run_stages(compiled, places, beam)
         # No room for a summary; no run.
-        except (DiskFullError, partial_run.NotPossibleError, _LacksError):
+        except (DiskFullError, partial_run.NotPossibleError, LacksError):
             raise
         except Exception as error:
             failed = run_summary.collect(config, source, places, run_id, error, partial)
@@ -156,11 +156,11 @@ class DiskFullError(UserError):
     """There is no room for what a stage writes, and none for a summary."""
 
 
-class _LacksError(UserError):
+class LacksError(UserError):
     """A stage needs what this machine lacks."""
 
 
-def _check_needs(stages: Collection[str]) -> None:
+def check_needs(stages: Collection[str]) -> None:
     """Finds at the start what a stage would else find after the training."""
     if "InfraValidator" in stages:
         from components import infra_validator
@@ -168,7 +168,7 @@ def _check_needs(stages: Collection[str]) -> None:
         try:
             infra_validator.require_docker()
         except UserError as error:
-            raise _LacksError(str(error)) from error
+            raise LacksError(str(error)) from error
 
 
 def _ids(pipeline: Pipeline) -> list[str]:

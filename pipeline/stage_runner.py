@@ -15,7 +15,7 @@ from pipeline import metadata, run_lock, run_page, run_summary, runs
 from pipeline.beam import Beam
 from pipeline.config import RunConfig
 from pipeline.errors import UserError
-from pipeline.local_runner import compile_for, run_stages
+from pipeline.local_runner import check_needs, compile_for, run_stages
 from pipeline.pipeline import create_pipeline
 from pipeline.runs import Places
 
@@ -65,6 +65,7 @@ def run(
             raise StageError(
                 f"{stage} comes after {', '.join(missing)}, which did not end well in run {run_id}"
             )
+        check_needs([stage])
         _leave_only(compiled, stage)
         run_stages(compiled, places, beam)
     return True

@@ -29,7 +29,7 @@ def test_airflow_reads_the_stages_and_what_each_waits_for(tmp_path):
     compiled = {"bible": "smoke", "imdb": "full"}  # with and without pretraining
     for task, name in compiled.items():
         file = dags / f"tf_mamba_{task}.py"
-        arguments = ["compile", "airflow", task, "--preset", name, "--root", str(root)]
+        arguments = ["airflow", task, "--preset", name, "--root", str(root)]
         options = cli.parser(arguments).parse_args([*arguments, "--output", str(file)])
         assert options.command(options) == 0
     read = subprocess.run(

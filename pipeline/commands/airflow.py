@@ -1,4 +1,4 @@
-"""`tf-mamba compile`: what an orchestrator runs the pipeline by, as a file."""
+"""`tf-mamba airflow`: the DAG file by which Airflow runs the pipeline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pipeline.terminal import import_tensorflow
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("orchestrator", choices=("airflow",), help="airflow: a DAG file")
     shared.add_configuration(parser)
     shared.add_beam(parser)
     parser.add_argument(
