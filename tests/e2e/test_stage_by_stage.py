@@ -16,7 +16,7 @@ RUN = "20240229-120000-000000-airflow"  # by another clock than the local run's
 
 @pytest.fixture(scope="module")
 def run(bible, tmp_path_factory):
-    """Of the bible at preset smoke, on a copy of the shared root: all stages are in its cache."""
+    """Of the bible at preset smoke, in a root of its own."""
     places = Places.below(copy_root(bible.root, tmp_path_factory.mktemp("copy") / "root"))
     return preset("bible", "smoke"), bible_reader.open_source(None), places
 
@@ -33,15 +33,18 @@ def end(run, run_id=RUN):
     return stage_runner.end(*run, run_id)
 
 
-def test_stages_under_one_id_are_one_run_with_the_summary_of_a_local_one(bible, run):
+def test_stages_under_one_id_are_one_run_with_the_summary_of_a_local_one(bible):
     from pipeline import stage_runner
 
-    config, source, places = run
+    # In the shared root itself: TFX's cache does not know the files of a copy again.
+    local = bible.summary("bible")
+    config, source = preset("bible", "smoke"), bible_reader.open_source(None)
+    run = config, source, (places := Places.below(bible.root))
     stages = list(stage_runner.upstream(config, source, places))
     assert all(start(run, stage) for stage in stages)
     assert not start(run, "Transform")  # ended before; its outputs would count twice
 
-    summary, local = end(run), bible.summary("bible")
+    summary = end(run)
     assert list(summary["seconds"]) == stages
     assert {"Transform", "Trainer", "Evaluator", "Pusher"} <= set(summary["cached"])
     assert summary["blessed"] and summary["pushed_path"]

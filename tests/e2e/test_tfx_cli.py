@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from command_line import PROJECT
-from copied_root import copy_root
 
 from pipeline import runs
 from pipeline.runs import Places
@@ -28,9 +27,8 @@ def tfx(home, arguments, *command) -> subprocess.CompletedProcess:
 
 
 def test_tfx_creates_the_pipeline_and_runs_it_to_the_pushed_model(bible, tmp_path):
-    root = copy_root(bible.root, tmp_path / "root")
-    arguments = f"bible --preset smoke --root {root}"
-    places = Places.below(root)
+    arguments = f"bible --preset smoke --root {bible.root}"
+    places, local = Places.below(bible.root), bible.summary("bible")
     before = [run.run_id for run in runs.past_runs(places)]
 
     created = tfx(tmp_path, arguments, "pipeline", "create", "--pipeline_path=tfx_pipeline.py")
@@ -42,7 +40,7 @@ def test_tfx_creates_the_pipeline_and_runs_it_to_the_pushed_model(bible, tmp_pat
     assert "blessed, pushed to" in ran.stdout
     summary = runs.find(places, "latest")
     assert summary["run_id"] not in before
-    assert summary["hashes"] == bible.summary("bible")["hashes"]
+    assert summary["hashes"] == local["hashes"]
 
 
 def test_a_mistake_in_what_to_run_is_told_in_a_line(monkeypatch, capsys):
