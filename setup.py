@@ -66,6 +66,5 @@ setup(
             "wheel",
         ],
         "kfp": ["kfp>=2.5,<2.17"],
-        "airflow": ["apache-airflow<3"],
     },
 )

@@ -20,6 +20,8 @@ from pipeline.terminal import silence_libraries
 _COMMANDS = {
     "run": "Run the pipeline from the text to a pushed model.",
     "worker": "Take part in the trainings of a run that another process leads.",
+    "stage": "Run one stage of a run that an orchestrator leads.",
+    "airflow": "Write the DAG file by which Airflow runs the pipeline.",
     "tune": "Search for better settings of a preset's training.",
     "compile": "Compile the pipeline for Kubeflow Pipelines or Vertex AI.",
     "reproduce": "Run a past run again, from nothing, and compare what it makes.",
@@ -40,7 +42,7 @@ _COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser(arguments).parse_args(arguments)
+    options = parser(arguments).parse_args(arguments)
     if not options.debug:
         silence_libraries()
     try:
@@ -62,12 +64,12 @@ def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {text} (--debug shows where)"
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """Knows all commands, and the options of the one that is asked for."""
-    parser = argparse.ArgumentParser(
+    whole = argparse.ArgumentParser(
         prog="tf-mamba", description="Trains, evaluates, serves and uses Mamba models on text."
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
     for name, text in _COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
         if name in arguments[:1]:
@@ -78,7 +80,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             )
             add_places(command)
             module.add_options(command)
-    return parser
+    return whole
 
 
 if __name__ == "__main__":

@@ -73,15 +73,15 @@ def run(
         partial = None
         try:
             pipeline = create_pipeline(config, source, places, beam.pipeline_args())
-            compiled = _compile(pipeline, run_id, uncached=() if cached else _ids(pipeline))
+            compiled = compile_for(pipeline, run_id, uncached=() if cached else _ids(pipeline))
             if first or last:
                 section = partial_run.mark(compiled, first, last, places)
                 partial = section.as_summary()
                 _tell(section)
-            _check_needs(partial["stages"] if partial else _ids(pipeline))
-            _run_stages(compiled, places, beam)
+            check_needs(partial["stages"] if partial else _ids(pipeline))
+            run_stages(compiled, places, beam)
         # No room for a summary; no run.
-        except (_DiskFull, partial_run.NotPossibleError, _LacksError):
+        except (DiskFullError, partial_run.NotPossibleError, LacksError):
             raise
         except Exception as error:
             failed = run_summary.collect(config, source, places, run_id, error, partial)
@@ -126,7 +126,7 @@ def tune(
             search=search.folder,
         )
         # Not from TFX's cache: what ended before is in the search's own books, if they are there.
-        _run_stages(_compile(pipeline, run_id, uncached=("Tuner",)), places, beam)
+        run_stages(compile_for(pipeline, run_id, uncached=("Tuner",)), places, beam)
     return search
 
 
@@ -152,15 +152,15 @@ def _tell(section: partial_run.Section) -> None:
         )
 
 
-class _DiskFull(UserError):
-    pass
+class DiskFullError(UserError):
+    """There is no room for what a stage writes, and none for a summary."""
 
 
-class _LacksError(UserError):
+class LacksError(UserError):
     """A stage needs what this machine lacks."""
 
 
-def _check_needs(stages: Collection[str]) -> None:
+def check_needs(stages: Collection[str]) -> None:
     """Finds at the start what a stage would else find after the training."""
     if "InfraValidator" in stages:
         from components import infra_validator
@@ -168,14 +168,14 @@ def _check_needs(stages: Collection[str]) -> None:
         try:
             infra_validator.require_docker()
         except UserError as error:
-            raise _LacksError(str(error)) from error
+            raise LacksError(str(error)) from error
 
 
 def _ids(pipeline: Pipeline) -> list[str]:
     return [stage.id for stage in pipeline.components]
 
 
-def _compile(
+def compile_for(
     pipeline: Pipeline, run_id: str, uncached: Collection[str] = ()
 ) -> pipeline_pb2.Pipeline:
     """Compiles a pipeline to be run once.
@@ -193,11 +193,11 @@ def _compile(
     return compiled
 
 
-def _run_stages(compiled: pipeline_pb2.Pipeline, places: Places, beam: Beam) -> None:
+def run_stages(compiled: pipeline_pb2.Pipeline, places: Places, beam: Beam) -> None:
     """Runs the stages to the end, with a line of each on standard error.
 
     Raises:
-        _DiskFull: if the disk is.
+        DiskFullError: if the disk is.
         Exception: what a stage raised.
     """
     beam.announce()
@@ -213,7 +213,7 @@ def _run_stages(compiled: pipeline_pb2.Pipeline, places: Places, beam: Beam) -> 
         LocalDagRunner().run_with_ir(compiled)
     except Exception as error:
         if _is_disk_full(error, places):
-            raise _DiskFull(
+            raise DiskFullError(
                 f"{places.runs}: the disk is full; {stages.stage} did not finish, and what came"
                 " before it is kept. Make room and run again."
             ) from error

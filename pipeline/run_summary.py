@@ -130,6 +130,11 @@ class _Node:
     outputs: dict[str, pb.Artifact]
 
 
+def stages_that_ended_well(places: Places, run_id: str) -> list[str]:
+    """Ids of the stages that a run has got so far, in the order in which they ran."""
+    return list(_nodes(places, run_id))
+
+
 def _nodes(places: Places, run_id: str) -> dict[str, _Node]:
     """The run's stages that ended well, by their names, in the order in which they ran."""
     store = metadata.open_store(places)

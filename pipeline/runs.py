@@ -161,7 +161,8 @@ def runs_in(store: mlmd.MetadataStore) -> list[PastRun]:
                         summary=json.loads(text) if text else None,
                     )
                 )
-    return sorted(found, key=lambda run: run.run_id)
+    # By time, as an orchestrator's ids may follow another clock.
+    return sorted(found, key=lambda run: (run.started, run.run_id))
 
 
 def read_summaries(places: Places) -> list[dict[str, Any]]:

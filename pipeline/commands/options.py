@@ -121,6 +121,27 @@ def check_cluster(config: RunConfig) -> None:
         cluster.check_shares(config)
 
 
+def as_arguments(options: argparse.Namespace) -> list[str]:
+    """Task, configuration, metadata and Beam as they are to be given to another command.
+
+    All but `--root`. A source's path gets absolute, for a process that starts elsewhere.
+    """
+    arguments = [options.task, "--preset", options.preset]
+    if options.metadata:
+        arguments += ["--metadata", options.metadata]
+    if options.source:
+        arguments += ["--source", os.path.abspath(options.source)]
+    if options.seed is not None:
+        arguments += ["--seed", str(options.seed)]
+    for setting in options.set:
+        arguments += ["--set", setting]
+    if options.beam_workers != 1:
+        arguments += ["--beam-workers", str(options.beam_workers)]
+    if options.beam_runner:
+        arguments += ["--beam-runner", options.beam_runner]
+    return [*arguments, *(f"--beam-arg={argument}" for argument in options.beam_arg)]
+
+
 def positive(text: str) -> int:
     """An option's value from 1 on."""
     number = int(text)

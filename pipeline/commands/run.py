@@ -40,11 +40,17 @@ def run(options: argparse.Namespace) -> int:
         last=options.last,
         cached=not options.no_cache,
     )
-    print(_report(summary, options.root.resolve()))
+    print(report(summary, options.root.resolve()))
+    return exit_code(summary)
+
+
+def exit_code(summary: dict[str, Any]) -> int:
+    """Of a run that went to its end."""
     return NOT_BLESSED if summary["blessed"] is False else 0
 
 
-def _report(summary: dict[str, Any], root: Path) -> str:
+def report(summary: dict[str, Any], root: Path) -> str:
+    """What is printed at a run's end: metrics, verdict, where its files are."""
     lines = []
     if summary["metrics"]:
         metrics = summary["metrics"]["eval"]

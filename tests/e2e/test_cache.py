@@ -62,7 +62,7 @@ def stages_that_run(places: Places, settings=(), source=None) -> set[str]:
     config = with_settings(preset("imdb", "smoke"), settings)
     source = source or imdb_reader.open_source(None)
     pipeline = create_pipeline(config, source, places, Beam().pipeline_args())
-    compiled = local_runner._compile(pipeline, f"run-{uuid.uuid4()}")
+    compiled = local_runner.compile_for(pipeline, f"run-{uuid.uuid4()}")
     specs = runner_utils.extract_local_deployment_config(compiled)
     again = set()
     for each in compiled.nodes:

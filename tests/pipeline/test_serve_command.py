@@ -35,7 +35,7 @@ def programs(tmp_path, monkeypatch):
 
 def _options(root, *arguments):
     arguments = ("serve", "--root", str(root), *arguments)
-    return cli._parser(arguments).parse_args(arguments)
+    return cli.parser(arguments).parse_args(arguments)
 
 
 def test_the_binary_on_path_gets_the_model_and_the_ports(root, programs):

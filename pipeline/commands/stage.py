@@ -1,0 +1,50 @@
+"""`tf-mamba stage`: one stage of a run whose stages an orchestrator starts, or the run's end."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline.commands import options as shared
+from pipeline.commands import run as run_command
+from pipeline.terminal import import_tensorflow
+
+_END = "summary"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    shared.add_configuration(parser)
+    parser.add_argument(
+        "stage",
+        metavar="STAGE",
+        help=f"its name, as Trainer; or {_END}, when the others have ended: writes the run's"
+        " summary and page",
+    )
+    parser.add_argument(
+        "--run-id", required=True, help="of the run; the same for all its stages, and new"
+    )
+    shared.add_beam(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs it; returns the exit code."""
+    import_tensorflow(options.debug)
+    config, source = shared.configuration(options, options.set)
+    beam = shared.beam(options)
+
+    from pipeline import stage_runner
+
+    places = shared.places(options)
+    if options.stage != _END:
+        ran = stage_runner.run(
+            config, source, places, beam, run_id=options.run_id, stage=options.stage
+        )
+        if not ran:
+            print(f"{options.stage}: has ended well in run {options.run_id}; not run again")
+        return 0
+    summary = stage_runner.end(config, source, places, options.run_id)
+    if summary["error"]:
+        _, _, what = summary["error"].partition(": ")  # of a kind of error
+        raise stage_runner.StageError(f"run {options.run_id}: {what}")
+    print(run_command.report(summary, options.root.resolve()))
+    return run_command.exit_code(summary)
