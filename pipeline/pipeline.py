@@ -5,31 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tfx.components.evaluator.component import Evaluator
-from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
-from tfx.components.transform.component import Transform
 from tfx.components.tuner.component import Tuner
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import trainer_pb2, transform_pb2
+from tfx.proto import trainer_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
 from components.atomic_push import AtomicPusher
-from components.data_gate import DataGate
 from components.infra_check.component import INFRA_CHECK_MODULES, InfraCheck
 from components.last_pushed_model import LastPushedModel
 from components.newest_served_model import NewestServedModel
-from components.reviewed_schema import ReviewedSchema
 from components.run_report import page
 from components.run_report.component import RunReport
-from components.text_example_gen.component import TextExampleGen
 from data.records import Source
 from pipeline import metadata
 from pipeline.code_hash import code_sha256, library_versions
@@ -40,78 +33,14 @@ from pipeline.model_card import ModelCard
 from pipeline.runs import Places, infra_checks_failed, infra_validations_failed, pushed_models_gone
 from pipeline.search_space import Range
 from pipeline.tasks import TASKS
-
-
-@dataclass(frozen=True)
-class _Text:
-    """The stages from the source to token ids, which every pipeline begins with."""
-
-    example_gen: TextExampleGen
-    statistics_gen: StatisticsGen
-    schema: BaseNode
-    example_validator: ExampleValidator
-    data_gate: BaseNode
-    transform: Transform
-
-    @property
-    def stages(self) -> tuple[BaseNode, ...]:
-        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
-
-
-def _from_source_to_ids(config: RunConfig, source: Source) -> _Text:
-    task = TASKS[config.task]
-
-    example_gen = TextExampleGen(
-        source=source,
-        reader=task.reader,
-        fraction=config.data.fraction,
-        max_characters=config.data.max_characters,
-        max_dead_letter_share=config.data.max_dead_letter_share,
-        code_sha256=code_sha256(
-            "components.text_example_gen.executor", "components.artifacts", task.reader
-        ),
-    )
-
-    # The test split is read by nothing but a final score.
-    statistics_gen = StatisticsGen(
-        examples=example_gen.outputs["examples"], exclude_splits=["test"]
-    )
-    schema = ReviewedSchema(pbtxt=schema_file(task.schema).read_text("utf-8"))
-    example_validator = ExampleValidator(
-        statistics=statistics_gen.outputs["statistics"], schema=schema.outputs["schema"]
-    )
-    data_gate = DataGate(
-        anomalies=example_validator.outputs["anomalies"],
-        records=example_gen.outputs["records"],
-        reader=task.reader,
-        mode=config.data.gate,
-        code_sha256=code_sha256("components.data_gate", task.reader),
-    )
-
-    transform = Transform(
-        examples=example_gen.outputs["examples"],
-        schema=schema.outputs["schema"],
-        preprocessing_fn="pipeline.preprocessing.preprocessing_fn",
-        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
-        custom_config={
-            "task": config.task,
-            "vocabulary_size": config.model.vocabulary_size,
-            **dataclasses.asdict(config.transform),
-            "code_sha256": code_sha256("pipeline.preprocessing"),
-        },
-        disable_analyzer_cache=True,
-        disable_statistics=True,
-    )
-    transform.add_upstream_node(data_gate)  # anomalies stop the run here
-
-    return _Text(example_gen, statistics_gen, schema, example_validator, data_gate, transform)
+from pipeline.text_stages import TextStages, from_source_to_ids
 
 
 def _trainer(
     run_fn: str,
     section: str,
     config: RunConfig,
-    text: _Text,
+    text: TextStages,
     places: Places,
     base: Trainer | None = None,
 ) -> Trainer:
@@ -132,14 +61,14 @@ def _trainer(
     )
 
 
-def _pretrainer(config: RunConfig, text: _Text, places: Places) -> Trainer | None:
+def _pretrainer(config: RunConfig, text: TextStages, places: Places) -> Trainer | None:
     if not config.pretraining.steps:
         return None
     return _trainer("pretrain_fn", "pretraining", config, text, places).with_id("Pretrainer")
 
 
 def _infra_validator(
-    config: RunConfig, text: _Text, trainer: Trainer, places: Places
+    config: RunConfig, text: TextStages, trainer: Trainer, places: Places
 ) -> BaseNode | None:
     if not config.infra_check.tfx_infra_validator:
         return None
@@ -188,7 +117,7 @@ def create_pipeline(
         places: where artifacts, metadata and pushed models go.
         beam_args: passed to every stage that runs on Beam.
     """
-    text = _from_source_to_ids(config, source)
+    text = from_source_to_ids(config, source)
     pretrainer = _pretrainer(config, text, places)
     trainer = _trainer("run_fn", "training", config, text, places, base=pretrainer)
 
@@ -276,7 +205,7 @@ def create_tuning_pipeline(
         search: folder of the search's books, which must be a function of all that determines
             what a trial gives; see trials.py.
     """
-    text = _from_source_to_ids(config, source)
+    text = from_source_to_ids(config, source)
     pretrainer = _pretrainer(config, text, places)
     tuner = Tuner(
         examples=text.transform.outputs["transformed_examples"],
@@ -309,10 +238,3 @@ def _pipeline(
         ),
         beam_pipeline_args=list(beam_args),
     )
-
-
-def schema_file(name: str) -> Path:
-    """A reviewed schema's file in data/schema/."""
-    import data
-
-    return Path(data.__path__[0]) / "schema" / name

@@ -30,9 +30,9 @@ from data.records import Source
 from pipeline import evaluation_summary, fingerprints, metadata, runs
 from pipeline.code_hash import library_versions, module_hashes
 from pipeline.config import RunConfig
-from pipeline.pipeline import schema_file
 from pipeline.runs import Places
 from pipeline.tasks import TASKS
+from pipeline.text_stages import schema_file
 
 _FINDINGS = 3  # of InfraCheck that are told as failed thresholds; its report has all
 

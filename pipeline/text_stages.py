@@ -1,0 +1,94 @@
+"""The stages from the source to token ids, which every pipeline begins with."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.transform.component import Transform
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.proto import transform_pb2
+
+from components.data_gate import DataGate
+from components.reviewed_schema import ReviewedSchema
+from components.text_example_gen.component import TextExampleGen
+from data.records import Source
+from pipeline.code_hash import code_sha256
+from pipeline.config import RunConfig
+from pipeline.tasks import TASKS
+
+
+@dataclass(frozen=True)
+class TextStages:
+    """Those stages, in the order in which they run."""
+
+    example_gen: TextExampleGen
+    statistics_gen: StatisticsGen
+    schema: BaseNode
+    example_validator: ExampleValidator
+    data_gate: BaseNode
+    transform: Transform
+
+    @property
+    def stages(self) -> tuple[BaseNode, ...]:
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+
+
+def from_source_to_ids(config: RunConfig, source: Source) -> TextStages:
+    """Ingest, validate, and turn into ids; anomalies stop the run before Transform."""
+    task = TASKS[config.task]
+
+    example_gen = TextExampleGen(
+        source=source,
+        reader=task.reader,
+        fraction=config.data.fraction,
+        max_characters=config.data.max_characters,
+        max_dead_letter_share=config.data.max_dead_letter_share,
+        code_sha256=code_sha256(
+            "components.text_example_gen.executor", "components.artifacts", task.reader
+        ),
+    )
+
+    # The test split is read by nothing but a final score.
+    statistics_gen = StatisticsGen(
+        examples=example_gen.outputs["examples"], exclude_splits=["test"]
+    )
+    schema = ReviewedSchema(pbtxt=schema_file(task.schema).read_text("utf-8"))
+    example_validator = ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+    data_gate = DataGate(
+        anomalies=example_validator.outputs["anomalies"],
+        records=example_gen.outputs["records"],
+        reader=task.reader,
+        mode=config.data.gate,
+        code_sha256=code_sha256("components.data_gate", task.reader),
+    )
+
+    transform = Transform(
+        examples=example_gen.outputs["examples"],
+        schema=schema.outputs["schema"],
+        preprocessing_fn="pipeline.preprocessing.preprocessing_fn",
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
+        custom_config={
+            "task": config.task,
+            "vocabulary_size": config.model.vocabulary_size,
+            **dataclasses.asdict(config.transform),
+            "code_sha256": code_sha256("pipeline.preprocessing"),
+        },
+        disable_analyzer_cache=True,
+        disable_statistics=True,
+    )
+    transform.add_upstream_node(data_gate)
+
+    return TextStages(example_gen, statistics_gen, schema, example_validator, data_gate, transform)
+
+
+def schema_file(name: str) -> Path:
+    """A reviewed schema's file in data/schema/."""
+    import data
+
+    return Path(data.__path__[0]) / "schema" / name
