@@ -274,7 +274,7 @@ def infra_validations_failed(places: Places, task: str) -> int:
 
 def one_line(summary: dict[str, Any]) -> str:
     """A run as a row: task, id, seconds, verdict, metrics."""
-    verdict = "blessed" if summary["blessed"] else "failed" if summary["error"] else "not blessed"
+    verdict = "failed" if summary["error"] else "blessed" if summary["blessed"] else "not blessed"
     if summary.get("partial") and verdict != "failed":
         verdict = "partial" if summary["blessed"] is None else f"{verdict}, partial"
     metrics = (summary["metrics"] or {}).get("eval", {})

@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     """Runs it; returns the exit code."""
     import_tensorflow(options.debug)
     config, source = shared.configuration(options, options.set)
+    shared.check_cluster(config)
     beam = shared.beam(options)
 
     from pipeline import stage_runner
