@@ -9,19 +9,17 @@ import pytest
 _WHOLE_RUNS = {"bible", "imdb"}  # fixtures of tests/e2e
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Puts the tests that share whole runs first, in one group for one worker; other files
-    are a group each.
+    """Puts the files whose tests share whole runs first, in one group for one worker; each
+    other file is a group by itself.
     """
-
-    def shares_runs(item) -> bool:
-        return "e2e" in item.path.parts and not _WHOLE_RUNS.isdisjoint(item.fixturenames)
-
-    items.sort(key=shares_runs, reverse=True)
+    sharing = {item.path for item in items if not _WHOLE_RUNS.isdisjoint(item.fixturenames)}
+    items.sort(key=lambda item: item.path in sharing, reverse=True)
     for item in items:
-        group = "whole runs" if shares_runs(item) else str(item.path)
+        group = "whole runs" if item.path in sharing else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
+    return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import runs
+from pipeline.runs import Places
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -47,4 +50,9 @@ class CommandLine:
         return done.stdout
 
     def summary(self, task: str) -> dict:
+        """Of the last run that went to its end."""
         return json.loads((self.root / "runs" / task / "latest" / "summary.json").read_text())
+
+    def newest(self) -> dict:
+        """The summary of the last run, of a part of the pipeline too."""
+        return runs.find(Places.below(self.root), "latest")

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 
 import pytest
@@ -103,19 +104,10 @@ def test_a_full_disk_stops_the_run_and_the_next_run_goes_on(tmp_path):
     try:
         command = CommandLine(disk)
         *_, error = _fails(command, "run", "bible", "--preset", "smoke")
-        assert "the disk is full" in error
+        (stage,) = re.findall(r"the disk is full; (\w+) did not finish", error)
         subprocess.run(["mount", "-o", "remount,size=500m", str(disk)], check=True)
-        command.succeeds("run", "bible", "--preset", "smoke")
-        assert command.summary("bible")["blessed"] is True
+        command.succeeds("run", "bible", "--preset", "smoke", "--to", stage)
+        assert stage in command.newest()["seconds"]
+        assert "TextExampleGen" in command.newest()["cached"]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
-
-
-def test_a_model_that_is_not_good_enough_is_not_pushed_and_has_its_own_exit_code(bible):
-    versions = list((bible.root / "serving_models" / "bible").iterdir())
-    done = bible("run", "bible", "--preset", "smoke", "--set", "evaluation.max_bits_per_char=0.5")
-    assert done.returncode == 3
-    assert "NOT BLESSED" in done.stdout
-    assert "bits_per_char" in done.stdout
-    assert list((bible.root / "serving_models" / "bible").iterdir()) == versions
-    bible.succeeds("run", "bible", "--preset", "smoke")  # as the other tests expect it

@@ -8,7 +8,7 @@ from command_line import CommandLine
 from copied_root import copy_root
 
 from data import imdb as imdb_reader
-from pipeline import lineage, metadata, runs
+from pipeline import cli, lineage, metadata
 from pipeline.runs import Places
 
 pytestmark = pytest.mark.slow
@@ -23,10 +23,6 @@ def copied(imdb, tmp_path_factory) -> CommandLine:
         "--from", "datagate", "--to", "DataGate",
     )  # fmt: skip
     return command
-
-
-def _newest(command) -> dict:
-    return runs.find(Places.below(command.root), "latest")
 
 
 def test_runs_are_read_from_ml_metadata_even_where_their_files_are_gone(imdb, copied):
@@ -46,7 +42,7 @@ def test_a_killed_run_is_listed_as_unfinished(imdb):
 
 
 def test_a_partial_run_says_so_and_has_null_for_what_it_did_not_come_to(copied):
-    summary = _newest(copied)
+    summary = copied.newest()
     assert summary["partial"]["stages"] == ["DataGate"]
     assert "TextExampleGen" in summary["partial"]["taken_over"]
     assert summary["partial"]["changed_since"] == []
@@ -60,7 +56,7 @@ def test_a_partial_run_says_so_and_has_null_for_what_it_did_not_come_to(copied):
 
 
 def test_diff_tells_the_parameter_that_was_set(imdb, copied):
-    before, after = imdb.summary("imdb")["run_id"], _newest(copied)["run_id"]
+    before, after = imdb.summary("imdb")["run_id"], copied.newest()["run_id"]
     found = json.loads(copied.succeeds("runs", "diff", before, after, "--json"))
     assert found["parameters"]["data.gate"] == ["stop", "report"]
     assert not {"data", "code", "versions"} & set(found)
@@ -91,15 +87,20 @@ def test_lineage_leads_from_the_pushed_model_to_the_hash_of_the_source(imdb):
     assert model.details["weights_sha256"] == imdb.summary("imdb")["weights_sha256"]
 
 
-def test_lineage_is_told_as_text_json_and_drawings(imdb):
+def test_lineage_is_told_as_text_json_and_drawings(imdb, capsys):
+    def told(form):  # in this process, which has imported by now what takes seconds
+        root = ("--root", str(imdb.root), "--debug")
+        assert cli.main(("lineage", "imdb", *root, "--format", form)) == 0
+        return capsys.readouterr().out
+
     text = imdb.succeeds("lineage", "imdb")
     assert text.startswith("PushedModel")
     assert imdb_reader.open_source(None).sha256[:12] in text
-    as_json = json.loads(imdb.succeeds("lineage", "imdb", "--format", "json"))
-    drawing = ET.fromstring(imdb.succeeds("lineage", "imdb", "--format", "svg"))
+    as_json = json.loads(told("json"))
+    drawing = ET.fromstring(told("svg"))
     boxes = drawing.findall(".//{http://www.w3.org/2000/svg}rect")
     assert len(boxes) == len(as_json["nodes"])
-    dot = imdb.succeeds("lineage", "imdb", "--format", "dot")
+    dot = told("dot")
     assert dot.count(" -> ") == len(as_json["edges"])
     done = imdb("lineage", "imdb/12345")
     assert done.returncode == 1
@@ -132,7 +133,7 @@ def test_clean_removes_what_nothing_refers_to_and_the_cache_does_not_miss_it(cop
     assert lineage.of_model(places, "imdb").ends  # its lineage is whole
     # The gate's first verdict is gone: with the first run's parameters it runs again.
     copied.succeeds("run", "imdb", "--preset", "smoke", "--to", "transform")
-    summary = _newest(copied)
+    summary = copied.newest()
     assert "DataGate" not in summary["cached"]
     assert {"TextExampleGen", "Transform", "StatisticsGen"} <= {
         *summary["cached"], *summary["seconds"]

@@ -170,3 +170,13 @@ def test_predict_tells_a_plainly_good_review_from_a_plainly_bad_one(imdb):
     ).splitlines()  # fmt: skip
     assert good.startswith("positive")
     assert bad.startswith("negative")
+
+
+def test_a_model_that_is_not_good_enough_is_not_pushed_and_has_its_own_exit_code(bible):
+    versions = list((bible.root / "serving_models" / "bible").iterdir())
+    done = bible("run", "bible", "--preset", "smoke", "--set", "evaluation.max_bits_per_char=0.5")
+    assert done.returncode == 3
+    assert "NOT BLESSED" in done.stdout
+    assert "bits_per_char" in done.stdout
+    assert list((bible.root / "serving_models" / "bible").iterdir()) == versions
+    bible.succeeds("run", "bible", "--preset", "smoke")  # as the other tests expect it

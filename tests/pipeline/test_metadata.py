@@ -64,7 +64,7 @@ def test_a_summary_comes_back_as_it_was_without_its_file(tmp_path):
     places = Places.below(tmp_path)
     for run_id in ("2-smoke", "1-smoke"):
         runs.write_summary(_summary(run_id), places).unlink()
-    assert runs.read_summaries(places) == [_summary("1-smoke"), _summary("2-smoke")]
+    assert runs.read_summaries(places) == [_summary("2-smoke"), _summary("1-smoke")]  # by time
     assert runs.find(places, "latest") == _summary("2-smoke")
     runs.write_summary({"task": "imdb", "run_id": "2-smoke"}, places)
     assert runs.find(places, "2-smoke") == {"task": "imdb", "run_id": "2-smoke"}
@@ -174,7 +174,7 @@ def test_a_server_keeps_what_sqlite_keeps(mysql, tmp_path, monkeypatch):
     assert metadata.open_store(places, create=True) is not None
     runs.write_summary(_summary("1-smoke"), places)
     runs.write_summary(_summary("2-smoke"), places)
-    assert runs.read_summaries(places) == [_summary("1-smoke"), _summary("2-smoke")]
+    assert runs.read_summaries(places) == [_summary("2-smoke"), _summary("1-smoke")]  # by time
     assert not (tmp_path / "runs" / "metadata.sqlite").exists()
     monkeypatch.setenv(metadata.PASSWORD, "other")
     with pytest.raises(UserError, match="cannot open the metadata store"):
