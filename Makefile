@@ -3,7 +3,7 @@
 PRESET ?= quick
 PYTHON ?=
 # Two processes, as one leaves half of two cores idle. PYTEST=... takes other options.
-PYTEST ?= -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST ?= -n 2 --no-loadscope-reorder
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help

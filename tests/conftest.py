@@ -1,4 +1,4 @@
-"""Shared by all tests: real text, and which of them two workers must not part."""
+"""Shared by all tests: real text, and which of them two processes must not part."""
 
 import importlib.util
 import pathlib
@@ -6,20 +6,24 @@ import pathlib
 import numpy as np
 import pytest
 
-_WHOLE_RUNS = {"bible", "imdb"}  # fixtures of tests/e2e
+_WHOLE_RUNS = "tests/e2e/"
 
 
-@pytest.hookimpl(wrapper=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Puts the files whose tests share whole runs first, in one group for one worker; each
-    other file is a group by itself.
-    """
-    sharing = {item.path for item in items if not _WHOLE_RUNS.isdisjoint(item.fixturenames)}
-    items.sort(key=lambda item: item.path in sharing, reverse=True)
-    for item in items:
-        group = "whole runs" if item.path in sharing else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    return (yield)
+    """Puts the tests that share whole runs first, as they take as long as all others."""
+    items.sort(key=lambda item: item.nodeid.startswith(_WHOLE_RUNS), reverse=True)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Keeps them in one process, and other tests of a file together."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            return _WHOLE_RUNS if file.startswith(_WHOLE_RUNS) else file
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")
