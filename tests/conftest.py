@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 _WHOLE_RUNS = "tests/e2e/"
+_RUNS_OF_THEIR_OWN = ("concurrent_runs", "faults", "pretraining")  # files there that share none
 
 
 def pytest_collection_modifyitems(items):
@@ -21,7 +22,8 @@ def pytest_xdist_make_scheduler(config, log):
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file = nodeid.split("::")[0]
-            return _WHOLE_RUNS if file.startswith(_WHOLE_RUNS) else file
+            own = file.endswith(tuple(f"test_{name}.py" for name in _RUNS_OF_THEIR_OWN))
+            return _WHOLE_RUNS if file.startswith(_WHOLE_RUNS) and not own else file
 
     return Scheduling(config, log)
 

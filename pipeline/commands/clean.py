@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 from pipeline.commands import options as shared
 from pipeline.errors import UserError
+from pipeline.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Removes, or says only what it would remove; returns the exit code."""
-    from pipeline import cleaning, metadata, run_lock  # takes seconds, see `runs`
+    import_tensorflow(options.debug)
+    from pipeline import cleaning, metadata, run_lock
 
     places = shared.places(options)
     if metadata.open_store(places) is None:

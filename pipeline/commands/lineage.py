@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pipeline.commands import options as shared
+from pipeline.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -17,8 +18,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the lineage; returns the exit code."""
+    import_tensorflow(options.debug)
     from components import lineage_drawing, lineage_graph
-    from pipeline import lineage  # takes seconds, see `runs`
+    from pipeline import lineage
 
     found = lineage.of_model(shared.places(options), options.model)
     show = {

@@ -19,13 +19,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the page's path; returns the exit code."""
-    from pipeline import runs  # takes seconds, see `runs`
+    import_tensorflow(options.debug)
+    from pipeline import runs
 
     places = shared.places(options)
     summary = runs.find(places, options.run, options.task)
     path = runs.page_file(places, summary)
     if not path.exists():  # of an older run, or one whose page failed
-        import_tensorflow(options.debug)
         from pipeline import run_page
 
         run_page.write(summary, places)

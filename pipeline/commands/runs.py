@@ -6,6 +6,7 @@ import argparse
 import json
 
 from pipeline.commands import options as shared
+from pipeline.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints what was asked for; returns the exit code."""
-    from pipeline import run_diff, runs  # takes seconds: ML Metadata imports TensorFlow
+    import_tensorflow(options.debug)
+    from pipeline import run_diff, runs  # ML Metadata imports TensorFlow
 
     places = shared.places(options)
     if options.action == "show":
