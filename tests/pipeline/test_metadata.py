@@ -64,8 +64,9 @@ def test_a_summary_comes_back_as_it_was_without_its_file(tmp_path):
     places = Places.below(tmp_path)
     for run_id in ("2-smoke", "1-smoke"):
         runs.write_summary(_summary(run_id), places).unlink()
-    assert runs.read_summaries(places) == [_summary("2-smoke"), _summary("1-smoke")]  # by time
-    assert runs.find(places, "latest") == _summary("2-smoke")
+        time.sleep(0.002)  # runs are told apart by milliseconds
+    assert runs.read_summaries(places) == [_summary("2-smoke"), _summary("1-smoke")]
+    assert runs.find(places, "latest") == _summary("1-smoke")
     runs.write_summary({"task": "imdb", "run_id": "2-smoke"}, places)
     assert runs.find(places, "2-smoke") == {"task": "imdb", "run_id": "2-smoke"}
 
