@@ -15,9 +15,12 @@ pytestmark = pytest.mark.slow
 
 
 def tfx(home, arguments, *command) -> subprocess.CompletedProcess:
+    programs = Path(sys.executable).parent  # `tfx` calls `pip`
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     environment = {"LOCAL_HOME": str(home), "TF_MAMBA_RUN": arguments, "PYTHONPATH": str(PROJECT)}
+    environment["PATH"] = path
     return subprocess.run(
-        [Path(sys.executable).with_name("tfx"), *command, "--engine=local"],
+        [programs / "tfx", *command, "--engine=local"],
         cwd=PROJECT,
         env=os.environ | environment,
         capture_output=True,

@@ -98,7 +98,9 @@ def test_rows_whose_deadline_passes_in_the_queue_are_left_out_of_their_batch(sav
             target=server.predict, args=({"text": ["a"], "work": [4000]}, "slow")
         )
         busy.start()
-        time.sleep(0.2)  # the only batch thread works; what comes now waits
+        while server.server._workers.in_flight != 1:
+            time.sleep(0.01)
+        time.sleep(0.5)  # now the only batch thread works, and what comes waits
         late = server.prediction.Predict.future(predict_request({"text": ["b"]}, "slow"), 0.1)
         patient = server.prediction.Predict.future(predict_request({"text": ["c"]}, "slow"), 30)
         assert late.exception().code() == grpc.StatusCode.DEADLINE_EXCEEDED
