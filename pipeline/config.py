@@ -204,11 +204,12 @@ _BIBLE_BEST = dict(
     ),
     evaluation=EvaluationConfig(max_bits_per_char=1.2, tolerance=0.01),
 )
-# Whole reviews, to 2,500 words, read once by a next-token model before the labels. In a search
-# of some 30 settings on `eval` (one seed), smoothed labels were what counted: with 0.1 the loss
-# fell from 0.33 to 0.26 and no longer rose in a second pass, as it did with every dropout
-# alone. Weaker dropout (of pooled features 0.2 for 0.5, or of words 0.1 for 0.2) then gave half a
-# point of accuracy. A next-token model of 2 passes was worth as much as one of 4.
+# Whole reviews, to 2,500 words, read once by a next-token model before the labels. Some 30
+# settings were tried on `eval`, one seed each, with a copy of the model in JAX on a GPU; a run of
+# this pipeline has yet to confirm it. Smoothed labels were what counted: with 0.1 the loss fell
+# from 0.33 to 0.26 and no longer rose in a second pass, as it did with every dropout alone. Weaker
+# dropout (of pooled features 0.2 for 0.5, or of words 0.1 for 0.2) then gave half a point of
+# accuracy. A next-token model of 2 passes was worth as much as one of 4.
 _WHOLE_REVIEWS = (
     (128, 32),
     (192, 21),
