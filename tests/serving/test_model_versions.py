@@ -80,16 +80,26 @@ def test_the_new_version_gives_its_own_answers_and_the_old_one_is_freed(small):
         assert old() is None
 
 
-def test_a_request_that_runs_keeps_its_version_loaded(small):
+def test_a_request_that_runs_keeps_its_version_loaded(small, monkeypatch):
     with serving(small) as server:
-        request = predict_request({"text": ["a"], "work": [1500]}, "slow")
-        running = server.prediction.Predict.future(request)
-        _wait_until(lambda: server.server._workers.in_flight == 1)
+        model = server.server.versions._current
+        begun, may_end, run = threading.Event(), threading.Event(), model.run
+
+        def run_slowly(*arguments):
+            begun.set()
+            assert may_end.wait(30)
+            return run(*arguments)
+
+        monkeypatch.setattr(model, "run", run_slowly)
+        running = server.prediction.Predict.future(predict_request({"text": ["a"]}, "slow"))
+        assert begun.wait(30)
         copy_version(small, 2)
         _wait_until(lambda: server.server.versions.version == 2)
-        assert not running.done()
+        server.server.versions.poll()
         assert _statuses(server)[1].state == _statuses(server)[1].UNLOADING
+        may_end.set()
         assert running.result(30).model_spec.version.value == 1
+        _wait_until(lambda: _statuses(server)[1].state == _statuses(server)[1].END)
 
 
 @pytest.mark.parametrize("name", [".2", "2.tmp", "tmp2", "-2", "²"])
