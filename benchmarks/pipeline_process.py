@@ -11,7 +11,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.measurement import memory_mib
 from benchmarks.report import ROOT
@@ -46,13 +46,7 @@ def run(*arguments: str, memory_gib: float | None = None) -> FinishedRun:
     """
     started, cpu_before = time.monotonic(), _cpu_seconds_of_children()
     with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.cli", "run", *arguments],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
+        process = _start(arguments, said)
         try:
             peak_mib = _watch(process, memory_gib)
         finally:
@@ -68,6 +62,32 @@ def run(*arguments: str, memory_gib: float | None = None) -> FinishedRun:
         raise RunFailedError(f"exit status {process.returncode}: {last}")
     (path,) = (line.removeprefix(_SUMMARY) for line in lines if line.startswith(_SUMMARY))
     return FinishedRun(seconds, cpu_seconds, peak_mib, json.loads(Path(path).read_text("utf-8")))
+
+
+def kill(*arguments: str, after: float) -> bool:
+    """Runs `tf-mamba run` with these arguments for `after` seconds, then kills it (SIGKILL).
+
+    Returns:
+        Whether it still ran then.
+    """
+    process = _start(arguments, subprocess.DEVNULL)
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return True
+    return False
+
+
+def _start(arguments: tuple[str, ...], said: IO[str] | int) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "run", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=said,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def _cpu_seconds_of_children() -> float:

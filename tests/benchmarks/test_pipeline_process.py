@@ -1,0 +1,10 @@
+"""`tf-mamba run` in a process of its own, ended before its time."""
+
+from benchmarks import pipeline_process
+
+
+def test_kill_ends_a_run_and_says_whether_there_was_one_left(tmp_path):
+    run = ("bible", "--preset", "smoke", "--root", str(tmp_path))
+    assert pipeline_process.kill(*run, after=0.5)
+    assert not list(tmp_path.glob("runs/artifacts/*"))
+    assert not pipeline_process.kill("no-such-task", after=60)
