@@ -43,7 +43,8 @@ lint: env ## Check style, format and types
 
 # $(call compile-locks,FOLDER): pins that FOLDER's locks already have are kept where they can be.
 define compile-locks
-@$(UV_COMPILE) --override requirements/older.in --python-version 3.10 -o $(1)/older.txt
+@$(UV_COMPILE) --override requirements/older.in --constraint requirements/older-constraints.in \
+  --python-version 3.10 -o $(1)/older.txt
 @$(UV_COMPILE) --override requirements/current.in --python-version 3.11 -o $(1)/current.txt
 endef
 UV_COMPILE = $(BIN)/uv pip compile setup.py --extra dev --universal --fork-strategy fewest \
