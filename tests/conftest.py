@@ -15,6 +15,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.nodeid.startswith(_WHOLE_RUNS), reverse=True)
 
 
+@pytest.hookimpl(optionalhook=True)  # without xdist there is nobody to ask
 def pytest_xdist_make_scheduler(config, log):
     """Keeps them in one process, and other tests of a file together."""
     from xdist.scheduler import LoadScopeScheduling
