@@ -55,7 +55,7 @@ def _example(features):
 @pytest.fixture(scope="module")
 def reviews(tmp_path_factory):
     return _examples(
-        imdb, imdb.ONE_SHARD, lambda n: n % 40 == 0, tmp_path_factory.mktemp("reviews")
+        imdb, imdb.ONE_SHARD, lambda n: n % 100 == 0, tmp_path_factory.mktemp("reviews")
     )
 
 
@@ -138,7 +138,7 @@ def test_a_first_model_is_blessed_by_its_bounds_alone(first):
 
 def test_metrics_have_intervals_bins_and_the_gap_between_lengths(first):
     metrics = first[2]["metrics"]["eval"]
-    assert metrics["example_count"] == 625
+    assert metrics["example_count"] == 250
     for name in ("accuracy", "auc", "log_loss", "calibration_error"):
         lower, upper = metrics["intervals"][name]
         assert 0 <= lower < metrics[name] < upper
@@ -147,7 +147,7 @@ def test_metrics_have_intervals_bins_and_the_gap_between_lengths(first):
     lower, upper = metrics["intervals"]["accuracy"]
     assert upper - lower == pytest.approx(2 * 1.96 * error, rel=0.5)
     bins = metrics["reliability"]
-    assert sum(one["count"] for one in bins) == 625
+    assert sum(one["count"] for one in bins) == 250
     assert metrics["calibration_error"] == pytest.approx(
         sum(one["count"] * abs(one["probability"] - one["positive"]) for one in bins) / 625
     )
