@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -64,20 +65,28 @@ def run(*arguments: str, memory_gib: float | None = None) -> FinishedRun:
     return FinishedRun(seconds, cpu_seconds, peak_mib, json.loads(Path(path).read_text("utf-8")))
 
 
-def kill(*arguments: str, after: float) -> bool:
-    """Runs `tf-mamba run` with these arguments for `after` seconds, then kills it (SIGKILL).
+def kill(*arguments: str, begun: Callable[[], bool], after: float) -> bool:
+    """Runs `tf-mamba run` with these arguments and kills it (SIGKILL).
+
+    Args:
+        begun: whether that has begun from which on
+        after: seconds are left to it.
 
     Returns:
         Whether it still ran then.
     """
     process = _start(arguments, subprocess.DEVNULL)
     try:
-        process.wait(after)
-    except subprocess.TimeoutExpired:
+        while process.poll() is None and not begun():
+            time.sleep(_POLL_SECONDS)
+        try:
+            process.wait(after)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
+    finally:
         process.kill()
         process.wait()
-        return True
-    return False
 
 
 def _start(arguments: tuple[str, ...], said: IO[str] | int) -> subprocess.Popen:
