@@ -82,8 +82,8 @@ def measure(command: tuple[str, ...], kills: int, moments: random.Random) -> dic
 
 
 def _logs(root: Path) -> list[Path]:
-    """A folder for each time that a training began or went on."""
-    return list((root / "runs" / "artifacts").glob("*/Trainer/model_run/*/*"))
+    """A file for each time that a training began or went on."""
+    return list((root / "runs" / "artifacts").glob("*/Trainer/model_run/*/training.csv"))
 
 
 def _last_checkpoint(root: Path) -> int:
