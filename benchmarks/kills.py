@@ -1,8 +1,8 @@
 """Whether a training that is killed again and again ends with the bits of one that was not.
 
-A task is trained once without a break, and once killed (SIGKILL) at moments drawn by a seed: each
-between the training's beginning, or going on, and the end that it would have had by the time that
-the first one took. What counts is the hash of the final weights.
+A task is trained once without a break, and once killed (SIGKILL) at steps drawn by a seed, or up
+to a second later: in a step, while a checkpoint is written, or between. Checkpoints are 20 steps
+apart. What counts is the hash of the final weights.
 
     python -m benchmarks.kills [imdb] [bible] [--preset smoke] [--kills 5]
 """
@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import pipeline_process
-from benchmarks.report import commit, hardware, json_line, significant, table
+from benchmarks.report import commit, hardware, json_line, table
 
 TASKS = ("bible", "imdb")
+CHECKPOINT_EVERY = 20
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,7 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
         options.error(f"expected tasks among {', '.join(TASKS)}; got {', '.join(unknown)}")
     differ = False
     for task in given.tasks or TASKS:
-        command = (task, "--preset", given.preset, f"--set=training.steps={given.steps}")
+        settings = (
+            f"training.steps={given.steps}",
+            f"training.checkpoint_every={CHECKPOINT_EVERY}",
+        )
+        command = (task, "--preset", given.preset, *(f"--set={each}" for each in settings))
         record = measure(command, given.kills, random.Random(given.seed))
         differ |= record["killed_sha256"] != record["whole_sha256"]
         _print_table(task, given.preset, record)
@@ -49,41 +54,32 @@ def measure(command: tuple[str, ...], kills: int, moments: random.Random) -> dic
     """Trains in two empty folders, in one of them killed so many times.
 
     Returns:
-        killed_after (seconds of training since its start or the last kill), checkpoints (the
-        step of the last one after each kill; 0: none), resumed_at (steps), steps,
-        whole_sha256, killed_sha256.
+        drawn (the steps from whose checkpoint on each kill may come), checkpoints (the last
+        one's step after each kill), resumed_at (steps), steps, whole_sha256, killed_sha256.
     """
     with tempfile.TemporaryDirectory(prefix="tf-mamba-kills-") as name:
         whole_root, root = Path(name, "whole"), Path(name, "killed")
         whole = pipeline_process.run(*command, "--root", str(whole_root), "--to", "trainer")
-        seconds, steps = (whole.summary["training"][key] for key in ("seconds", "steps"))
-        killed_after: list[float] = []
-        checkpoints: list[int] = [0]
-        while len(killed_after) < kills and checkpoints[-1] < steps:
-            before = len(_logs(root))
+        steps = whole.summary["training"]["steps"]
+        drawn = sorted(moments.sample(range(CHECKPOINT_EVERY, steps - CHECKPOINT_EVERY), kills))
+        interrupted = (*command, "--root", str(root), "--to", "trainer")
+        checkpoints = []
+        for step in drawn:
 
-            def begun(before: int = before) -> bool:
-                return len(_logs(root)) > before
+            def begun(step: int = step) -> bool:
+                return _last_checkpoint(root) > step - CHECKPOINT_EVERY
 
-            after = moments.uniform(0, seconds * (1 - checkpoints[-1] / steps))
-            interrupted = ("--root", str(root), "--to", "trainer")
-            pipeline_process.kill(*command, *interrupted, begun=begun, after=after)
-            killed_after.append(significant(after, 3))
+            pipeline_process.kill(*interrupted, begun=begun, after=moments.random())
             checkpoints.append(_last_checkpoint(root))
-        last = pipeline_process.run(*command, "--root", str(root), "--to", "trainer")
+        last = pipeline_process.run(*interrupted)
     return {
-        "killed_after": killed_after,
-        "checkpoints": checkpoints[1:],
+        "drawn": drawn,
+        "checkpoints": checkpoints,
         "resumed_at": last.summary["training"]["resumed_at"],
         "steps": steps,
         "whole_sha256": whole.summary["weights_sha256"],
         "killed_sha256": last.summary["weights_sha256"],
     }
-
-
-def _logs(root: Path) -> list[Path]:
-    """A file for each time that a training began or went on."""
-    return list((root / "runs" / "artifacts").glob("*/Trainer/model_run/*/training.csv"))
 
 
 def _last_checkpoint(root: Path) -> int:
@@ -93,13 +89,13 @@ def _last_checkpoint(root: Path) -> int:
 
 def _print_table(task: str, preset: str, record: dict[str, Any]) -> None:
     table(
-        f"{task} at preset {preset}, {record['steps']} steps, killed {len(record['killed_after'])}"
+        f"{task} at preset {preset}, {record['steps']} steps, killed {len(record['drawn'])}"
         f" times; went on at steps {record['resumed_at']}",
-        ("kill", "after seconds of training", "last checkpoint, steps"),
+        ("kill", "drawn step", "last checkpoint"),
         [
             (str(number), *row)
             for number, row in enumerate(
-                zip(record["killed_after"], record["checkpoints"], strict=True), 1
+                zip(record["drawn"], record["checkpoints"], strict=True), 1
             )
         ],
         {"weights, whole": record["whole_sha256"], "weights, killed": record["killed_sha256"]},
