@@ -205,11 +205,12 @@ _BIBLE_BEST = dict(
     evaluation=EvaluationConfig(max_bits_per_char=1.2, tolerance=0.01),
 )
 # Whole reviews, to 2,500 words, read once by a next-token model before the labels. Some 30
-# settings were tried on `eval`, one seed each, with a copy of the model in JAX on a GPU; a run of
-# this pipeline has yet to confirm it. Smoothed labels were what counted: with 0.1 the loss fell
-# from 0.33 to 0.26 and no longer rose in a second pass, as it did with every dropout alone. Weaker
-# dropout (of pooled features 0.2 for 0.5, or of words 0.1 for 0.2) then gave half a point of
-# accuracy. A next-token model of 2 passes was worth as much as one of 4.
+# settings were tried on `eval`, one seed each, with a copy of the model in JAX on a GPU. Smoothed
+# labels were what counted: with 0.1 the loss fell from 0.33 to 0.26 and no longer rose in a second
+# pass, as it did with every dropout alone. Weaker dropout (of pooled features 0.2 for 0.5, or of
+# words 0.1 for 0.2) then gave half a point of accuracy. A next-token model of 2 passes was worth as
+# much as one of 4. This pipeline got by it accuracy 0.896 and a loss of 0.249; with half of the
+# gradient taken at adversarial embeddings (Miyato et al., arXiv:1605.07725) 0.890 and 0.263.
 _WHOLE_REVIEWS = (
     (128, 32),
     (192, 21),
@@ -241,8 +242,8 @@ _IMDB_FULL: dict[str, Any] = dict(
         patience=4,
         scan="native",
     ),
-    # Smoothed labels of 0.05 and 0.95 pull the probabilities towards the middle.
-    evaluation=EvaluationConfig(min_accuracy=0.87, max_calibration_error=0.1, tolerance=0.005),
+    # The calibration error was 0.013, though labels of 0.05 and 0.95 pull towards the middle.
+    evaluation=EvaluationConfig(min_accuracy=0.87, max_calibration_error=0.05, tolerance=0.005),
 )
 # Twice over the reviews before the labels, and a wider model.
 _IMDB_BEST = _IMDB_FULL | dict(
