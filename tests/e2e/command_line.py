@@ -1,5 +1,7 @@
 """`tf-mamba` as a user starts it: in a process of its own, with a root folder of its own."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -7,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import runs
+from pipeline import cli, runs
 from pipeline.runs import Places
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -48,6 +50,15 @@ class CommandLine:
             f"{arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         )
         return done.stdout
+
+    def tells(self, *arguments: str) -> str:
+        """What a command that changes nothing prints: in this process, as each new one imports
+        for seconds.
+        """
+        command, *rest = arguments
+        with contextlib.redirect_stdout(io.StringIO()) as told:
+            assert cli.main((command, "--root", str(self.root), "--debug", *rest)) == 0
+        return told.getvalue()
 
     def summary(self, task: str) -> dict:
         """Of the last run that went to its end."""

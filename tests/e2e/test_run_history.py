@@ -8,7 +8,7 @@ from command_line import CommandLine
 from copied_root import copy_root
 
 from data import imdb as imdb_reader
-from pipeline import cli, lineage, metadata
+from pipeline import lineage, metadata
 from pipeline.runs import Places
 
 pytestmark = pytest.mark.slow
@@ -30,8 +30,8 @@ def test_runs_are_read_from_ml_metadata_even_where_their_files_are_gone(imdb, co
         if not file.parent.is_symlink():
             file.unlink()
     expected = imdb.summary("imdb")
-    assert expected["run_id"] in copied.succeeds("runs")
-    assert json.loads(copied.succeeds("runs", "show", expected["run_id"])) == expected
+    assert expected["run_id"] in copied.tells("runs")
+    assert json.loads(copied.tells("runs", "show", expected["run_id"])) == expected
 
 
 def test_a_killed_run_is_listed_as_unfinished(imdb):
@@ -57,10 +57,10 @@ def test_a_partial_run_says_so_and_has_null_for_what_it_did_not_come_to(copied):
 
 def test_diff_tells_the_parameter_that_was_set(imdb, copied):
     before, after = imdb.summary("imdb")["run_id"], copied.newest()["run_id"]
-    found = json.loads(copied.succeeds("runs", "diff", before, after, "--json"))
+    found = json.loads(copied.tells("runs", "diff", before, after, "--json"))
     assert found["parameters"]["data.gate"] == ["stop", "report"]
     assert not {"data", "code", "versions"} & set(found)
-    assert "data.gate" in copied.succeeds("runs", "diff", before, after)
+    assert "data.gate" in copied.tells("runs", "diff", before, after)
 
 
 def test_a_partial_run_without_an_earlier_one_is_refused(copied, tmp_path):
@@ -87,20 +87,15 @@ def test_lineage_leads_from_the_pushed_model_to_the_hash_of_the_source(imdb):
     assert model.details["weights_sha256"] == imdb.summary("imdb")["weights_sha256"]
 
 
-def test_lineage_is_told_as_text_json_and_drawings(imdb, capsys):
-    def told(form):  # in this process, which has imported by now what takes seconds
-        root = ("--root", str(imdb.root), "--debug")
-        assert cli.main(("lineage", "imdb", *root, "--format", form)) == 0
-        return capsys.readouterr().out
-
+def test_lineage_is_told_as_text_json_and_drawings(imdb):
     text = imdb.succeeds("lineage", "imdb")
     assert text.startswith("PushedModel")
     assert imdb_reader.open_source(None).sha256[:12] in text
-    as_json = json.loads(told("json"))
-    drawing = ET.fromstring(told("svg"))
+    as_json = json.loads(imdb.tells("lineage", "imdb", "--format", "json"))
+    drawing = ET.fromstring(imdb.tells("lineage", "imdb", "--format", "svg"))
     boxes = drawing.findall(".//{http://www.w3.org/2000/svg}rect")
     assert len(boxes) == len(as_json["nodes"])
-    dot = told("dot")
+    dot = imdb.tells("lineage", "imdb", "--format", "dot")
     assert dot.count(" -> ") == len(as_json["edges"])
     done = imdb("lineage", "imdb/12345")
     assert done.returncode == 1
@@ -111,7 +106,7 @@ def test_clean_removes_what_nothing_refers_to_and_the_cache_does_not_miss_it(cop
     root, places = copied.root, Places.below(copied.root)
     pushed = sorted(root.glob("serving_models/*/*/*"))
     files = sorted(root.rglob("*"))
-    told = copied.succeeds("clean", "--keep", "1", "--dry-run")
+    told = copied.tells("clean", "--keep", "1", "--dry-run")
     assert sorted(root.rglob("*")) == files
     assert "DataGate/blessing" in told
     done = copied("clean", "--keep", "1")
@@ -119,7 +114,7 @@ def test_clean_removes_what_nothing_refers_to_and_the_cache_does_not_miss_it(cop
     assert "nobody to ask" in done.stderr
     copied.succeeds("clean", "--keep", "1", "--yes")
     assert sorted(root.glob("serving_models/*/*/*")) == pushed
-    assert "nothing to remove" in copied.succeeds("clean", "--keep", "1", "--dry-run")
+    assert "nothing to remove" in copied.tells("clean", "--keep", "1", "--dry-run")
 
     store = metadata.open_store(places)
     assert store is not None

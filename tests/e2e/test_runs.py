@@ -112,8 +112,8 @@ def test_a_model_that_was_deleted_is_pushed_again(bible):
 def test_runs_lists_each_run_and_shows_one(finished):
     task, command = finished
     summary = command.summary(task)
-    assert summary["run_id"] in command.succeeds("runs")
-    shown = json.loads(command.succeeds("runs", "show", summary["run_id"]))
+    assert summary["run_id"] in command.tells("runs")
+    shown = json.loads(command.tells("runs", "show", summary["run_id"]))
     assert shown == summary
 
 
@@ -132,7 +132,7 @@ def test_generation_continues_the_prompt_the_same_way_twice(bible):
     assert first.startswith(prompt)
     assert len(first.strip()) > len(prompt) + 20
     assert bible.succeeds("generate", "bible", prompt, "--seed", "5") == first
-    assert bible.succeeds("generate", "bible", prompt, "--seed", "6") != first
+    assert bible.tells("generate", "bible", prompt, "--seed", "6") != first
 
 
 def test_score_of_the_held_out_chapters_is_what_the_evaluator_found(bible, tmp_path):
@@ -155,7 +155,7 @@ def test_score_of_reviews_gives_accuracy_auc_and_log_loss(imdb, tmp_path):
     file = tmp_path / "reviews.csv"
     with file.open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows([("text", "label"), *rows])
-    score = json.loads(imdb.succeeds("score", "imdb", str(file)))
+    score = json.loads(imdb.tells("score", "imdb", str(file)))
     assert score["n"] == 400
     assert 0.5 < score["accuracy"] <= 1
     assert 0.5 < score["auc"] <= 1
