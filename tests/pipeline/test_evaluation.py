@@ -138,18 +138,19 @@ def test_a_first_model_is_blessed_by_its_bounds_alone(first):
 
 def test_metrics_have_intervals_bins_and_the_gap_between_lengths(first):
     metrics = first[2]["metrics"]["eval"]
-    assert metrics["example_count"] == 250
+    number = metrics["example_count"]
+    assert number == 250
     for name in ("accuracy", "auc", "log_loss", "calibration_error"):
         lower, upper = metrics["intervals"][name]
         assert 0 <= lower < metrics[name] < upper
     # A share of n independent texts has about this standard error.
-    error = math.sqrt(metrics["accuracy"] * (1 - metrics["accuracy"]) / 625)
+    error = math.sqrt(metrics["accuracy"] * (1 - metrics["accuracy"]) / number)
     lower, upper = metrics["intervals"]["accuracy"]
     assert upper - lower == pytest.approx(2 * 1.96 * error, rel=0.5)
     bins = metrics["reliability"]
-    assert sum(one["count"] for one in bins) == 250
+    assert sum(one["count"] for one in bins) == number
     assert metrics["calibration_error"] == pytest.approx(
-        sum(one["count"] * abs(one["probability"] - one["positive"]) for one in bins) / 625
+        sum(one["count"] * abs(one["probability"] - one["positive"]) for one in bins) / number
     )
     of_bucket = {name: of["accuracy"] for name, of in metrics["slices"].items()}
     assert len(of_bucket) == 4
