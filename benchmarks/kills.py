@@ -1,8 +1,8 @@
 """Whether a training that is killed again and again ends with the bits of one that was not.
 
-A task is trained once without a break, and once killed (SIGKILL) at steps drawn by a seed, or up
-to a second later: in a step, while a checkpoint is written, or between. Checkpoints are 20 steps
-apart. What counts is the hash of the final weights.
+A task is trained once without a break, and once killed (SIGKILL) again and again: each time at
+most a second after the checkpoint that comes before a step drawn by a seed, be it in a step or
+while a checkpoint is written. What counts is the hash of the final weights.
 
     python -m benchmarks.kills [imdb] [bible] [--preset smoke] [--kills 5]
 """
@@ -20,7 +20,7 @@ from benchmarks import pipeline_process
 from benchmarks.report import commit, hardware, json_line, table
 
 TASKS = ("bible", "imdb")
-CHECKPOINT_EVERY = 20
+CHECKPOINT_EVERY = 20  # steps
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = options.parse_args(arguments)
     if unknown := set(given.tasks) - set(TASKS):
         options.error(f"expected tasks among {', '.join(TASKS)}; got {', '.join(unknown)}")
+    if given.steps < (least := CHECKPOINT_EVERY * (given.kills + 2)):
+        options.error(f"--steps: expected {least} or more for {given.kills} kills")
     differ = False
     for task in given.tasks or TASKS:
         settings = (
@@ -54,8 +56,8 @@ def measure(command: tuple[str, ...], kills: int, moments: random.Random) -> dic
     """Trains in two empty folders, in one of them killed so many times.
 
     Returns:
-        drawn (the steps from whose checkpoint on each kill may come), checkpoints (the last
-        one's step after each kill), resumed_at (steps), steps, whole_sha256, killed_sha256.
+        drawn (a step for each kill), checkpoints (the last one's step after each kill),
+        resumed_at (steps), steps, whole_sha256, killed_sha256.
     """
     with tempfile.TemporaryDirectory(prefix="tf-mamba-kills-") as name:
         whole_root, root = Path(name, "whole"), Path(name, "killed")
@@ -66,10 +68,10 @@ def measure(command: tuple[str, ...], kills: int, moments: random.Random) -> dic
         checkpoints = []
         for step in drawn:
 
-            def begun(step: int = step) -> bool:
+            def reached(step: int = step) -> bool:
                 return _last_checkpoint(root) > step - CHECKPOINT_EVERY
 
-            pipeline_process.kill(*interrupted, begun=begun, after=moments.random())
+            pipeline_process.kill(*interrupted, reached=reached, after=moments.random())
             checkpoints.append(_last_checkpoint(root))
         last = pipeline_process.run(*interrupted)
     return {
@@ -83,6 +85,7 @@ def measure(command: tuple[str, ...], kills: int, moments: random.Random) -> dic
 
 
 def _last_checkpoint(root: Path) -> int:
+    """Its step; 0 before the first."""
     found = (root / "runs" / "checkpoints").glob("*/*/0*.safetensors")
     return max((int(path.name[:8]) for path in found), default=0)
 

@@ -65,19 +65,19 @@ def run(*arguments: str, memory_gib: float | None = None) -> FinishedRun:
     return FinishedRun(seconds, cpu_seconds, peak_mib, json.loads(Path(path).read_text("utf-8")))
 
 
-def kill(*arguments: str, begun: Callable[[], bool], after: float) -> bool:
+def kill(*arguments: str, reached: Callable[[], bool], after: float) -> bool:
     """Runs `tf-mamba run` with these arguments and kills it (SIGKILL).
 
     Args:
-        begun: whether that has begun from which on
-        after: seconds are left to it.
+        reached: asked again and again, until it says yes.
+        after: seconds that the run is left from then on.
 
     Returns:
         Whether it still ran then.
     """
     process = _start(arguments, subprocess.DEVNULL)
     try:
-        while process.poll() is None and not begun():
+        while process.poll() is None and not reached():
             time.sleep(_POLL_SECONDS)
         try:
             process.wait(after)
