@@ -71,11 +71,12 @@ def measure(command: tuple[str, ...], kills: int, moments: random.Random) -> dic
             def reached(step: int = step) -> bool:
                 return _last_checkpoint(root) > step - CHECKPOINT_EVERY
 
-            pipeline_process.kill(*interrupted, reached=reached, after=moments.random())
+            if not pipeline_process.kill(*interrupted, reached=reached, after=moments.random()):
+                break  # it was at its end
             checkpoints.append(_last_checkpoint(root))
         last = pipeline_process.run(*interrupted)
     return {
-        "drawn": drawn,
+        "drawn": drawn[: len(checkpoints)],
         "checkpoints": checkpoints,
         "resumed_at": last.summary["training"]["resumed_at"],
         "steps": steps,
