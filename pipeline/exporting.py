@@ -47,16 +47,21 @@ def save(
     """
     trained, model = model, type(model)(model.config)  # without the compiled training step
     model.set_weights(trained.get_weights())
-    model.transform = transform_output.transform_features_layer()
+    transform = transform_output.transform_features_layer()
 
     def to_tokens(text: tf.Tensor) -> tf.RaggedTensor:
-        return model.transform({features.TEXT: text[:, None]})[features.TOKENS]
+        return transform({features.TEXT: text[:, None]})[features.TOKENS]
 
     if task.head == "sentiment":
         signatures = sentiment_signatures(model, to_tokens, limits)
     else:
         signatures = next_token_signatures(model, task, to_tokens, vocabulary, limits)
-    tf.saved_model.save(model, folder, signatures=signatures)
+    # Not the model itself: of each Keras variable TensorFlow would write two, and have a server
+    # restore the one that no function reads (https://github.com/keras-team/keras/issues/19274).
+    exported = tf.Module()
+    exported.weights = [weight.value for weight in model.weights]
+    exported.transform = transform
+    tf.saved_model.save(exported, folder, signatures=signatures)
     if "classify" in signatures:
         _name_method(folder, "classify", "tensorflow/serving/classify")
 

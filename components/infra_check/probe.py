@@ -137,14 +137,24 @@ class Probe:
         with open(os.path.join(self._model, "saved_model.pb"), "rb") as stream:
             saved = saved_model_pb2.SavedModel.FromString(stream.read())
         (meta_graph,) = [m for m in saved.meta_graphs if "serve" in m.meta_info_def.tags]
-        self._definitions = meta_graph.signature_def
+        self._definitions = {
+            name: definition
+            for name, definition in meta_graph.signature_def.items()
+            if name != "__saved_model_init_op"
+        }
         rules = _neighbour("graph_rules")
         yield from rules.findings(meta_graph, lambda op: op_def_registry.get(op) is not None)
 
     def load(self) -> Sequence[str]:
-        """TensorFlow loads it."""
-        start = time.monotonic()
-        self._loaded = self.tf.saved_model.load(self._model)
+        """It loads as a server loads it: the graph into a session, by its own restore and init ops.
+
+        `tf.saved_model.load` instead goes by the tree of Python's objects, and so takes exports
+        whose variables no server finds (https://github.com/tensorflow/serving/issues/2250).
+        """
+        start, v1 = time.monotonic(), self.tf.compat.v1
+        self._session = v1.Session(graph=self.tf.Graph())
+        with self._session.graph.as_default():
+            v1.saved_model.load(self._session, ["serve"], self._model)
         self._figures["load_seconds"] = round(time.monotonic() - start, 3)
         self._figures["loaded_mib"] = _memory("VmRSS")
         return ()
@@ -154,14 +164,13 @@ class Probe:
         self.requests = _neighbour("served_requests")
         for name, inputs in self._expected.items():
             if name not in self._definitions:
-                yield f"signature {name} is missing; there are {', '.join(self._loaded.signatures)}"
+                there = ", ".join(sorted(self._definitions))
+                yield f"signature {name} is missing; there are {there}"
                 continue
             definition = self._definitions[name]
             if missing := sorted(set(inputs) - set(definition.inputs)):
                 yield f"signature {name} does not take {', '.join(missing)}"
-            self._signatures[name] = self.requests.Signature(
-                name, definition, self._loaded.signatures[name]
-            )
+            self._signatures[name] = self.requests.Signature(name, definition, self._session)
 
     def warm_up(self) -> Iterator[str]:
         """The warm-up requests get whole, finite answers, the same twice."""

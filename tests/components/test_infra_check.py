@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 
+import keras
 import pytest
 import tensorflow as tf
 import tiny_exports
@@ -96,6 +97,16 @@ def _no_empty_batch(text):
 def test_a_fault_of_what_an_export_computes_is_found(score, finding, findings, tmp_path):
     found = findings(save(tmp_path / "model", score))
     assert any(finding in one for one in found), found
+
+
+def test_an_export_whose_variables_no_server_finds_is_not_blessed(findings, tmp_path):
+    # TensorFlow in Python loads it and answers: https://github.com/keras-team/keras/issues/19274
+    scale = keras.Variable(0.5, name="scale")
+    export = save(tmp_path / "model", lambda text: share_of_spaces(text) * scale, variables=[scale])
+    in_python = tf.saved_model.load(str(export)).signatures["serving_default"]
+    scores = in_python(tf.constant(["a b"]))["scores"].numpy()
+    assert scores[0, 1] == pytest.approx(1 / 6)
+    assert any("Could not find variable scale" in finding for finding in findings(export))
 
 
 @pytest.mark.slow

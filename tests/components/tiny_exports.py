@@ -30,9 +30,16 @@ def share_of_spaces(text):
     return (length - without) / tf.maximum(length, 1.0)
 
 
-def save(folder: Path, score=share_of_spaces, limited=limited, names=tuple(SIGNATURES)) -> Path:
+def save(
+    folder: Path,
+    score=share_of_spaces,
+    limited=limited,
+    names=tuple(SIGNATURES),
+    variables=(),
+) -> Path:
     """Writes an export whose signatures apply `score`, with warm-up requests and limits."""
     module = tf.Module()
+    module.tracked = list(variables)
 
     def answer(text):
         share = score(limited(text))
