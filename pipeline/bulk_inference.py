@@ -188,15 +188,15 @@ def _alone(model: ServedModel, job: Job, text: bytes) -> dict[str, Any]:
 
 def _run(model: ServedModel, job: Job, texts: list[bytes]) -> list[dict[str, Any]]:
     signature = model.signatures[job.signature]
-    inputs = {"text": tf.constant(texts)}
+    inputs = {"text": np.array(texts, object)}
     for name, value in job.settings.items():
         if name not in signature.definition.inputs:
             raise UserError(f"{model.folder}: {job.signature} takes no {name}")
         dtype = tf.as_dtype(signature.definition.inputs[name].dtype)
-        inputs[name] = tf.constant([value], dtype)
+        inputs[name] = np.array([value], dtype.as_numpy_dtype)
     inputs = with_defaults(signature.definition, inputs)
     outputs = model.run(signature, inputs, deadline=float("inf"))
-    columns = {name: _values(outputs[name].numpy()) for name in job.outputs if name in outputs}
+    columns = {name: _values(outputs[name]) for name in job.outputs if name in outputs}
     return [{name: column[i] for name, column in columns.items()} for i in range(len(texts))]
 
 

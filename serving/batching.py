@@ -9,15 +9,18 @@ from __future__ import annotations
 import itertools
 import os
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 from serving.errors import deadline_exceeded
 
 _queues = itertools.count()
-Function = Callable[..., dict[str, tf.Tensor]]
+Arrays = dict[str, np.ndarray]  # by an input's or output's name; strings are bytes objects
+Function = Callable[[Arrays], Arrays]
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,16 @@ class BatchingParameters:
 def batched(
     function: Function,
     inputs: Sequence[tf.TensorSpec],
-    outputs: Sequence[str],
+    outputs: Sequence[tf.TensorSpec],
     parameters: BatchingParameters,
-) -> Callable[[dict[str, tf.Tensor], float], dict[str, tf.Tensor]]:
+) -> Callable[[Arrays, float], Arrays]:
     """A function that runs its rows together with those of other threads.
 
     Args:
-        function: takes tensors by the names of `inputs`, all with rows as their first axis.
+        function: takes and gives arrays by the names of `inputs` and `outputs`, all with rows as
+            their first axis. The caller keeps it alive.
         inputs: specs, whose first axis is None.
+        outputs: likewise.
 
     Returns:
         A function of (inputs by name, all with as many rows; deadline in seconds since the
@@ -56,27 +61,32 @@ def batched(
 
     Raises (the returned function):
         tf.errors.UnavailableError: if the queue is full.
-        tf.errors.OpError: whatever `function` raises, in every request of the batch.
+        tf.errors.OpError: if `function` raises, in every request of the batch.
     """
     deadlines = tf.TensorSpec([None], tf.float64, name="deadline")
     names = [spec.name for spec in inputs]
+    # TensorFlow keeps `run` for as long as the process, but is not to keep the model with it.
+    alive = weakref.ref(function)
+
+    def run(deadline: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
+        in_time = deadline > time.time()
+        kept = {name: array[in_time] for name, array in zip(names, arrays, strict=True)}
+        model = alive()
+        assert model is not None, "a model that is asked is kept by its lease"
+        answers = model(kept)
+        return [_in_place(answers[spec.name], in_time) for spec in outputs]
 
     @tf.function(input_signature=[deadlines, *inputs], autograph=False)
-    def run(deadline: tf.Tensor, *tensors: tf.Tensor) -> list[tf.Tensor]:
-        in_time = deadline > tf.timestamp()
-        kept = [tf.boolean_mask(tensor, in_time) for tensor in tensors]
-        answers = function(**dict(zip(names, kept, strict=True)))
-        # Each row's place among those kept; rows left out get a row of zeros.
-        place = tf.where(in_time, tf.cumsum(tf.cast(in_time, tf.int32)) - 1, tf.shape(kept[0])[0])
-        return [_with_a_row_of_zeros(answers[name], place) for name in outputs]
+    def run_batch(*tensors: tf.Tensor) -> list[tf.Tensor]:
+        return tf.numpy_function(run, tensors, [spec.dtype for spec in outputs])
 
-    concrete = run.get_concrete_function()
+    concrete = run_batch.get_concrete_function()
     queue = f"queue_{next(_queues)}"
 
     @tf.function(input_signature=[deadlines, *inputs], autograph=False)
-    def enqueue(deadline: tf.Tensor, *tensors: tf.Tensor) -> list[tf.Tensor]:
+    def enqueue(*tensors: tf.Tensor) -> list[tf.Tensor]:
         return tf.raw_ops.BatchFunction(
-            in_tensors=[deadline, *tensors],
+            in_tensors=tensors,
             captured_tensors=concrete.captured_inputs,
             f=concrete,
             num_batch_threads=parameters.num_batch_threads,
@@ -84,7 +94,7 @@ def batched(
             batch_timeout_micros=parameters.batch_timeout_micros,
             max_enqueued_batches=parameters.max_enqueued_batches,
             allowed_batch_sizes=[],
-            Tout=[output.dtype for output in concrete.outputs],
+            Tout=[spec.dtype for spec in outputs],
             # One scheduler, with its threads, for equal parameters.
             shared_name=f"serving_{parameters}",
             container="",
@@ -92,18 +102,19 @@ def batched(
             enable_large_batch_splitting=False,
         )
 
-    def call(tensors: dict[str, tf.Tensor], deadline: float) -> dict[str, tf.Tensor]:
-        rows = tf.shape(tensors[names[0]])[:1]
-        answers = enqueue(
-            tf.fill(rows, tf.constant(deadline, tf.float64)), *(tensors[name] for name in names)
-        )
+    def call(arrays: Arrays, deadline: float) -> Arrays:
+        rows = len(arrays[names[0]])
+        answers = enqueue(np.full(rows, deadline), *(arrays[name] for name in names))
         if time.time() >= deadline:
             raise deadline_exceeded()
-        return dict(zip(outputs, answers, strict=True))
+        return {spec.name: answer.numpy() for spec, answer in zip(outputs, answers, strict=True)}
 
     return call
 
 
-def _with_a_row_of_zeros(tensor: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-    zeros = tf.zeros(tf.concat([[1], tf.shape(tensor)[1:]], axis=0), tensor.dtype)
-    return tf.gather(tf.concat([tensor, zeros], axis=0), place)
+def _in_place(answers: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The rows of answers where `kept` is true, and empty ones where it is not."""
+    empty = b"" if answers.dtype == object else 0
+    whole = np.full((len(kept), *answers.shape[1:]), empty, answers.dtype)
+    whole[kept] = answers
+    return whole

@@ -151,8 +151,8 @@ def predict(
     response = predict_pb2.PredictResponse()
     _fill_spec(response.model_spec, request.model_spec.name, model, name)
     for output in wanted:
-        tensor = outputs[output]
-        response.outputs[output].CopyFrom(encode(tensor.numpy(), tensor.dtype))
+        dtype = tf.as_dtype(signature.definition.outputs[output].dtype)
+        response.outputs[output].CopyFrom(encode(outputs[output], dtype))
     return response
 
 
@@ -172,10 +172,8 @@ def classify(
             f" Was: {signature.definition.method_name}"
         )
     examples = _serialized_examples(request.input)
-    outputs = model.run(signature, {"inputs": tf.constant(examples)}, deadline)
-    classes, scores = (
-        outputs[key].numpy() if key in outputs else None for key in ("classes", "scores")
-    )
+    outputs = model.run(signature, {"inputs": np.array(examples, object)}, deadline)
+    classes, scores = outputs.get("classes"), outputs.get("scores")
     for key, array in (("classes", classes), ("scores", scores)):
         if array is not None and (array.ndim != 2 or len(array) != len(examples)):
             raise invalid_argument(

@@ -5,25 +5,26 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import grpc
+import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the ops that cut words
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 
-from serving.batching import BatchingParameters, batched
+from serving.batching import Arrays, BatchingParameters, Function, batched
 from serving.errors import ServingError, deadline_exceeded, of_tensorflow
 
 LIMITS = Path("assets.extra", "limits.json")
+_INIT_OP = "__saved_model_init_op"  # a signature without outputs, for loaders only
 
 
 @dataclass(frozen=True)
 class Signature:
-    """A signature's definition and the functions that run it.
+    """A signature's definition and the functions that run it, arrays to arrays by name.
 
     Attributes:
         batched: None where rows are not the first axis of every input and output.
@@ -31,13 +32,16 @@ class Signature:
     """
 
     definition: meta_graph_pb2.SignatureDef
-    function: Callable[..., dict[str, tf.Tensor]]
-    batched: Callable[[dict[str, tf.Tensor], float], dict[str, tf.Tensor]] | None
+    function: Function
+    batched: Callable[[Arrays, float], Arrays] | None
     max_batch_size: int
 
 
 class ServedModel:
-    """A loaded SavedModel.
+    """A SavedModel, loaded as TensorFlow Serving loads it: its graph into a session.
+
+    So what does not load or run there does not here; and when the session goes, so does its
+    memory, of which `tf.saved_model.load` keeps 100 MiB and more for good.
 
     Args:
         folder: the version's folder; its name is the version's number.
@@ -54,47 +58,42 @@ class ServedModel:
         self.folder = folder
         self.version = int(folder.name)
         self._slots = slots
-        # Kept: a signature does not keep its variables alive by itself.
-        self._loaded: Any = tf.saved_model.load(str(folder))
-        proto = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-        self.definitions = next(
-            graph.signature_def
-            for graph in proto.meta_graphs
-            if "serve" in graph.meta_info_def.tags
-        )
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        with self._session.graph.as_default():
+            loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
+        self.definitions = loaded.signature_def
         limits = folder / LIMITS
         self._limits: dict[str, int] = json.loads(limits.read_text()) if limits.is_file() else {}
         self.signatures = {
-            name: self._signature(self.definitions[name], function, batching)
-            for name, function in self._loaded.signatures.items()
+            name: self._signature(definition, batching)
+            for name, definition in self.definitions.items()
+            if name != _INIT_OP
         }
 
     def _signature(
         self,
         definition: meta_graph_pb2.SignatureDef,
-        function: Callable[..., dict[str, tf.Tensor]],
         batching: BatchingParameters | None,
     ) -> Signature:
-        specs = [
-            tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype), name=name)
-            for name, info in sorted(definition.inputs.items())
-        ]
-        shapes = [
-            *(spec.shape for spec in specs),
-            *(tf.TensorShape(info.tensor_shape) for info in definition.outputs.values()),
-        ]
-        rows_first = all(shape.rank and shape[0] is None for shape in shapes)
+        inputs, outputs = _specs(definition.inputs), _specs(definition.outputs)
+        names = {name: info.name for name, info in definition.inputs.items()}
+        fetches = {name: info.name for name, info in definition.outputs.items()}
+
+        def function(arrays: Arrays) -> Arrays:
+            feeds = {names[name]: array for name, array in arrays.items()}
+            found: Arrays = self._session.run(fetches, feeds)
+            return found
+
+        rows_first = all(spec.shape.rank and spec.shape[0] is None for spec in inputs + outputs)
         if batching is None or not rows_first:
             return Signature(definition, function, None, 0)
         limit = "max_generation_rows" if "max_new_tokens" in definition.inputs else "max_rows"
         rows = min(batching.max_batch_size, self._limits.get(limit, batching.max_batch_size))
         batching = replace(batching, max_batch_size=rows)
-        run = batched(function, specs, sorted(definition.outputs), batching)
+        run = batched(function, inputs, outputs, batching)
         return Signature(definition, function, run, rows)
 
-    def run(
-        self, signature: Signature, inputs: dict[str, tf.Tensor], deadline: float
-    ) -> dict[str, tf.Tensor]:
+    def run(self, signature: Signature, inputs: Arrays, deadline: float) -> Arrays:
         """The outputs of all `inputs`, defaults included.
 
         Args:
@@ -118,26 +117,33 @@ class ServedModel:
             if time.time() >= deadline:
                 raise deadline_exceeded()
             try:
-                return signature.function(**inputs)
+                return signature.function(inputs)
             except tf.errors.OpError as error:
                 raise of_tensorflow(error) from error
 
-    def _rows(self, signature: Signature, inputs: dict[str, tf.Tensor]) -> int | None:
+    def _rows(self, signature: Signature, inputs: Arrays) -> int | None:
         """Rows of the request; None where it cannot be batched.
 
         An input that has a default is a setting: one row of it stands for all rows.
         """
         settings = signature.definition.defaults
-        counts = {int(t.shape[0]) for name, t in inputs.items() if t.shape.rank}
-        required = {int(t.shape[0]) for name, t in inputs.items() if name not in settings}
+        counts = {len(array) for array in inputs.values() if array.ndim}
+        required = {len(array) for name, array in inputs.items() if name not in settings}
         if len(required) != 1 or not counts <= required | {1}:
             return None
         (rows,) = required
         return rows if 0 < rows <= signature.max_batch_size else None
 
 
-def _repeated(inputs: dict[str, tf.Tensor], rows: int) -> dict[str, tf.Tensor]:
+def _specs(infos: Mapping[str, meta_graph_pb2.TensorInfo]) -> list[tf.TensorSpec]:
+    return [
+        tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype), name=name)
+        for name, info in sorted(infos.items())
+    ]
+
+
+def _repeated(inputs: Arrays, rows: int) -> Arrays:
     return {
-        name: tensor if tensor.shape[0] == rows else tf.repeat(tensor, rows, axis=0)
-        for name, tensor in inputs.items()
+        name: array if len(array) == rows else np.repeat(array, rows, axis=0)
+        for name, array in inputs.items()
     }

@@ -1,4 +1,4 @@
-"""TensorProtos to tensors and back, checked against a SignatureDef."""
+"""TensorProtos to arrays and back, checked against a SignatureDef."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ VALUE_FIELDS = {
 
 def decode_inputs(
     signature: meta_graph_pb2.SignatureDef, protos: Mapping[str, tensor_pb2.TensorProto]
-) -> dict[str, tf.Tensor]:
-    """The tensors of a request, with the signature's defaults for those left out.
+) -> dict[str, np.ndarray]:
+    """The arrays of a request, with the signature's defaults for those left out.
+
+    Strings are bytes objects.
 
     Raises:
         ServingError: INVALID_ARGUMENT, if an input is unknown, missing, malformed, or of
@@ -47,8 +49,8 @@ def decode_inputs(
 
 
 def with_defaults(
-    signature: meta_graph_pb2.SignatureDef, inputs: Mapping[str, tf.Tensor]
-) -> dict[str, tf.Tensor]:
+    signature: meta_graph_pb2.SignatureDef, inputs: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """`inputs`, and the signature's defaults for those left out."""
     defaults = {
         name: decode(name, proto, signature.inputs[name])
@@ -77,8 +79,8 @@ def _joined(names: set[str]) -> str:
 
 def decode(
     name: str, proto: tensor_pb2.TensorProto, expected: meta_graph_pb2.TensorInfo
-) -> tf.Tensor:
-    """The tensor of a TensorProto, read as TensorFlow's C++ reads it."""
+) -> np.ndarray:
+    """The values of a TensorProto, read as TensorFlow's C++ reads it."""
     if proto.dtype != expected.dtype:
         raise invalid_argument(
             f"input {name!r}: expected dtype {_dtype_name(expected.dtype)},"
@@ -87,9 +89,10 @@ def decode(
     _check_shape(name, proto.tensor_shape, expected.tensor_shape)
     dtype = tf.as_dtype(proto.dtype)
     try:
-        return tf.io.parse_tensor(proto.SerializeToString(), dtype)
+        tensor = tf.io.parse_tensor(proto.SerializeToString(), dtype)
     except tf.errors.OpError as error:
         raise invalid_argument(f"input {name!r}: the tensor's values are malformed") from error
+    return np.asarray(tensor.numpy(), dtype.as_numpy_dtype)
 
 
 def _check_shape(name: str, shape: tf.TensorShape, expected: tf.TensorShape) -> None:
