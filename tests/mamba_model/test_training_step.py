@@ -192,11 +192,8 @@ def test_an_export_after_training_holds_nothing_of_xla(genesis, config, tmp_path
     data = tf.data.Dataset.from_tensors((tokens[:4], targets[:4]))
     model.fit(data, verbose=0)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])
-    def score(tokens):
-        return {"logits": model(tokens)}
-
-    tf.saved_model.save(model, str(tmp_path / "export"), signatures={"serving_default": score})
+    signature = [tf.TensorSpec((None, None), tf.int32)]
+    model.export(str(tmp_path / "export"), input_signature=signature, verbose=False)
     saved = SavedModel.FromString((tmp_path / "export" / "saved_model.pb").read_bytes())
     graph = saved.meta_graphs[0].graph_def
     functions = graph.library.function
@@ -205,10 +202,14 @@ def test_an_export_after_training_holds_nothing_of_xla(genesis, config, tmp_path
     for compiled in (*functions, *nodes):
         assert not compiled.attr["_XlaMustCompile"].b, compiled
     assert not [node.op for node in nodes if node.op.startswith("Xla")]
-    loaded = tf.saved_model.load(str(tmp_path / "export"))
+    session = tf.compat.v1.Session(graph=tf.Graph())  # as TensorFlow Serving loads it
+    with session.graph.as_default():
+        tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path / "export"))
+    definition = saved.meta_graphs[0].signature_def["serving_default"]
+    (taken,), (given,) = definition.inputs.values(), definition.outputs.values()
     for shape in [(2, 5), (1, 40)]:
         tokens = genesis[: shape[0] * shape[1]].reshape(shape)
-        logits = loaded.signatures["serving_default"](tf.constant(tokens))["logits"]
+        logits = session.run(given.name, {taken.name: tokens})
         np.testing.assert_allclose(logits, model(tokens), atol=1e-5)
 
 
