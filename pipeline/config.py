@@ -158,7 +158,8 @@ _IMDB_QUICK = dict(
     model=MambaConfig(
         vocabulary_size=8_000, d_model=128, n_layer=1, word_dropout=0.2, pooled_dropout=0.5
     ),
-    training=TrainingConfig(steps=2_600),
+    # Without smoothed labels the loss was 0.35 for 0.30, accuracy 0.8 of a point less (seed 2).
+    training=TrainingConfig(steps=2_600, label_smoothing=0.1),
     # Guessing gives 0.5. After 3,000 steps the calibration error was 0.054.
     evaluation=EvaluationConfig(min_accuracy=0.8, max_calibration_error=0.1, tolerance=0.01),
 )
