@@ -245,7 +245,8 @@ _IMDB_FULL: dict[str, Any] = dict(
     # The calibration error was 0.013, though labels of 0.05 and 0.95 pull towards the middle.
     evaluation=EvaluationConfig(min_accuracy=0.87, max_calibration_error=0.05, tolerance=0.005),
 )
-# Twice over the reviews before the labels, and a wider model.
+# Twice over the reviews before the labels, and a wider model: 0.893 and a loss of 0.253, so neither
+# buys anything beyond `full`.
 _IMDB_BEST = _IMDB_FULL | dict(
     model=dataclasses.replace(_IMDB_FULL["model"], d_model=256),
     pretraining=dataclasses.replace(_IMDB_FULL["pretraining"], steps=7_000),
