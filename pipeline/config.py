@@ -158,10 +158,11 @@ _IMDB_QUICK = dict(
     model=MambaConfig(
         vocabulary_size=8_000, d_model=128, n_layer=1, word_dropout=0.2, pooled_dropout=0.5
     ),
-    # Without smoothed labels the loss was 0.35 for 0.30, accuracy 0.8 of a point less (seed 2).
+    # Without smoothed labels the loss was 0.32 and 0.34 for 0.29 and 0.30 (seeds 1 and 2), and
+    # accuracy the same and 0.8 of a point less.
     training=TrainingConfig(steps=2_600, label_smoothing=0.1),
-    # Guessing gives 0.5. After 3,000 steps the calibration error was 0.054.
-    evaluation=EvaluationConfig(min_accuracy=0.8, max_calibration_error=0.1, tolerance=0.01),
+    # Guessing gives 0.5. The calibration error was 0.019.
+    evaluation=EvaluationConfig(min_accuracy=0.8, max_calibration_error=0.05, tolerance=0.01),
 )
 # 10 times over the text: more layers and width than `quick` has time for, and more dropout,
 # as the text is small. It gives 1.168 bits on `eval`, and 1.203 after 2,000 steps.
@@ -246,8 +247,8 @@ _IMDB_FULL: dict[str, Any] = dict(
     # The calibration error was 0.013, though labels of 0.05 and 0.95 pull towards the middle.
     evaluation=EvaluationConfig(min_accuracy=0.87, max_calibration_error=0.05, tolerance=0.005),
 )
-# Twice over the reviews before the labels, and a wider model: 0.893 and a loss of 0.253, so neither
-# buys anything beyond `full`.
+# Twice over the reviews before the labels, and a wider model: 0.893 and a loss of 0.253, so
+# together they bought nothing beyond `full`.
 _IMDB_BEST = _IMDB_FULL | dict(
     model=dataclasses.replace(_IMDB_FULL["model"], d_model=256),
     pretraining=dataclasses.replace(_IMDB_FULL["pretraining"], steps=7_000),

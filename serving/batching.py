@@ -71,9 +71,9 @@ def batched(
     def run(deadline: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
         in_time = deadline > time.time()
         kept = {name: array[in_time] for name, array in zip(names, arrays, strict=True)}
-        model = alive()
-        assert model is not None, "a model that is asked is kept by its lease"
-        answers = model(kept)
+        held = alive()
+        assert held is not None, "a model that is asked is kept by its lease"
+        answers = held(kept)
         return [_in_place(answers[spec.name], in_time) for spec in outputs]
 
     @tf.function(input_signature=[deadlines, *inputs], autograph=False)
