@@ -19,7 +19,7 @@ from mamba_model.config import MambaConfig
 from mamba_model.generation import generate
 from mamba_model.residual_block import ResidualBlock
 from mamba_model.scan import selective_scan, selective_scan_reference, selective_scan_step
-from mamba_model.tasks import NextTokenModel, SentimentModel
+from mamba_model.tasks import NextTokenModel, SentimentEnsemble, SentimentModel
 from mamba_model.training_step import CompiledTraining, adamw
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "MambaConfig",
     "NextTokenModel",
     "ResidualBlock",
+    "SentimentEnsemble",
     "SentimentModel",
     "adamw",
     "generate",

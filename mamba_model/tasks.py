@@ -1,7 +1,8 @@
-"""The two models: the backbone with a head, and what each is scored by.
+"""The models: the backbone with a head, and what each is scored by.
 
-    NextTokenModel   tokens (b, l) -> logits (b, l, vocabulary_size), tied to the embedding
-    SentimentModel   tokens (b, l) -> logit (b,) of the positive class
+    NextTokenModel     tokens (b, l) -> logits (b, l, vocabulary_size), tied to the embedding
+    SentimentModel     tokens (b, l) -> logit (b,) of the positive class
+    SentimentEnsemble  the same, by several sentiment models
 
 Id 0 is padding, always on the right: it is no target, and no head sees it.
 """
@@ -17,8 +18,8 @@ from mamba_model.training_step import CompiledTraining
 PADDING = 0
 
 
-class _Task(CompiledTraining):
-    """A backbone under a head; made from its config alone, with all weights from the start.
+class _Configured(CompiledTraining):
+    """Made from its config alone, with all weights from the start.
 
     Dropout is set by `keras.utils.set_random_seed` before the model is made: each layer takes
     a seed of its own from it, and step k of training draws by (seed, k). XLA draws other
@@ -29,11 +30,6 @@ class _Task(CompiledTraining):
         super().__init__(autocast=False, **kwargs)  # a state keeps the dtype that it has
         self.supports_masking = True  # passed on to the blocks
         self.config = config
-        self.backbone = MambaBackbone(config, dtype=self.dtype_policy, name="backbone")
-        self.output_dropout = keras.layers.Dropout(config.output_dropout, dtype=self.dtype_policy)
-
-    def build(self, tokens_shape=None):
-        self.backbone.build((None, None))
 
     def get_config(self):
         return {**super().get_config(), "config": self.config.to_dict()}
@@ -42,6 +38,22 @@ class _Task(CompiledTraining):
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         return cls(MambaConfig.from_dict(config.pop("config")), **config)
+
+
+class _Task(_Configured):
+    """A backbone under a head."""
+
+    def __init__(self, config: MambaConfig, **kwargs):
+        super().__init__(config, **kwargs)
+        self.backbone = MambaBackbone(config, dtype=self.dtype_policy, name="backbone")
+        self.output_dropout = keras.layers.Dropout(config.output_dropout, dtype=self.dtype_policy)
+
+    def build(self, tokens_shape=None):
+        self.backbone.build((None, None))
+
+    @property
+    def backbones(self):
+        return [self.backbone]
 
 
 @register
@@ -151,6 +163,52 @@ class SentimentModel(_Task):
         loss = tf.nn.sigmoid_cross_entropy_with_logits(smooth, predictions)  # (b,)
         correct = tf.cast(tf.equal(predictions > 0, y > 0.5), tf.float32)
         return loss, correct, tf.ones_like(loss)
+
+
+@register
+class SentimentEnsemble(_Configured):
+    """Sentiment models of one size that answer together, by the mean of their logits.
+
+    They are trained side by side on the same batches, each by its own loss, and differ by what
+    Keras's random seed draws: first weights and dropout. Targets are those of SentimentModel.
+
+    Args:
+        config: of each member.
+        members: how many there are, from 1.
+    """
+
+    def __init__(self, config: MambaConfig, members: int, **kwargs):
+        super().__init__(config, **kwargs)
+        with keras.name_scope(self.name):  # or two weights would have one path
+            self.members = [
+                SentimentModel(config, dtype=self.dtype_policy, name=f"member_{i}")
+                for i in range(members)
+            ]
+        self.built = True  # as they are
+
+    @property
+    def backbones(self):
+        return [member.backbone for member in self.members]
+
+    def call(self, tokens, training=False):
+        """The logit (b,); while training those of the members, (b, members)."""
+        logits = tf.stack([member(tokens, training=training) for member in self.members], axis=1)
+        return logits if training else tf.reduce_mean(logits, axis=1)
+
+    def embed(self, tokens, training=False):
+        """The members' pooled features side by side, (b, members * width) float32."""
+        return tf.concat([member.embed(tokens, training=training) for member in self.members], 1)
+
+    def score(self, y, predictions, label_smoothing=0.0):
+        """Means over the members, where `predictions` has theirs."""
+        count = 1 if predictions.shape.rank == 1 else len(self.members)
+        of_each = self.members[0].score(
+            tf.repeat(tf.reshape(y, [-1]), count), tf.reshape(predictions, [-1]), label_smoothing
+        )
+        return tuple(tf.reduce_mean(tf.reshape(part, [-1, count]), axis=1) for part in of_each)
+
+    def get_config(self):
+        return {**super().get_config(), "members": len(self.members)}
 
 
 def _pool(features, mask, pooling):

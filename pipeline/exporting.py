@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from mamba_model import NextTokenModel, SentimentModel
+from mamba_model import NextTokenModel, SentimentEnsemble, SentimentModel
 from pipeline import features, warm_up
 from pipeline.config import ExportConfig
 from pipeline.signatures import next_token_signatures, sentiment_signatures
@@ -26,7 +26,7 @@ _LIMITS = "limits.json"
 
 
 def save(
-    model: SentimentModel | NextTokenModel,
+    model: SentimentModel | SentimentEnsemble | NextTokenModel,
     task: Task,
     transform_output: tft.TFTransformOutput,
     vocabulary: Sequence[str],
@@ -45,7 +45,8 @@ def save(
         held_out: ids (l,) of real texts, for the requests to warm up with.
         folder: made if need be.
     """
-    trained, model = model, type(model)(model.config)  # without the compiled training step
+    # Without the compiled training step.
+    trained, model = model, type(model).from_config(model.get_config())
     model.set_weights(trained.get_weights())
     transform = transform_output.transform_features_layer()
 

@@ -66,6 +66,7 @@ def _check(config: RunConfig) -> None:
     for section, name, least in (
         ("data", "max_characters", 1),
         ("training", "steps", 1),
+        ("training", "members", 1),
         ("training", "batch", 1),
         ("training", "window", 1),
         ("training", "accumulate", 1),
@@ -99,6 +100,12 @@ def _check(config: RunConfig) -> None:
         raise UserError(
             f"pretraining.steps: expected 0, as {config.task} is trained on the next token anyway"
         )
+    for section in ("training", "pretraining"):
+        head = TASKS[config.task].head if section == "training" else "next_token"
+        if head == "next_token" and getattr(config, section).members != 1:
+            raise UserError(
+                f"{section}.members: expected 1, as only sentiment models can answer together"
+            )
     if pretrains and config.model.bidirectional:
         raise UserError(
             "model.bidirectional: expected false where pretraining.steps is not 0, as a model"

@@ -19,6 +19,7 @@ from tfx_bsl.public.tfxio import TensorFlowDatasetOptions
 from mamba_model import (
     MambaConfig,
     NextTokenModel,
+    SentimentEnsemble,
     SentimentModel,
     load_checkpoint,
     native_scan,
@@ -27,6 +28,7 @@ from pipeline import features, tokenization
 from pipeline.batches import LabelledTexts, WholeDocuments, Windows
 from pipeline.tasks import TASKS, Task
 
+Model = SentimentModel | SentimentEnsemble | NextTokenModel
 Labelled = tuple[list[np.ndarray], np.ndarray]  # token ids of each text, and the labels
 
 
@@ -92,7 +94,7 @@ def depend_on_seed(seed: int) -> None:
 def prepare(
     inputs: Inputs, base_model: str | None = None, section: str = "training"
 ) -> tuple[
-    SentimentModel | NextTokenModel,
+    Model,
     LabelledTexts | Windows,
     LabelledTexts | WholeDocuments | None,
 ]:
@@ -105,11 +107,16 @@ def prepare(
             task, that is not evaluated.
     """
     training, seed = inputs.config[section], inputs.config["seed"]
-    model: SentimentModel | NextTokenModel
+    model: Model
     batches: LabelledTexts | Windows
     held_out: LabelledTexts | WholeDocuments | None
     if section == "training" and inputs.task.head == "sentiment":
-        model = SentimentModel(inputs.sizes)
+        members = training["members"]
+        model = (
+            SentimentModel(inputs.sizes)
+            if members == 1
+            else SentimentEnsemble(inputs.sizes, members)
+        )
         batches = LabelledTexts(*inputs.train, training["buckets"], seed)
         held_out = LabelledTexts(*inputs.held_out, training["buckets"])
     else:
@@ -127,11 +134,12 @@ def prepare(
     return model, batches, held_out
 
 
-def start_from(model: SentimentModel | NextTokenModel, folder: str) -> None:
-    """Gives the backbone the weights of a pretrained one of the same sizes."""
+def start_from(model: Model, folder: str) -> None:
+    """Gives each backbone of the model the weights of a pretrained one of the same sizes."""
     pretrained = load_checkpoint(folder).backbone.trainable_variables
-    for variable, first in zip(model.backbone.trainable_variables, pretrained, strict=True):
-        variable.assign(first)
+    for backbone in model.backbones:
+        for variable, first in zip(backbone.trainable_variables, pretrained, strict=True):
+            variable.assign(first)
 
 
 def available_scan(scan: str) -> str:

@@ -1,4 +1,4 @@
-"""A review model that starts from a next-token model of the same reviews."""
+"""A review model, of two that answer together, from a next-token model of the same reviews."""
 
 import pytest
 from command_line import CommandLine
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 def test_the_classifier_starts_from_the_pretrained_model_and_the_lineage_says_so(tmp_path):
     command = CommandLine(tmp_path)
     smoke = ("run", "imdb", "--preset", "smoke", "--set", "evaluation.min_accuracy=0")
-    short = ("--set", "training.steps=10")
+    short = ("--set", "training.steps=10", "--set", "training.members=2")
     pretrained = ("--set", "pretraining.steps=20", "--set", "pretraining.window=64")
     command.succeeds(*smoke, *short, *pretrained)
     summary = command.summary("imdb")
@@ -19,9 +19,14 @@ def test_the_classifier_starts_from_the_pretrained_model_and_the_lineage_says_so
     assert summary["pretraining"]["steps"] == 20
     assert summary["pretraining"]["tokens"] == 20 * 8 * 64
     assert summary["pretraining"]["eval"] is None  # it reads split train alone
-    assert summary["hashes"]["pretrained weights"].keys() == {
-        name for name in summary["hashes"]["weights"] if name.startswith("backbone/")
-    }
+    weights = summary["hashes"]["weights"]
+    for member in ("member_0", "member_1"):
+        names = {name.removeprefix(f"{member}/") for name in weights if name.startswith(member)}
+        assert "head/kernel" in names
+        assert summary["hashes"]["pretrained weights"].keys() == {
+            name for name in names if name.startswith("backbone/")
+        }
+    assert len({weights[f"member_{i}/head/kernel"] for i in (0, 1)}) == 2
 
     models = _models(tmp_path / "runs" / "metadata.sqlite")
     made, used = models["Pretrainer"][pb.Event.OUTPUT], models["Trainer"][pb.Event.INPUT]

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mamba_model import MambaConfig, NextTokenModel, SentimentModel, adamw
+from mamba_model import (
+    MambaConfig,
+    NextTokenModel,
+    SentimentEnsemble,
+    SentimentModel,
+    adamw,
+)
 from mamba_model.tasks import PADDING
 
 
@@ -136,6 +142,36 @@ def test_dropout_under_xla_is_set_by_the_seed_and_moves_on_with_each_step(config
     np.testing.assert_array_equal(compiled(again)(same_seeds)[0], logits)
     for others in (next_seeds, other_seeds):
         assert (run(others)[0] != logits).numpy().all()
+
+
+def test_an_ensemble_answers_by_the_mean_of_its_members(config, genesis):
+    model = SentimentEnsemble(config, members=3)
+    tokens = genesis[: 4 * 9].reshape(4, 9)
+    of_members = [member(tokens).numpy() for member in model.members]
+    assert len({logits.tobytes() for logits in of_members}) == 3
+    np.testing.assert_allclose(model(tokens), np.mean(of_members, axis=0), atol=1e-6)
+    parts = [member.embed(tokens) for member in model.members]
+    np.testing.assert_array_equal(model.embed(tokens), np.concatenate(parts, axis=1))
+
+    copy = SentimentEnsemble.from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    np.testing.assert_array_equal(copy(tokens), model(tokens))
+
+
+def test_members_of_an_ensemble_learn_as_if_alone(config, genesis):
+    tokens, labels = tf.constant(genesis[: 4 * 9].reshape(4, 9)), tf.constant([0, 1, 1, 0])
+    model = SentimentEnsemble(config, members=2)
+    alone = [SentimentModel(config) for _ in model.members]
+    for each, member in zip(alone, model.members, strict=True):
+        each.set_weights(member.get_weights())
+    losses = []
+    for each, rate in ((model, 2.0), *((each, 1.0) for each in alone)):
+        each.compile(keras.optimizers.SGD(rate), run_eagerly=True, label_smoothing=0.1)
+        losses.append(float(each.train_step((tokens, labels))["loss"]))
+    assert losses[0] == pytest.approx(np.mean(losses[1:]), rel=1e-5)
+    for each, member in zip(alone, model.members, strict=True):
+        for ours, expected in zip(member.weights, each.weights, strict=True):
+            np.testing.assert_allclose(ours, expected, atol=1e-5, err_msg=ours.path)
 
 
 @pytest.mark.parametrize("make", [NextTokenModel, SentimentModel])

@@ -3,7 +3,14 @@ import dataclasses
 import keras
 import numpy as np
 
-from mamba_model import MambaConfig, NextTokenModel, SentimentModel, native_scan, save_checkpoint
+from mamba_model import (
+    MambaConfig,
+    NextTokenModel,
+    SentimentEnsemble,
+    SentimentModel,
+    native_scan,
+    save_checkpoint,
+)
 from pipeline.training import weights_sha256
 from pipeline.training_inputs import available_scan, start_from
 
@@ -30,6 +37,23 @@ def test_a_classifier_starts_with_the_backbone_of_a_next_token_model(tmp_path):
     np.testing.assert_array_equal(model.backbone(tokens), pretrained.backbone(tokens))
     for ours, before in zip(model.head.get_weights(), head, strict=True):
         np.testing.assert_array_equal(ours, before)
+
+
+def test_all_members_of_an_ensemble_start_with_it(tmp_path):
+    pretrained = NextTokenModel(CONFIG)
+    save_checkpoint(pretrained, tmp_path)
+    model = SentimentEnsemble(CONFIG, members=2)
+    start_from(model, str(tmp_path))
+    tokens = np.arange(1, 13).reshape(2, 6)
+    for backbone in model.backbones:
+        np.testing.assert_array_equal(backbone(tokens), pretrained.backbone(tokens))
+
+
+def test_each_weight_of_an_ensemble_has_its_hash():
+    model = SentimentEnsemble(CONFIG, members=2)
+    hashes = weights_sha256(model)
+    assert len(hashes) == len(model.trainable_variables)
+    assert hashes["member_0/head/kernel"] != hashes["member_1/head/kernel"]
 
 
 def test_hashes_of_weights_do_not_depend_on_the_models_made_before():
