@@ -23,7 +23,7 @@ setup(
     package_data={
         "data": ["README.md", "schema/*.pbtxt"],
         "mamba_model": ["native/*"],
-        "components.run_report": ["templates/*"],
+        "pipeline.report": ["templates/*"],
     },
     entry_points={"console_scripts": ["tf-mamba = pipeline.cli:main"]},
     install_requires=[

@@ -17,10 +17,10 @@ from typing import Any
 
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
+from data.errors import UserError
 from data.records import DataError
 from pipeline import cli
 from pipeline.commands import options as shared
-from pipeline.errors import UserError
 from pipeline.pipeline import create_pipeline
 
 

@@ -36,7 +36,7 @@ from benchmarks.contest import (
 from benchmarks.report import json_line, significant, table
 from data.facts import without_repeats
 from data.records import SPLITS, Record
-from pipeline.tasks import TASKS
+from data.tasks import TASKS
 
 SCIKIT_LEARN = "benchmarks.contestants.reviews_scikit_learn"
 COMPRESSORS = "benchmarks.contestants.compressors"

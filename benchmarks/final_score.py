@@ -24,7 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--out", type=Path, help="file that the JSON line is added to")
     given = options.parse_args(arguments)
 
-    from pipeline import pushed_model, scoring
+    from pipeline.pushed_models import model as pushed_model
+    from pipeline.pushed_models import scoring
 
     model = pushed_model.latest_version(given.root / "serving_models", "bible")
     chapters = read_splits("bible")["test"]

@@ -33,7 +33,7 @@ class FinishedRun:
     seconds: float  # of the process, from its start to its end
     cpu_seconds: float  # of all cores together, which other work on the machine hardly changes
     peak_mib: float  # the most memory that it had, libraries included, other processes not
-    summary: dict[str, Any]  # see pipeline/run_summary.py
+    summary: dict[str, Any]  # see pipeline/runs/summary.py
 
 
 def run(*arguments: str, memory_gib: float | None = None) -> FinishedRun:

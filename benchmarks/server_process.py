@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.measurement import memory_mib
 from benchmarks.report import ROOT
-from pipeline import pushed_model
+from pipeline.pushed_models import model as pushed_model
 from serving.client import Client
 
 _READY = re.compile(r"gRPC on (\S+), REST on http://([^/]+)/")

@@ -24,8 +24,8 @@ from benchmarks import serving_fuzz
 from benchmarks.report import commit, hardware, json_line, significant, table
 from benchmarks.server_process import server
 from benchmarks.serving_load import Load, grpc_asker, in_turn, rest_asker, texts, under_load
-from pipeline import pushed_model
-from pipeline.errors import UserError
+from data.errors import UserError
+from pipeline.pushed_models import model as pushed_model
 from serving.client import Client
 
 NO_MODEL = 2  # exit code

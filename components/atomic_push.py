@@ -106,7 +106,7 @@ class AtomicPusher(base_component.BaseComponent):
         model_card: of ModelCard; its files go to assets.extra of the pushed model.
         base_directory: where versions go.
         keep_versions: how many of the newest stay.
-        pushed_models_gone: a part of the cache key only, see pipeline/runs.py.
+        pushed_models_gone: a part of the cache key only, see pipeline/runs/records.py.
     """
 
     SPEC_CLASS = AtomicPusherSpec

@@ -24,8 +24,8 @@ from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils, standard_artifacts
 
 from components.artifacts import DataBlessing, IngestRecords
+from data.errors import UserError
 from data.records import Source
-from pipeline.errors import UserError
 
 
 @component

@@ -19,7 +19,7 @@ from tfx.types.channel import BaseChannel
 from tfx.types.standard_component_specs import SERVING_SPEC_KEY, InfraValidatorSpec
 from tfx.utils import proto_utils
 
-from pipeline.errors import UserError
+from data.errors import UserError
 from serving.tensorflow_serving import IMAGE
 
 TAG = "latest"

@@ -2,7 +2,7 @@
 
 A normal form is a table of (pattern, replacement) rules, applied in order, and then
 perhaps lower case. It is defined once, here, and applied twice: in Python by
-`NormalForm.apply`, in the TensorFlow graph by pipeline/preprocessing.py, which loops over
+`NormalForm.apply`, in the TensorFlow graph by pipeline/transform/preprocessing.py, which loops over
 the same rules with `tf.strings.regex_replace`.
 
 So every pattern must mean the same to Python's `re` and to RE2: no `\\s`, `\\w` or `\\b`

@@ -36,7 +36,7 @@ class Record:
     Attributes:
         key: unique in its corpus; keys sort in source order (numbers are zero-padded).
         split: one of SPLITS.
-        features: raw feature names (as in pipeline/features.py) to values.
+        features: raw feature names (as in data/features.py) to values.
         file: the file in which it stood, for messages.
         line: its first line there, from 1; 0 where a file is one record.
     """

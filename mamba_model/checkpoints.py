@@ -33,8 +33,8 @@ import safetensors
 from safetensors.numpy import save_file
 
 from mamba_model.config import MambaConfig
+from mamba_model.models import NextTokenModel
 from mamba_model.published_config import from_published, to_published
-from mamba_model.tasks import NextTokenModel
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 PICKLE = "pytorch_model.bin"

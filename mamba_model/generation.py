@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mamba_model.backbone import unstack
+from mamba_model.models import PADDING
 from mamba_model.sampling import (
     LOWEST,
     beside_logits,
@@ -18,7 +19,6 @@ from mamba_model.sampling import (
     likeliest,
     penalize,
 )
-from mamba_model.tasks import PADDING
 
 
 def generate(

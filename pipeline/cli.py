@@ -11,10 +11,10 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from data.errors import UserError
 from data.records import DataError
 from pipeline.commands.options import add_places
-from pipeline.errors import UserError
-from pipeline.terminal import silence_libraries
+from pipeline.commands.terminal import silence_libraries
 
 # Each is a module of pipeline/commands/.
 _COMMANDS = {

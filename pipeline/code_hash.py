@@ -22,7 +22,7 @@ def code_sha256(*modules: str) -> str:
     """Hashes the named modules, all of this project's that they import, and library versions.
 
     Args:
-        modules: names as in `import`, for example "pipeline.preprocessing".
+        modules: names as in `import`, for example "pipeline.transform.preprocessing".
     """
     whole = [f"{name}\n{code}\n" for name, code in sorted(_code(modules).items())]
     whole += [f"{name}=={version}\n" for name, version in library_versions().items()]

@@ -9,9 +9,9 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from data.errors import UserError
+from data.tasks import TASKS
 from mamba_model.config import MambaConfig
-from pipeline.errors import UserError
-from pipeline.tasks import TASKS
 
 
 @dataclass(frozen=True)

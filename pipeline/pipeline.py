@@ -21,19 +21,24 @@ from components.atomic_push import AtomicPusher
 from components.infra_check.component import INFRA_CHECK_MODULES, InfraCheck
 from components.last_pushed_model import LastPushedModel
 from components.newest_served_model import NewestServedModel
-from components.run_report import page
-from components.run_report.component import RunReport
 from data.records import Source
-from pipeline import metadata
+from data.tasks import TASKS
 from pipeline.code_hash import code_sha256, library_versions
 from pipeline.config import RunConfig
-from pipeline.evaluation import eval_config
-from pipeline.expected_signatures import SIGNATURES
-from pipeline.model_card import ModelCard
-from pipeline.runs import Places, infra_checks_failed, infra_validations_failed, pushed_models_gone
-from pipeline.search_space import Range
-from pipeline.tasks import TASKS
+from pipeline.evaluation.eval_config import eval_config
+from pipeline.export.expected_signatures import SIGNATURES
+from pipeline.report import page
+from pipeline.report.component import RunReport
+from pipeline.report.model_card import ModelCard
+from pipeline.runs import store as metadata
+from pipeline.runs.records import (
+    Places,
+    infra_checks_failed,
+    infra_validations_failed,
+    pushed_models_gone,
+)
 from pipeline.text_stages import TextStages, from_source_to_ids
+from pipeline.tuning.search_space import Range
 
 
 def _trainer(
@@ -50,11 +55,11 @@ def _trainer(
         transform_graph=text.transform.outputs["transform_graph"],
         schema=text.schema.outputs["schema"],
         base_model=base.outputs["model"] if base else None,
-        run_fn=f"pipeline.training.{run_fn}",
+        run_fn=f"pipeline.training.trainer.{run_fn}",
         train_args=trainer_pb2.TrainArgs(num_steps=getattr(config, section).steps),
         custom_config={
             "config": _sections(config, section),
-            "code_sha256": code_sha256("pipeline.training"),
+            "code_sha256": code_sha256("pipeline.training.trainer"),
             "checkpoints": str(places.checkpoints(config.task)),
             "export": json.dumps(dataclasses.asdict(config.export), sort_keys=True),
         },
@@ -145,7 +150,7 @@ def create_pipeline(
         evaluation=evaluator.outputs["evaluation"],
         infra_blessing=infra_check.outputs["blessing"],
         config=_sections(config, "training", "preset"),
-        code_sha256=code_sha256("pipeline.training", "pipeline.model_card"),
+        code_sha256=code_sha256("pipeline.training.trainer", "pipeline.report.model_card"),
     )
     pusher = AtomicPusher(
         model=trainer.outputs["model"],
@@ -175,9 +180,9 @@ def create_pipeline(
         config=json.dumps(dataclasses.asdict(config), sort_keys=True),
         versions=json.dumps(library_versions()),
         code_sha256=code_sha256(
-            "components.run_report.component",
+            "pipeline.report.component",
             # What it names by strings only:
-            *(f"components.run_report.{name}_section" for name in page.SECTIONS),
+            *(f"pipeline.report.sections.{name}" for name in page.SECTIONS),
         ),
     )
 
@@ -212,7 +217,7 @@ def create_tuning_pipeline(
         transform_graph=text.transform.outputs["transform_graph"],
         schema=text.schema.outputs["schema"],
         base_model=pretrainer.outputs["model"] if pretrainer else None,
-        tuner_fn="pipeline.tuning.tuner_fn",
+        tuner_fn="pipeline.tuning.tuner.tuner_fn",
         train_args=trainer_pb2.TrainArgs(num_steps=config.training.steps),
         custom_config={
             "config": _sections(config, "training"),

@@ -11,9 +11,9 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from data.errors import UserError
+from data.tasks import TASKS
 from pipeline.config import RunConfig
-from pipeline.errors import UserError
-from pipeline.tasks import TASKS
 
 
 def with_settings(config: RunConfig, settings: Iterable[str]) -> RunConfig:

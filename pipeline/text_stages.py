@@ -16,9 +16,9 @@ from components.data_gate import DataGate
 from components.reviewed_schema import ReviewedSchema
 from components.text_example_gen.component import TextExampleGen
 from data.records import Source
+from data.tasks import TASKS
 from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
-from pipeline.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,13 @@ def from_source_to_ids(config: RunConfig, source: Source) -> TextStages:
     transform = Transform(
         examples=example_gen.outputs["examples"],
         schema=schema.outputs["schema"],
-        preprocessing_fn="pipeline.preprocessing.preprocessing_fn",
+        preprocessing_fn="pipeline.transform.preprocessing.preprocessing_fn",
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         custom_config={
             "task": config.task,
             "vocabulary_size": config.model.vocabulary_size,
             **dataclasses.asdict(config.transform),
-            "code_sha256": code_sha256("pipeline.preprocessing"),
+            "code_sha256": code_sha256("pipeline.transform.preprocessing"),
         },
         disable_analyzer_cache=True,
         disable_statistics=True,

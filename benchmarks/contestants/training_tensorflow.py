@@ -14,7 +14,7 @@ LEARNING_RATE = 1e-3
 
 
 def ours(settings, tokens, targets):
-    """A step as pipeline/training.py drives it, deterministic operations included."""
+    """A step as pipeline/training/trainer.py drives it, deterministic operations included."""
     keras.utils.set_random_seed(1)
     tf.config.experimental.enable_op_determinism()
     config = MambaConfig(settings["vocabulary_size"], settings["d_model"], settings["n_layer"])

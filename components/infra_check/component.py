@@ -15,7 +15,7 @@ from tfx.types import component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel
 
 from components.infra_check import executor
-from pipeline.errors import UserError
+from data.errors import UserError
 
 TIME_LIMIT = 300
 # The code that it runs. The probe is run by path, and so are its neighbours: no import names them.

@@ -15,8 +15,8 @@ from tfx.types import component_spec, standard_artifacts
 
 from components.artifacts import IngestRecords
 from components.text_example_gen import executor
+from data.errors import UserError
 from data.records import Source
-from pipeline.errors import UserError
 
 MAX_CHARACTERS = 20_000
 MAX_DEAD_LETTER_SHARE = 0.01

@@ -18,8 +18,8 @@ from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 
 from components.text_example_gen.transforms import Ingest
+from data.errors import UserError
 from data.records import SPLITS, DataError, Source
-from pipeline.errors import UserError
 
 LEDGER = "records.json"
 DEAD_LETTERS = "dead_letters.jsonl"

@@ -38,8 +38,8 @@ import apache_beam as beam
 from tfx.dsl.io import fileio
 
 from data.facts import add_counts, precedence, same_text, split_facts
+from data.features import CHARACTERS, TEXT
 from data.records import SPLITS, DataError, DeadLetter, Record, Source
-from pipeline.features import CHARACTERS, TEXT
 
 Counts = dict[str, Any]  # a part of the ledger: numbers, nested
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.commands import options as shared
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     config, source = shared.configuration(options, options.set)
     shared.beam(options)  # checked now, not in the first run
 
-    from pipeline import airflow_runner
+    from pipeline.orchestrators import airflow_runner
 
     dag_id = airflow_runner.write_dag_file(
         config,

@@ -6,9 +6,9 @@ import argparse
 import sys
 from contextlib import ExitStack
 
+from data.errors import UserError
 from pipeline.commands import options as shared
-from pipeline.errors import UserError
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Removes, or says only what it would remove; returns the exit code."""
     import_tensorflow(options.debug)
-    from pipeline import cleaning, metadata, run_lock
+    from pipeline.runs import cleaning
+    from pipeline.runs import lock as run_lock
+    from pipeline.runs import store as metadata
 
     places = shared.places(options)
     if metadata.open_store(places) is None:

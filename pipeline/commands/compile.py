@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.errors import UserError
 from pipeline.commands import options as shared
-from pipeline.errors import UserError
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 if TYPE_CHECKING:
-    from pipeline.kubeflow_runner import Cluster
+    from pipeline.orchestrators.kubeflow_runner import Cluster
 
 # Each with the ending of its file.
 _TARGETS = {"kubeflow": "yaml", "vertex": "json"}
@@ -64,8 +64,8 @@ def run(options: argparse.Namespace) -> int:
     if out.suffix == ".json" and options.target == "kubeflow":
         raise UserError(f"--out {out}: JSON has no place for a volume; use .yaml")
     import_tensorflow(options.debug)
-    from pipeline import kubeflow_runner
-    from pipeline.beam import Beam
+    from pipeline.orchestrators import kubeflow_runner
+    from pipeline.orchestrators.beam import Beam
 
     cluster = _cluster(options)
     config, source = shared.configuration(options, options.set)
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _cluster(options: argparse.Namespace) -> Cluster:
-    from pipeline.kubeflow_runner import Cluster, Volume
+    from pipeline.orchestrators.kubeflow_runner import Cluster, Volume
 
     if options.target == "vertex":
         if options.volume:

@@ -1,4 +1,4 @@
-"""`tf-mamba infer`: its options; the work is pipeline/bulk_inference.py's."""
+"""`tf-mamba infer`: its options; the work is pipeline/pushed_models/bulk_inference.py's."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from data.errors import UserError
 from pipeline.commands import options as shared
-from pipeline.errors import UserError
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 _SETTINGS = ("max_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed")
 _INTEGERS = ("max_new_tokens", "top_k", "seed")
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"--{next(iter(settings)).replace('_', '-')}: expected --generate with it")
 
     import_tensorflow(options.debug)
-    from pipeline import bulk_inference
+    from pipeline.pushed_models import bulk_inference
 
     if options.generate:
         job = bulk_inference.generate(**settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pipeline.commands import options as shared
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +19,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the lineage; returns the exit code."""
     import_tensorflow(options.debug)
-    from components import lineage_drawing, lineage_graph
-    from pipeline import lineage
+    from pipeline.report import lineage_drawing, lineage_graph
+    from pipeline.runs import lineage
 
     found = lineage.of_model(shared.places(options), options.model)
     show = {

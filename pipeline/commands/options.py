@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # imported late: none of it is needed to say what the options are
     from data.records import Source
-    from pipeline.beam import Beam
     from pipeline.config import RunConfig
-    from pipeline.runs import Places
+    from pipeline.orchestrators.beam import Beam
+    from pipeline.runs.records import Places
 
 TASK_NAMES = ("bible", "imdb")
 
@@ -43,7 +43,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
 
 def places(options: argparse.Namespace) -> Places:
     """What `add_places` asks for."""
-    from pipeline.runs import Places
+    from pipeline.runs.records import Places
 
     return Places.below(options.root, options.metadata)
 
@@ -66,9 +66,9 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
 
 def configuration(options: argparse.Namespace, settings: Sequence[str]) -> tuple[RunConfig, Source]:
     """What `add_configuration` asks for, changed by `settings`; told on standard error."""
+    from data.tasks import TASKS
     from pipeline.config import preset
     from pipeline.settings import with_settings
-    from pipeline.tasks import TASKS
 
     config = preset(options.task, options.preset)
     if options.seed is not None:
@@ -104,7 +104,7 @@ def add_beam(parser: argparse.ArgumentParser) -> None:
 
 def beam(options: argparse.Namespace) -> Beam:
     """What `add_beam` asks for, checked."""
-    from pipeline.beam import IN_MEMORY, Beam
+    from pipeline.orchestrators.beam import IN_MEMORY, Beam
 
     asked = Beam(options.beam_workers, options.beam_runner or IN_MEMORY, tuple(options.beam_arg))
     asked.check()
@@ -113,7 +113,7 @@ def beam(options: argparse.Namespace) -> Beam:
 
 def check_cluster(config: RunConfig) -> None:
     """Refuses a $TF_CONFIG by which this process cannot lead the run's trainings."""
-    from pipeline.cluster import Cluster
+    from pipeline.training.workers import Cluster
 
     cluster = Cluster.from_environment()
     if cluster is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pipeline.commands import options as shared
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     import_tensorflow(options.debug)
     import tensorflow as tf
 
-    from pipeline import pushed_model
+    from pipeline.pushed_models import model as pushed_model
 
     model = pushed_model.latest_version(options.root / "serving_models", options.task)
     outputs = pushed_model.signature(model, "serving_default")(text=tf.constant(options.text))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import webbrowser
 
+from data.errors import UserError
 from pipeline.commands import options as shared
-from pipeline.errors import UserError
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -20,13 +20,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the page's path; returns the exit code."""
     import_tensorflow(options.debug)
-    from pipeline import runs
+    from pipeline.runs import records as runs
 
     places = shared.places(options)
     summary = runs.find(places, options.run, options.task)
     path = runs.page_file(places, summary)
     if not path.exists():  # of an older run, or one whose page failed
-        from pipeline import run_page
+        from pipeline.runs import page as run_page
 
         run_page.write(summary, places)
     print(path)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from pipeline.commands import options as shared
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -27,11 +27,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the table of hashes; returns 1 if one differs."""
     import_tensorflow(options.debug)
-    from pipeline import runs
-    from pipeline.cluster import TF_CONFIG
+    from pipeline.runs import records as runs
+    from pipeline.training.workers import TF_CONFIG
 
     summary = runs.find(shared.places(options), options.run, options.task)
-    from pipeline import reproduction  # imports TFX: not before the run is known
+    from pipeline.runs import reproduction  # imports TFX: not before the run is known
 
     reproduction.check(summary)
     source = reproduction.open_source_of(summary)

@@ -15,7 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Pushes the former version's content under a new number, and says which."""
-    from pipeline.rollback import rollback
+    from pipeline.pushed_models.rollback import rollback
 
     models = options.root / "serving_models"
     version, content, served = rollback(models, options.task, options.to)

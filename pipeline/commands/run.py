@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.commands import options as shared
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 NOT_BLESSED = 3
 
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     beam = shared.beam(options)  # its mistakes are told before the slow imports
     shared.check_cluster(config)
 
-    from pipeline import local_runner
+    from pipeline.orchestrators import local_runner
 
     summary = local_runner.run(
         config,

@@ -6,7 +6,7 @@ import argparse
 import json
 
 from pipeline.commands import options as shared
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints what was asked for; returns the exit code."""
     import_tensorflow(options.debug)
-    from pipeline import run_diff, runs  # ML Metadata imports TensorFlow
+    from pipeline.runs import diff as run_diff  # ML Metadata imports TensorFlow
+    from pipeline.runs import records as runs
 
     places = shared.places(options)
     if options.action == "show":

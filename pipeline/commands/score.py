@@ -6,9 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
+from data.errors import UserError
 from pipeline.commands import options as shared
-from pipeline.errors import UserError
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the figures as JSON."""
     import_tensorflow(options.debug)
-    from pipeline import pushed_model, scoring
+    from pipeline.pushed_models import model as pushed_model
+    from pipeline.pushed_models import scoring
 
     if not options.file.is_file():
         raise UserError(f"{options.file}: no such file")

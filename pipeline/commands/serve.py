@@ -8,11 +8,11 @@ import os
 import shlex
 from pathlib import Path
 
-from pipeline import pushed_model
+from data.errors import UserError
+from data.tasks import TASKS
 from pipeline.commands import options as shared
-from pipeline.errors import UserError
-from pipeline.tasks import TASKS
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
+from pipeline.pushed_models import model as pushed_model
 from serving import tensorflow_serving
 
 

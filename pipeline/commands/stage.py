@@ -6,7 +6,7 @@ import argparse
 
 from pipeline.commands import options as shared
 from pipeline.commands import run as run_command
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 _END = "summary"
 
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     shared.check_cluster(config)
     beam = shared.beam(options)
 
-    from pipeline import stage_runner
+    from pipeline.orchestrators import stage_runner
 
     places = shared.places(options)
     if options.stage != _END:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from data.errors import UserError
 from pipeline.commands import options as shared
-from pipeline.errors import UserError
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Searches, and prints the table of trials and the best settings."""
     import_tensorflow(options.debug)
-    from pipeline import search_space, trials
+    from pipeline.tuning import search_space, trials
 
     if options.trials < 1:
         raise UserError(f"--trials: expected 1 or more, got {options.trials}")
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     fixed = [setting.partition("=")[0] for setting in settings]
     ranges = search_space.ranges(config, fixed)
 
-    from pipeline import local_runner
+    from pipeline.orchestrators import local_runner
 
     search = local_runner.tune(config, source, shared.places(options), ranges, options.trials)
     found = search.trials()

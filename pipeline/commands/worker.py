@@ -6,9 +6,9 @@ import argparse
 import sys
 import time
 
+from data.errors import UserError
 from pipeline.commands import options as shared
-from pipeline.errors import UserError
-from pipeline.terminal import import_tensorflow
+from pipeline.commands.terminal import import_tensorflow
 
 _EVERY = 1.0  # seconds between two looks
 
@@ -27,8 +27,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs it; returns the exit code."""
-    from pipeline import run_lock
-    from pipeline.cluster import TF_CONFIG, Cluster
+    from pipeline.runs import lock as run_lock
+    from pipeline.training.workers import TF_CONFIG, Cluster
 
     cluster = Cluster.from_environment()
     if cluster is None or cluster.leads:
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
             " which is started as `tf-mamba run`; see docs/workers.md"
         )
     import_tensorflow(options.debug)
-    from pipeline import joint_training
+    from pipeline.training import joint as joint_training
 
     places, me = shared.places(options), cluster.name(cluster.rank)
     print(f"{me}: waits for {options.task} in {places.runs}", file=sys.stderr)

@@ -108,8 +108,8 @@ def test_splits_are_those_that_the_pipelines_ingest_writes(task, tmp_path):
     import tensorflow as tf
 
     from components.text_example_gen.transforms import Ingest
+    from data.tasks import TASKS
     from pipeline.config import DataConfig
-    from pipeline.tasks import TASKS
 
     reader = TASKS[task].reader
     source = importlib.import_module(reader).open_source()

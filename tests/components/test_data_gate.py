@@ -7,8 +7,8 @@ import pytest
 
 from components.data_gate import DataGate
 from data import bible, facts
+from data.errors import UserError
 from data.records import Record
-from pipeline.errors import UserError
 
 
 def rows_of(records) -> list[dict]:

@@ -14,7 +14,7 @@ from tiny_exports import LIMITS, SIGNATURES, save, share_of_spaces
 
 from components.infra_check import executor, probe
 from components.infra_check.component import InfraCheck
-from pipeline.errors import UserError
+from data.errors import UserError
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from tiny_exports import TEXTS, save
 
 from components import infra_validator
 from data import imdb
+from data.errors import UserError
 from pipeline.config import preset
-from pipeline.errors import UserError
-from pipeline.runs import Places
+from pipeline.runs.records import Places
 from pipeline.settings import with_settings
 
 ON = "infra_check.tfx_infra_validator=true"
@@ -126,7 +126,7 @@ def test_without_docker_s_engine_or_image_it_says_what_to_do(engine):
 
 
 def test_a_run_that_needs_docker_is_refused_before_its_first_stage(engine, tmp_path):
-    from pipeline import local_runner
+    from pipeline.orchestrators import local_runner
 
     config = with_settings(preset("imdb", "smoke"), [ON])
     places = Places.below(tmp_path / "root")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UserError
+from data.errors import UserError
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from components.text_example_gen.component import TextExampleGen, source_identity
 from data import bible, facts, imdb
+from data.errors import UserError
 from data.records import REASONS, SPLITS, Record
-from pipeline.errors import UserError
 
 
 def plain_ledger(reader: str, path) -> dict:

@@ -24,7 +24,7 @@ FORMS = pytest.mark.parametrize("form", [BIBLE, IMDB], ids=["bible", "imdb"])
 
 
 def in_graph(form: NormalForm, texts: list[str]) -> list[str]:
-    """What the TensorFlow graph makes of the texts: the loop of pipeline/preprocessing.py."""
+    """What the TensorFlow graph makes of the texts: transform/preprocessing.py's loop."""
     import tensorflow as tf
 
     column = tf.constant([text.encode() for text in texts])

@@ -9,8 +9,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import cli, runs
-from pipeline.runs import Places
+from pipeline import cli
+from pipeline.runs import records as runs
+from pipeline.runs.records import Places
 
 PROJECT = Path(__file__).resolve().parents[2]
 

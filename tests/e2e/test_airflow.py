@@ -11,7 +11,7 @@ from command_line import PROJECT
 from data import bible, imdb
 from pipeline import cli
 from pipeline.config import preset
-from pipeline.runs import Places
+from pipeline.runs.records import Places
 
 AIRFLOW = PROJECT / ".venv-airflow" / "bin" / "python"
 
@@ -22,7 +22,7 @@ pytestmark = [
 
 
 def test_airflow_reads_the_stages_and_what_each_waits_for(tmp_path):
-    from pipeline.beam import Beam
+    from pipeline.orchestrators.beam import Beam
     from pipeline.pipeline import create_pipeline
 
     root, dags = tmp_path / "root", tmp_path / "dags"

@@ -13,7 +13,7 @@ import pytest
 
 from data import imdb as imdb_reader
 from pipeline.config import preset
-from pipeline.runs import Places
+from pipeline.runs.records import Places
 from pipeline.settings import with_settings
 
 pytestmark = pytest.mark.slow
@@ -55,9 +55,10 @@ def stages_that_run(places: Places, settings=(), source=None) -> set[str]:
     from tfx.orchestration.metadata import Metadata
     from tfx.orchestration.portable.launcher import Launcher
 
-    from pipeline import local_runner, metadata
-    from pipeline.beam import Beam
+    from pipeline.orchestrators import local_runner
+    from pipeline.orchestrators.beam import Beam
     from pipeline.pipeline import create_pipeline
+    from pipeline.runs import store as metadata
 
     config = with_settings(preset("imdb", "smoke"), settings)
     source = source or imdb_reader.open_source(None)
@@ -100,23 +101,23 @@ def test_nothing_runs_where_nothing_was_edited(places, code):
         ("data/imdb_formats.py", INGESTED),
         ("components/text_example_gen/transforms.py", INGESTED),
         ("components/data_gate.py", {"DataGate", "RunReport"}),
-        ("pipeline/preprocessing.py", TRANSFORMED),
-        ("pipeline/tokenization.py", TRANSFORMED),
-        ("pipeline/training.py", TRAINED),
-        ("pipeline/exporting.py", TRAINED),
+        ("pipeline/transform/preprocessing.py", TRANSFORMED),
+        ("pipeline/transform/tokenization.py", TRANSFORMED),
+        ("pipeline/training/trainer.py", TRAINED),
+        ("pipeline/export/saved_model.py", TRAINED),
         ("mamba_model/scan.py", TRAINED),
         ("mamba_model/native/selective_scan.h", TRAINED),
-        ("pipeline/intervals.py", EVALUATED),
+        ("pipeline/evaluation/intervals.py", EVALUATED),
         ("components/infra_check/graph_rules.py", CHECKED),
         ("serving/tensorflow_serving.py", CHECKED),
-        ("pipeline/model_card.py", PUSHED),
-        ("components/run_report/page.py", {"RunReport"}),
-        ("components/run_report/templates/style.css", {"RunReport"}),
+        ("pipeline/report/model_card.py", PUSHED),
+        ("pipeline/report/page.py", {"RunReport"}),
+        ("pipeline/report/templates/style.css", {"RunReport"}),
         ("data/bible_formats.py", set()),
-        ("pipeline/metrics.py", set()),  # the Bible's
+        ("pipeline/evaluation/next_token_metrics.py", set()),  # the Bible's
         ("pipeline/cli.py", set()),
-        ("pipeline/runs.py", set()),
-        ("pipeline/beam.py", set()),
+        ("pipeline/runs/records.py", set()),
+        ("pipeline/orchestrators/beam.py", set()),
     ],
 )
 def test_an_edit_of_code_runs_the_stages_that_use_it_and_what_reads_them(

@@ -18,11 +18,11 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from data import bible as bible_reader
+from data.errors import UserError
 from data.records import Record
 from mamba_model import MambaConfig, NextTokenModel, SentimentModel
-from pipeline import pushed_model
-from pipeline.errors import UserError
-from pipeline.tokenization import LINE_END_ID, START_ID, read_vocabulary
+from pipeline.pushed_models import model as pushed_model
+from pipeline.transform.tokenization import LINE_END_ID, START_ID, read_vocabulary
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from data import imdb as imdb_reader
 from data.records import Record
-from pipeline import pushed_model
+from pipeline.pushed_models import model as pushed_model
 
 pytestmark = pytest.mark.slow
 

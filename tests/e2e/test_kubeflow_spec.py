@@ -6,7 +6,7 @@ import pytest
 from command_line import CommandLine
 from kubeflow_cluster import Cluster
 
-from pipeline import fingerprints
+from pipeline.runs import fingerprints
 
 pytestmark = pytest.mark.slow
 

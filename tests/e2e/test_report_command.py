@@ -8,7 +8,7 @@ import pytest
 from browser import CHROMIUM, Browser
 from page_reader import check
 
-from components.run_report.page import SECTIONS
+from pipeline.report.page import SECTIONS
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,9 @@ from command_line import CommandLine
 from copied_root import copy_root
 
 from data import imdb as imdb_reader
-from pipeline import lineage, metadata
-from pipeline.runs import Places
+from pipeline.runs import lineage
+from pipeline.runs import store as metadata
+from pipeline.runs.records import Places
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,7 @@ from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_g
 
 from data import imdb as imdb_reader
 from data.records import Record
-from pipeline import pushed_model
+from pipeline.pushed_models import model as pushed_model
 from serving.client import Client
 
 pytestmark = pytest.mark.slow

@@ -4,10 +4,10 @@ import pytest
 from copied_root import copy_root
 
 from data import bible as bible_reader
-from pipeline import runs
-from pipeline.beam import Beam
 from pipeline.config import preset
-from pipeline.runs import Places
+from pipeline.orchestrators.beam import Beam
+from pipeline.runs import records as runs
+from pipeline.runs.records import Places
 
 pytestmark = pytest.mark.slow
 
@@ -22,19 +22,19 @@ def run(bible, tmp_path_factory):
 
 
 def start(run, stage, run_id=RUN):
-    from pipeline import stage_runner
+    from pipeline.orchestrators import stage_runner
 
     return stage_runner.run(*run, Beam(), run_id=run_id, stage=stage)
 
 
 def end(run, run_id=RUN):
-    from pipeline import stage_runner
+    from pipeline.orchestrators import stage_runner
 
     return stage_runner.end(*run, run_id)
 
 
 def test_stages_under_one_id_are_one_run_with_the_summary_of_a_local_one(bible):
-    from pipeline import stage_runner
+    from pipeline.orchestrators import stage_runner
 
     # In the shared root itself: TFX's cache does not know the files of a copy again.
     local = bible.summary("bible")
@@ -57,7 +57,7 @@ def test_stages_under_one_id_are_one_run_with_the_summary_of_a_local_one(bible):
 
 
 def test_a_stage_before_its_time_is_refused_by_name(run):
-    from pipeline.stage_runner import StageError
+    from pipeline.orchestrators.stage_runner import StageError
 
     start(run, "ReviewedSchema", "early")
     with pytest.raises(StageError, match="Transform comes after DataGate, TextExampleGen, which"):

@@ -23,9 +23,9 @@ def copy(tmp_path, monkeypatch):
 STAGES = {
     "ingest": ("components.text_example_gen.executor", "data.imdb"),
     "gate": ("components.data_gate", "data.imdb"),
-    "transform": ("pipeline.preprocessing",),
-    "train": ("pipeline.training",),
-    "evaluate": ("pipeline.metrics",),
+    "transform": ("pipeline.transform.preprocessing",),
+    "train": ("pipeline.training.trainer",),
+    "evaluate": ("pipeline.evaluation.next_token_metrics",),
 }
 
 
@@ -35,13 +35,13 @@ STAGES = {
         ("data/imdb_formats.py", {"ingest", "gate"}),
         ("data/normal_form.py", {"transform", "train"}),
         ("data/bible_formats.py", set()),
-        ("pipeline/tokenization.py", {"transform", "train"}),
+        ("pipeline/transform/tokenization.py", {"transform", "train"}),
         ("mamba_model/scan.py", {"train"}),
         ("mamba_model/native/selective_scan.h", {"train"}),
-        ("pipeline/exporting.py", {"train"}),
-        ("pipeline/metrics.py", {"evaluate"}),
+        ("pipeline/export/saved_model.py", {"train"}),
+        ("pipeline/evaluation/next_token_metrics.py", {"evaluate"}),
         ("pipeline/cli.py", set()),
-        ("pipeline/local_runner.py", set()),
+        ("pipeline/orchestrators/local_runner.py", set()),
     ],
 )
 def test_an_edit_changes_the_hash_of_the_stages_that_run_the_code_and_no_other(
@@ -55,13 +55,13 @@ def test_an_edit_changes_the_hash_of_the_stages_that_run_the_code_and_no_other(
 
 
 def test_a_comment_or_layout_does_not_count(copy):
-    before = code_sha256("pipeline.preprocessing")
-    file = copy / "pipeline" / "tokenization.py"
+    before = code_sha256("pipeline.transform.preprocessing")
+    file = copy / "pipeline" / "transform" / "tokenization.py"
     file.write_text("# A comment.\n\n\n" + file.read_text("utf-8"), "utf-8")
-    assert code_sha256("pipeline.preprocessing") == before
+    assert code_sha256("pipeline.transform.preprocessing") == before
 
 
 def test_library_versions_are_a_part_of_the_hash(monkeypatch):
-    before = code_sha256("pipeline.tokenization")
+    before = code_sha256("pipeline.transform.tokenization")
     monkeypatch.setattr(code_hash, "library_versions", lambda: {"tensorflow": "9.9"})
-    assert code_sha256("pipeline.tokenization") != before
+    assert code_sha256("pipeline.transform.tokenization") != before

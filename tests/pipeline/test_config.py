@@ -1,8 +1,8 @@
 import pytest
 
+from data.errors import UserError
+from data.tasks import TASKS
 from pipeline.config import preset
-from pipeline.errors import UserError
-from pipeline.tasks import TASKS
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
+from data.errors import UserError
 from pipeline.config import RunConfig, preset
-from pipeline.errors import UserError
 from pipeline.settings import config_from_dict, with_settings
 
 

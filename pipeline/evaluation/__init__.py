@@ -1,0 +1,1 @@
+"""Evaluator: metrics, their confidence intervals, thresholds and the verdict."""

@@ -1,0 +1,1 @@
+"""What runs the pipeline: this machine, Airflow, Kubeflow, Vertex AI."""

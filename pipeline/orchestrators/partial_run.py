@@ -1,0 +1,187 @@
+"""Partial runs: only some stages, on what an earlier run made.
+
+TFX marks the stages in the compiled pipeline and links what the others made in the earlier
+run to the new one; here is decided which stages these are and which run that is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as pb
+from tfx.orchestration import data_types_utils, node_proto_view
+from tfx.orchestration.portable import partial_run_utils
+from tfx.proto.orchestration import pipeline_pb2
+
+from data.errors import UserError
+from pipeline.runs import records as runs
+from pipeline.runs import store as metadata
+from pipeline.runs.records import Places
+
+
+class NotPossibleError(UserError):
+    """There is nothing to run, or nothing to run it on."""
+
+
+_BASELINE = "Baseline"
+# Pusher's inputs
+_BLESSINGS = ("model_blessing", "infra_blessing", "infra_validator_blessing")
+
+
+@dataclass(frozen=True)
+class Section:
+    """The stages that a partial run runs, and where it takes the others from."""
+
+    run: tuple[str, ...]  # ids, in their order
+    taken_over: tuple[str, ...]  # of stages whose outputs of the earlier run are used
+    base_run: str | None  # id of the earlier run; None: nothing is taken over
+    changed: tuple[str, ...]  # those taken over that today's parameters or code would change
+
+    def as_summary(self) -> dict[str, Any]:
+        return {
+            "stages": list(self.run),
+            "taken_over": list(self.taken_over),
+            "base_run": self.base_run,
+            "changed_since": list(self.changed),
+        }
+
+
+def mark(
+    pipeline: pipeline_pb2.Pipeline, first: str | None, last: str | None, places: Places
+) -> Section:
+    """Marks a compiled pipeline to be run from `first` to `last` only.
+
+    What a stage needs of those that do not run comes from the newest run of the pipeline in
+    which all of them ended well and whose files are still there. Nothing is pushed but by a
+    blessing of the same run: where Pusher runs, so do the stages that bless. And the last
+    pushed model is looked up anew wherever a model is evaluated.
+
+    Args:
+        first: a stage's id, in upper or lower case; None: from the beginning.
+        last: in the same way; None: to the end.
+
+    Raises:
+        NotPossibleError: if there is no such stage, none between them, or no such run.
+    """
+    nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in pipeline.nodes}
+    start = [] if first is None else [_stage(nodes, "--from", first)]
+    end = [] if last is None else [_stage(nodes, "--to", last)]
+    views = partial_run_utils.make_ordered_node_map(node_proto_view.get_view_for_all_in(pipeline))
+
+    def between(starts: Sequence[str]) -> set[str]:
+        return partial_run_utils.compute_nodes_to_run(views, starts or nodes, end or nodes, [])
+
+    chosen = between(start)
+    if not chosen:
+        raise NotPossibleError(
+            f"--from {first} --to {last}: {end[0]} does not come after {start[0]}; the stages are,"
+            f" in their order: {', '.join(nodes)}"
+        )
+    if start and "Pusher" in chosen:
+        start += _producers(nodes["Pusher"], _BLESSINGS)
+        chosen = between(start)
+    if start and "Evaluator" in chosen and _BASELINE in nodes:
+        start.append(_BASELINE)
+        chosen = between(start)
+    settings = pipeline_pb2.SnapshotSettings()
+    partial_run_utils.set_latest_pipeline_run_strategy(settings)
+    partial_run_utils.mark_pipeline(
+        pipeline,
+        from_nodes=start or None,
+        to_nodes=end or None,
+        snapshot_settings=settings,
+    )
+    ran = tuple(name for name in nodes if name in chosen)
+    needed = tuple(name for name, node in nodes.items() if _is_needed(node))
+    _take_nothing_else(nodes.values())
+    if not needed:
+        return Section(ran, (), None, ())
+    store = metadata.open_store(places)
+    base = store and _newest_with(store, pipeline.pipeline_info.id, needed)
+    if not (store and base):
+        task = pipeline.pipeline_info.id
+        raise NotPossibleError(
+            f"--from {first}: {ran[0]} needs what {', '.join(needed)} made, and no earlier run of"
+            f" {task} has all of it: run them too, with `tf-mamba run {task} --to {ran[0]}`"
+        )
+    run, executions = base
+    partial_run_utils.set_base_pipeline_run_strategy(
+        pipeline.runtime_spec.snapshot_settings, run.run_id
+    )
+    changed = tuple(n for n in needed if _parameters(nodes[n]) != _noted(executions[n]))
+    return Section(ran, needed, run.run_id, changed)
+
+
+def _stage(nodes: dict[str, Any], option: str, name: str) -> str:
+    for known in nodes:
+        if known.lower() == name.lower():
+            return known
+    raise NotPossibleError(f"{option} {name}: no such stage; there are: {', '.join(nodes)}")
+
+
+def _producers(node: pipeline_pb2.PipelineNode, keys: Sequence[str]) -> list[str]:
+    return [
+        channel.producer_node_query.id
+        for key in keys
+        if key in node.inputs.inputs
+        for channel in node.inputs.inputs[key].channels
+    ]
+
+
+def _is_needed(node: pipeline_pb2.PipelineNode) -> bool:
+    skip = node.execution_options.skip
+    return (
+        node.execution_options.HasField("skip")
+        and skip.reuse_artifacts_mode == pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
+    )
+
+
+def _take_nothing_else(nodes: Collection[pipeline_pb2.PipelineNode]) -> None:
+    """What no stage of the run needs is not linked to it, as the run has nothing to do with it."""
+    never = pipeline_pb2.NodeExecutionOptions.Skip.NEVER
+    for node in nodes:
+        if node.execution_options.HasField("skip") and not _is_needed(node):
+            node.execution_options.skip.reuse_artifacts_mode = never
+
+
+def _newest_with(
+    store: mlmd.MetadataStore, task: str, needed: Sequence[str]
+) -> tuple[runs.PastRun, dict[str, pb.Execution]] | None:
+    """The newest run in which these stages ended well, with outputs that are still there."""
+    for run in reversed(runs.runs_in(store)):
+        if run.task != task:
+            continue
+        executions = {
+            runs.node_name(store, execution): execution
+            for execution in store.get_executions_by_context(run.context)
+            if execution.last_known_state in runs.ENDED_WELL
+        }
+        if set(needed) <= set(executions) and all(
+            artifact.state == pb.Artifact.LIVE and os.path.exists(artifact.uri)
+            for name in needed
+            for artifact in runs.outputs_of(store, executions[name]).values()
+        ):
+            return run, executions
+    return None
+
+
+def _parameters(node: pipeline_pb2.PipelineNode) -> dict[str, str]:
+    """Those that a stage is to be given now, as text."""
+    return {
+        name: str(data_types_utils.get_metadata_value(value.field_value))
+        for name, value in node.parameters.parameters.items()
+        if value.HasField("field_value")
+    }
+
+
+def _noted(execution: pb.Execution) -> dict[str, str]:
+    """Those that a stage was given then, as text."""
+    return {
+        name: str(data_types_utils.get_metadata_value(value))
+        for name, value in execution.custom_properties.items()
+        if not name.startswith("__")  # TFX's own notes
+    }

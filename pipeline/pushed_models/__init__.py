@@ -1,0 +1,1 @@
+"""Models that were pushed: asked, scored, run over files, rolled back."""

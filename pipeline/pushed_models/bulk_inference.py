@@ -1,0 +1,213 @@
+"""`tf-mamba infer`: a pushed model over a file of any size, one row out for each row in.
+
+Blocks of rows are sorted by length, so that a batch has little padding, and written in the
+file's order to OUT.partial, which gets OUT's name when it is complete. A run that was killed
+goes on after the last whole row there, if file, model and settings are the same: what they
+were stands in OUT.partial.json.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import grpc
+import numpy as np
+import tensorflow as tf
+
+from data.errors import UserError
+from data.records import file_sha256
+from pipeline.pushed_models import model as pushed_model
+from pipeline.pushed_models.bulk_rows import Row, read_rows
+from serving.errors import ServingError
+from serving.served_model import ServedModel
+from serving.tensors import with_defaults
+
+_BATCH = 32  # rows; the models' own signatures take as many at a time
+_BLOCK_BYTES = 1 << 24
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked of the model.
+
+    Attributes:
+        signature: its input `text` gets the rows.
+        outputs: those that are written, where the model has them.
+        settings: further inputs, one value for all rows.
+        block: rows between two writings.
+    """
+
+    signature: str
+    outputs: tuple[str, ...]
+    settings: dict[str, int | float] = field(default_factory=dict)
+    block: int = 1024
+
+
+CLASSIFY = Job("serving_default", ("label", "probability"))
+SCORE = Job("score", ("bits", "characters"))
+
+
+def generate(**settings: int | float) -> Job:
+    """A job that continues each row's text."""
+    return Job("serving_default", ("text", "log_probability", "tokens"), settings, block=128)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did: rows in all, those before it went on, and those with an error."""
+
+    rows: int
+    resumed_at: int
+    errors: int
+
+
+def infer(model_folder: Path, job: Job, file: Path, out: Path) -> Report:
+    """Writes a JSON line for each row of `file` to `out`: `row` from 0, and outputs or `error`.
+
+    Raises:
+        UserError: if `file` cannot be read, `out` not be written, or another run writes it.
+    """
+    rows = read_rows(file)
+    first = list(itertools.islice(rows, 1))  # or says what is wrong with the file
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"{out}: expected a file in a folder that exists")
+    partial = out.with_name(out.name + ".partial")
+    identity = {
+        "file_sha256": file_sha256(file),
+        "model": str(model_folder.resolve()),
+        "signature": job.signature,
+        "settings": job.settings,
+    }
+    with _locked(partial) as stream:
+        done, errors = _resume(stream, partial, identity)
+        if done:
+            print(f"going on after row {done} of {partial}", file=sys.stderr)
+        model = ServedModel(model_folder, None, threading.Semaphore())
+        total = done
+        for block in _blocks(itertools.islice(itertools.chain(first, rows), done, None), job.block):
+            answers = _answers(model, job, block)
+            errors += sum("error" in answer for answer in answers)
+            lines = (
+                json.dumps({"row": total + i, **answer}) + "\n" for i, answer in enumerate(answers)
+            )
+            stream.write("".join(lines).encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+            total += len(block)
+        partial.rename(out)
+        _identity_file(partial).unlink(missing_ok=True)
+    return Report(total, done, errors)
+
+
+@contextmanager
+def _locked(partial: Path) -> Iterator[BinaryIO]:
+    try:
+        stream = partial.open("a+b")
+    except OSError as error:
+        raise UserError(f"{partial}: cannot be written: {error.strerror}") from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{partial}: another run is writing it") from error
+        yield stream
+
+
+def _identity_file(partial: Path) -> Path:
+    return partial.with_name(partial.name + ".json")
+
+
+def _resume(stream: BinaryIO, partial: Path, identity: dict[str, Any]) -> tuple[int, int]:
+    """Cuts off what cannot be gone on from; returns the rows left, and how many are errors."""
+    record = _identity_file(partial)
+    try:
+        same = json.loads(record.read_text()) == identity
+    except (OSError, ValueError):
+        same = False
+    rows = errors = end = 0
+    if same:
+        stream.seek(0)
+        for line in stream:
+            if not line.endswith(b"\n"):
+                break
+            rows, errors, end = rows + 1, errors + ("error" in json.loads(line)), end + len(line)
+    stream.truncate(end)
+    if not same:
+        record.write_text(json.dumps(identity))
+    return rows, errors
+
+
+def _blocks(rows: Iterator[Row], most: int) -> Iterator[list[Row]]:
+    """Rows in blocks of at most `most` and, but for one long row, _BLOCK_BYTES."""
+    block: list[Row] = []
+    size = 0
+    for row in rows:
+        if block and (len(block) == most or size + len(row.text) > _BLOCK_BYTES):
+            yield block
+            block, size = [], 0
+        block.append(row)
+        size += len(row.text)
+    if block:
+        yield block
+
+
+def _answers(model: ServedModel, job: Job, block: Sequence[Row]) -> list[dict[str, Any]]:
+    """The answer, or error, of each row of a block."""
+    answers: list[dict[str, Any]] = [{"error": row.error} for row in block]
+    usable = [i for i, row in enumerate(block) if not row.error]
+    usable.sort(key=lambda i: len(block[i].text))
+    for start in range(0, len(usable), _BATCH):
+        batch = usable[start : start + _BATCH]
+        try:
+            results = _run(model, job, [block[i].text for i in batch])
+        except ServingError:
+            results = [_alone(model, job, block[i].text) for i in batch]
+        for i, result in zip(batch, results, strict=True):
+            answers[i] = result
+    return answers
+
+
+def _alone(model: ServedModel, job: Job, text: bytes) -> dict[str, Any]:
+    try:
+        return _run(model, job, [text])[0]
+    except ServingError as error:
+        if error.code == grpc.StatusCode.INVALID_ARGUMENT:
+            return {"error": str(error)}
+        raise
+
+
+def _run(model: ServedModel, job: Job, texts: list[bytes]) -> list[dict[str, Any]]:
+    signature = model.signatures[job.signature]
+    inputs = {"text": np.array(texts, object)}
+    for name, value in job.settings.items():
+        if name not in signature.definition.inputs:
+            raise UserError(f"{model.folder}: {job.signature} takes no {name}")
+        dtype = tf.as_dtype(signature.definition.inputs[name].dtype)
+        inputs[name] = np.array([value], dtype.as_numpy_dtype)
+    inputs = with_defaults(signature.definition, inputs)
+    outputs = model.run(signature, inputs, deadline=float("inf"))
+    columns = {name: _values(outputs[name]) for name in job.outputs if name in outputs}
+    return [{name: column[i] for name, column in columns.items()} for i in range(len(texts))]
+
+
+def _values(array: np.ndarray) -> list[Any]:
+    if array.dtype == object:
+        return [item.decode("utf-8", "replace") for item in array]
+    if array.dtype == np.float32:
+        return [float(text) for text in array.astype(str)]  # as short as float32 allows
+    return array.tolist()
+
+
+def newest_model(root: Path, task: str) -> Path:
+    """The folder of the task's newest version under `root`."""
+    return pushed_model.latest_version(root / "serving_models", task)

@@ -1,0 +1,119 @@
+"""The rows of a file for bulk inference: JSON lines, CSV, or a text a line, by its suffix.
+
+Every row of the file gives one Row, in order; one that cannot be used carries the reason.
+Memory does not grow with the file: a line is cut at LONGEST_LINE.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from data.decoding import ERRORS
+from data.errors import UserError
+
+LONGEST_LINE = 1 << 22  # characters
+JSON_LINES, CSV = (".jsonl", ".ndjson", ".json"), (".csv",)
+_TEXT = "text"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One text, or why there is none.
+
+    Attributes:
+        text: as the file's bytes have it, which may not be UTF-8.
+        error: "" for a text.
+    """
+
+    text: bytes
+    error: str = ""
+
+
+def read_rows(file: Path) -> Iterator[Row]:
+    """Yields the rows of `file`.
+
+    - .jsonl, .ndjson, .json: each line an object with `text`; blank lines are no rows.
+    - .csv: a header with a column `text`; quoted fields may hold line ends.
+    - else: each line is a text; an empty line is an empty one.
+
+    Raises:
+        UserError: if there is no such file, or a CSV file's header has no `text`.
+    """
+    if not file.is_file():
+        raise UserError(f"{file}: no such file")
+    with file.open(encoding="utf-8-sig", errors=ERRORS, newline="\n") as stream:
+        suffix = file.suffix.lower()
+        if suffix in CSV:
+            yield from _csv_rows(file, stream)
+        elif suffix in JSON_LINES:
+            yield from (_json_row(*line) for line in _lines(stream) if line[0].strip())
+        else:
+            yield from (_row(*line) for line in _lines(stream))
+
+
+def _lines(stream: TextIO) -> Iterator[tuple[str, bool]]:
+    """Lines without their ends, and whether they are whole."""
+    while line := stream.readline(LONGEST_LINE):
+        rest = line
+        while rest and not rest.endswith("\n"):  # read over what is beyond the cut
+            rest = stream.readline(LONGEST_LINE)
+        whole = line.endswith("\n") or len(line) < LONGEST_LINE
+        yield line.removesuffix("\n").removesuffix("\r"), whole
+
+
+def _row(text: str, whole: bool = True) -> Row:
+    if not whole:
+        return Row(b"", f"expected at most {LONGEST_LINE} characters a line")
+    try:
+        return Row(text.encode("utf-8", ERRORS))
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can write
+        return Row(b"", "text: expected Unicode, got half a surrogate pair")
+
+
+def _json_row(line: str, whole: bool) -> Row:
+    if not whole:
+        return _row(line, whole)
+    try:
+        value: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return Row(b"", f"expected a JSON object, got {line[:40]!r}: {error}")
+    text = value.get(_TEXT) if isinstance(value, dict) else None
+    if not isinstance(text, str):
+        return Row(b"", f"expected a JSON object with a string {_TEXT!r}, got {line[:40]!r}")
+    return _row(text)
+
+
+def _csv_rows(file: Path, stream: TextIO) -> Iterator[Row]:
+    csv.field_size_limit(LONGEST_LINE)  # of the whole process, alas
+    reader = csv.reader((line + "\n" for line, _ in _lines(stream)), strict=True)
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+    except csv.Error:
+        header = []
+    if _TEXT not in header:
+        raise UserError(
+            f"{file}:1: expected a CSV header with {_TEXT!r}, got {','.join(header)[:60]!r}"
+        )
+    at = header.index(_TEXT)
+    while True:
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Row(b"", f"line {reader.line_num}: {error}")
+            continue
+        if not fields:  # a blank line
+            continue
+        if len(fields) != len(header):
+            yield Row(
+                b"",
+                f"line {reader.line_num}: expected {len(header)} fields, got {len(fields)}",
+            )
+        else:
+            yield _row(fields[at])

@@ -1,0 +1,197 @@
+"""`tf-mamba score`: a pushed model on outside data, read as a stream.
+
+Memory does not grow with the file: reviews go through in blocks, text in parts of whole
+lines with the model's state handed from one part to the next.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from data import imdb_formats
+from data.errors import UserError
+from data.records import DeadLetter
+from pipeline.pushed_models import model as pushed_model
+
+# Reviews: read at a time and sorted by length, so that a batch has little padding.
+_BLOCK, _BATCH = 1024, 32
+# Equal parts of [0, 1] into which probabilities are counted for the AUC.
+_BINS = 1 << 20
+# Text: characters of a part, and documents whose parts go through side by side.
+_PART, _LANES = 8_000, 16
+_START_ID = 1
+
+
+def score_reviews(model: Path, file: Path) -> dict[str, float | int]:
+    """Accuracy, AUC and log loss (nats) of a sentiment model on a CSV file text,label.
+
+    Returns: `accuracy`, `auc`, `log_loss`, `n`. The AUC counts probabilities that are
+    closer than 1e-6 as ties.
+
+    Raises:
+        UserError: at the first row that cannot be used, with its line.
+    """
+    classify = pushed_model.signature(model, "serving_default")
+    correct = n = 0
+    log_loss = 0.0
+    counts = np.zeros((2, _BINS), np.int64)
+    rows = _rows(file)
+    while block := list(itertools.islice(rows, _BLOCK)):
+        block.sort(key=lambda row: len(row[0]))
+        for start in range(0, len(block), _BATCH):
+            texts, labels = zip(*block[start : start + _BATCH], strict=True)
+            probability = classify(text=tf.constant(texts))["probability"].numpy().astype(float)
+            label = np.array(labels)
+            correct += int(np.sum((probability >= 0.5) == label))
+            of_label = np.where(label == 1, probability, 1 - probability)
+            log_loss -= float(np.sum(np.log(np.maximum(of_label, 1e-7))))
+            np.add.at(counts, (label, np.minimum((probability * _BINS).astype(int), _BINS - 1)), 1)
+            n += len(labels)
+    if n == 0:
+        raise UserError(f"{file}: expected reviews, found none")
+    return {"accuracy": correct / n, "auc": _auc(*counts), "log_loss": log_loss / n, "n": n}
+
+
+def _rows(file: Path) -> Iterator[tuple[str, int]]:
+    for row in imdb_formats.csv_rows(file):
+        if isinstance(row, DeadLetter):
+            raise UserError(f"{row.file}:{row.line}: {row.reason}: {row.excerpt[:80]!r}")
+        yield row.text, row.label
+
+
+def _auc(negatives: np.ndarray, positives: np.ndarray) -> float:
+    """Share of (negative, positive) pairs in the right order, ties half; NaN without a pair."""
+    below = np.cumsum(negatives) - negatives
+    pairs = int(negatives.sum()) * int(positives.sum())
+    return float(np.sum(positives * (below + negatives / 2)) / pairs) if pairs else math.nan
+
+
+@dataclass(frozen=True)
+class Part:
+    """Lines of one document, or a piece of a long line."""
+
+    text: str
+    ends_line: bool
+    starts_document: bool
+
+
+def score_text(model: Path, file: Path) -> dict[str, float | int]:
+    """Bits per character of a next-token model on plain text, one verse a line.
+
+    A blank line starts a new document, of which the model knows nothing before; blank lines
+    themselves do not count. Line ends count, that of the last line too.
+
+    Returns: `bits_per_char`, `top1` (share of tokens that the model held likeliest),
+    `tokens`, `chars` (of the normal form).
+
+    Raises:
+        UserError: if the file holds no text.
+    """
+    score = pushed_model.signature(model, "score_stream")
+    fresh = {"last_token": np.array([_START_ID])} | {
+        name: np.zeros(
+            [1 if size is None else size for size in score.inputs[name].shape], np.float32
+        )
+        for name in ("conv", "ssm")
+    }
+    state = fresh
+    sums = dict.fromkeys(("bits", "characters", "tokens", "correct"), 0.0)
+    for batch in _batches(parts(_lines(file))):
+        outputs = score(
+            text=tf.constant([part.text for part in batch]),
+            ends_line=tf.constant([part.ends_line for part in batch]),
+            **_rows_of_state(batch, fresh, state),
+        )
+        for name in sums:
+            sums[name] += float(np.sum(outputs[name].numpy(), dtype=np.float64))
+        state = {name: outputs[name].numpy() for name in fresh}
+    if not sums["characters"]:
+        raise UserError(f"{file}: expected text, found none")
+    return {
+        "bits_per_char": sums["bits"] / sums["characters"],
+        "top1": sums["correct"] / sums["tokens"],
+        "tokens": int(sums["tokens"]),
+        "chars": int(sums["characters"]),
+    }
+
+
+def _rows_of_state(
+    batch: Sequence[Part], fresh: dict[str, np.ndarray], before: dict[str, np.ndarray]
+) -> dict[str, tf.Tensor]:
+    """The state of each row: fresh where a document starts, else that of the last row before."""
+    rows: dict[str, tf.Tensor] = {}
+    for name, start in fresh.items():
+        pieces = [start if part.starts_document else before[name][-1:] for part in batch]
+        rows[name] = tf.constant(np.concatenate(pieces))
+    return rows
+
+
+def _lines(file: Path) -> Iterator[tuple[str, bool]]:
+    """Pieces of lines with their line ends off, and whether the line ends there."""
+    with file.open(encoding="utf-8-sig", errors="replace", newline=None) as stream:
+        while line := stream.readline(_PART):
+            ends = line.endswith("\n")
+            yield line.removesuffix("\n"), ends or len(line) < _PART
+
+
+def parts(lines: Iterable[tuple[str, bool]]) -> Iterator[Part]:
+    """Gathers lines into parts of about _PART characters that end where a line ends.
+
+    A line that is longer is cut, within a word where there is one: normal form would drop
+    a space at the cut.
+    """
+    starts_document = True
+    waiting: list[str] = []
+    rest = ""  # of a line whose end has not come yet
+
+    def flush(ends_line: bool) -> Iterator[Part]:
+        nonlocal starts_document
+        if waiting:
+            yield Part("\n".join(waiting), ends_line, starts_document)
+            starts_document = False
+            waiting.clear()
+
+    for piece, ends in lines:
+        text = rest + piece
+        rest = ""
+        if not ends:
+            yield from flush(True)
+            cut = _cut(text)
+            waiting.append(text[:cut])
+            rest = text[cut:]
+            yield from flush(False)
+        elif text.strip():
+            if sum(len(line) + 1 for line in waiting) + len(text) > _PART:
+                yield from flush(True)
+            waiting.append(text)
+        else:
+            yield from flush(True)
+            starts_document = True
+    yield from flush(True)
+
+
+def _cut(text: str) -> int:
+    """Where to cut a long piece: after the last character that has no space on either side."""
+    for at in range(len(text) - 1, len(text) // 2, -1):
+        if not text[at - 1].isspace() and not text[at].isspace():
+            return at
+    return len(text)
+
+
+def _batches(parts: Iterable[Part]) -> Iterator[list[Part]]:
+    """Groups parts so that only the last of a batch may go on in the next batch."""
+    batch: list[Part] = []
+    for part in parts:
+        if batch and (len(batch) == _LANES or not part.starts_document):
+            yield batch
+            batch = []
+        batch.append(part)
+    if batch:
+        yield batch

@@ -1,0 +1,1 @@
+"""The run's page, the model card and drawings of lineage."""

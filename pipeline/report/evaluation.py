@@ -1,0 +1,80 @@
+"""What was found of the model before it was pushed: by the Evaluator, and by InfraCheck."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tfx.dsl.io import fileio
+
+from pipeline.evaluation import summary as evaluation_summary
+from pipeline.report.inputs import Run
+
+EVALUATION = "Evaluator.evaluation"
+_INFRA_CHECK = "InfraCheck.blessing"
+_INFRA_VALIDATOR = "InfraValidator.blessing"
+_DIFFERENCE = "_diff"  # from the last pushed model, where there is one
+
+Bounds = Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of split eval, and the verdict.
+
+    Attributes:
+        values: of each metric.
+        last: of those that the last pushed model has too.
+        intervals: lower and upper bound, where there are texts enough.
+        slices, slice_intervals: the same by slice.
+        reliability: bins of probability, see pipeline/evaluation/calibration.py; none for text.
+        findings: each threshold that was missed, and what InfraCheck and InfraValidator found.
+        not_checked: what InfraCheck could not check here, and why.
+    """
+
+    values: Mapping[str, float]
+    last: Mapping[str, float]
+    intervals: Bounds
+    slices: Mapping[str, Mapping[str, float]]
+    slice_intervals: Mapping[str, Bounds]
+    reliability: Sequence[Mapping[str, float]]
+    blessed: bool
+    findings: Sequence[str]
+    not_checked: Sequence[str]
+
+
+def read(run: Run) -> Evaluation:
+    """Reads the artifacts of a run that was evaluated."""
+    found = evaluation_summary.collect(run.artifacts[EVALUATION])
+    split = found["metrics"]["eval"]
+    numbers = {name: value for name, value in split.items() if isinstance(value, float)}
+    blessed, findings = found["blessed"], list(found["failed_thresholds"])
+    not_checked: list[str] = []
+    if run.has(_INFRA_CHECK):
+        report = run.read_json(_INFRA_CHECK, "report.json")
+        blessed = blessed and report["blessed"]
+        findings += [f"InfraCheck: {finding}" for finding in report["findings"]]
+        not_checked = report.get("not_checked", [])
+    if run.has(_INFRA_VALIDATOR) and not fileio.exists(run.file(_INFRA_VALIDATOR, "INFRA_BLESSED")):
+        blessed = False
+        findings.append(evaluation_summary.NOT_VALIDATED)
+    return Evaluation(
+        values=_own(numbers),
+        last={
+            name: value - numbers[name + _DIFFERENCE]
+            for name, value in numbers.items()
+            if name + _DIFFERENCE in numbers
+        },
+        intervals=split["intervals"],
+        slices={where: _own(values) for where, values in split["slices"].items()},
+        slice_intervals=split["slice_intervals"],
+        reliability=split.get("reliability", ()),
+        blessed=blessed,
+        findings=findings,
+        not_checked=not_checked,
+    )
+
+
+def _own(numbers: Mapping[str, float]) -> dict[str, float]:
+    names = sorted(name for name in numbers if not name.endswith(_DIFFERENCE))
+    return {name: numbers[name] for name in names}

@@ -1,0 +1,110 @@
+"""A run as its page tells of it: what it was to do, and where its stages left their files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfx.dsl.io import fileio
+
+from data.tasks import TASKS, Task
+
+MEASUREMENTS_FILE = "measurements.json"
+
+
+@dataclass(frozen=True)
+class Item:
+    """An artifact that a stage read or made."""
+
+    number: int  # in ML Metadata
+    name: str  # of the stage's input or output
+    type: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What ML Metadata knows of one stage of a run."""
+
+    name: str
+    state: str  # as ML Metadata has it: COMPLETE, CACHED, FAILED ...
+    started: float  # seconds since 1970
+    seconds: float
+    reads: tuple[Item, ...]
+    makes: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a page is made from. Of what a run did not come to, or is not known yet, None.
+
+    Attributes:
+        config: of the run, as pipeline/config.py has it.
+        versions: of the libraries.
+        artifacts: "<stage>.<output>" to its URI.
+        measurements: see measurements.py.
+        pushed: folder of the pushed model.
+        run_id, machine, code, error: as in the run's summary.
+        stages: from ML Metadata, in the order in which they ran.
+        last_statistics: the newest made before this run's.
+    """
+
+    config: Mapping[str, Any]
+    versions: Mapping[str, str]
+    artifacts: Mapping[str, str]
+    measurements: Mapping[str, Any] = field(default_factory=dict)
+    pushed: str | None = None
+    run_id: str | None = None
+    machine: Mapping[str, str] | None = None
+    code: Mapping[str, str] | None = None
+    error: str | None = None
+    stages: tuple[Stage, ...] | None = None
+    last_statistics: str | None = None
+
+    @property
+    def task(self) -> Task:
+        return TASKS[self.config["task"]]
+
+    def with_measurements(self, found: Mapping[str, Any]) -> Run:
+        return dataclasses.replace(self, measurements=found)
+
+    def has(self, *names: str) -> bool:
+        """Whether the artifacts are known and still there."""
+        return all(name in self.artifacts and fileio.exists(self.artifacts[name]) for name in names)
+
+    def file(self, artifact: str, name: str) -> str:
+        return os.path.join(self.artifacts[artifact], name)
+
+    def read_json(self, artifact: str, name: str) -> Any:
+        with fileio.open(self.file(artifact, name), "rb") as stream:
+            return json.load(stream)
+
+    def read_bytes(self, artifact: str, name: str) -> bytes:
+        with fileio.open(self.file(artifact, name), "rb") as stream:
+            return stream.read()
+
+
+def split_names(uri: str) -> list[str]:
+    """The splits of an artifact that is kept in folders `Split-<name>`."""
+    names = (os.path.basename(path.rstrip("/")) for path in fileio.glob(f"{uri}/Split-*"))
+    return sorted(name.removeprefix("Split-") for name in names)
+
+
+def read_examples(uri: str, split: str) -> Iterator[dict[str, Any]]:
+    """The examples of a split, each as a dict of its features' only values, text as str."""
+    import tensorflow as tf
+
+    files = sorted(fileio.glob(f"{uri}/Split-{split}/*"))
+    for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
+        features = tf.train.Example.FromString(record).features.feature
+        yield {name: _value(feature) for name, feature in features.items()}
+
+
+def _value(feature: Any) -> Any:
+    values = getattr(feature, feature.WhichOneof("kind")).value
+    value = values[0] if values else ""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

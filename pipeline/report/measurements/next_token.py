@@ -1,0 +1,87 @@
+"""A next-token model asked about split eval: bits per character of its parts, and samples."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from data import features
+from pipeline.report.inputs import Run, read_examples
+from pipeline.report.measurements.served_model import ask
+
+_MOST = 300  # texts
+_BATCH = 16
+_SAMPLES = 3
+_PROMPT_WORDS = 8
+_EXTREMES = 3  # texts that were hardest, and easiest
+# All that a signature of ours may take: called from Python, it has no defaults.
+_SETTINGS = {
+    "max_new_tokens": 80,
+    "temperature": 0.8,
+    "top_k": 50,
+    "top_p": 1.0,
+    "repetition_penalty": 1.0,
+}
+
+
+def measure(run: Run, model: Any) -> dict[str, Any]:
+    """Asks the served model to score and to continue held-out texts.
+
+    Returns: `count`; `books`, [name, bits, characters, texts] by name; `texts`, [name, bits per
+    character], the hardest first, hardest and easiest only; `samples` of prompt, continuation,
+    and how the text goes on; `settings` of the sampling.
+    """
+    rows = list(
+        itertools.islice(read_examples(run.artifacts["TextExampleGen.examples"], "eval"), _MOST)
+    )
+    rows.sort(key=lambda row: (len(row[features.TEXT]), row[features.TEXT]))  # little padding
+    texts = [row[features.TEXT] for row in rows]
+    bits, characters = _scores(model, texts)
+    names = [_name(row) for row in rows]
+    order = sorted(range(len(rows)), key=lambda i: (-bits[i] / characters[i], names[i]))
+    shown = order[:_EXTREMES] + order[_EXTREMES:][-_EXTREMES:]
+    return {
+        "count": len(rows),
+        "books": _by_book(rows, bits, characters),
+        "texts": [[names[i], float(bits[i] / characters[i])] for i in shown],
+        "samples": _samples(model, texts),
+        "settings": _SETTINGS,
+    }
+
+
+def _scores(model: Any, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    parts = [
+        ask(model, "score", texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)
+    ]
+    bits, characters = (np.concatenate([part[n] for part in parts]) for n in ("bits", "characters"))
+    return bits.astype(float), characters.astype(float)
+
+
+def _by_book(rows: list[dict[str, Any]], bits: Any, characters: Any) -> list[list[Any]]:
+    sums: dict[str, list[float]] = {}
+    for row, b, c in zip(rows, bits, characters, strict=True):
+        if features.BOOK in row:
+            of_book = sums.setdefault(row[features.BOOK], [0.0, 0.0, 0])
+            sums[row[features.BOOK]] = [of_book[0] + b, of_book[1] + c, of_book[2] + 1]
+    return [[book, *sums[book]] for book in sorted(sums)]
+
+
+def _samples(model: Any, texts: list[str]) -> list[dict[str, str]]:
+    """Continues the first words of texts of middle lengths."""
+    step = max(1, len(texts) // (_SAMPLES + 1))
+    samples = []
+    for seed, text in enumerate(texts[step::step][:_SAMPLES]):
+        words = text.split(" ")
+        prompt, rest = " ".join(words[:_PROMPT_WORDS]), " ".join(words[_PROMPT_WORDS:])
+        settings = {**_SETTINGS, "seed": seed}
+        (written,) = ask(model, "generate", [prompt], **settings)["text"]
+        samples.append({"prompt": prompt, "model": written.decode(), "text": rest[:400]})
+    return samples
+
+
+def _name(row: dict[str, Any]) -> str:
+    if features.BOOK in row:
+        return f"{row[features.BOOK]} {row[features.CHAPTER]}"
+    return row[features.TEXT][:40]

@@ -1,0 +1,200 @@
+"""ModelCard: what a model is, how good, and for what, beside the model that is pushed.
+
+Reads the artifacts of the stages before and nothing else, so that any orchestrator's run has
+a card. model_card.json has all figures; model_card.md is the same to be read, after Mitchell
+et al., Model Cards for Model Reporting (2019).
+
+TFX reads the annotations of a component function as objects, so this module does without
+`from __future__ import annotations`.
+"""
+
+# mypy takes TFX's annotations for the types of what the function gets.
+# mypy: disable-error-code="type-arg, arg-type, assignment, call-overload"
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
+
+from components.artifacts import IngestRecords
+from components.artifacts import ModelCard as ModelCardArtifact
+
+_JSON, _MARKDOWN = "model_card.json", "model_card.md"
+
+
+@component
+def ModelCard(
+    records: InputArtifact[IngestRecords],
+    transform_graph: InputArtifact[standard_artifacts.TransformGraph],
+    model: InputArtifact[standard_artifacts.Model],
+    model_run: InputArtifact[standard_artifacts.ModelRun],
+    evaluation: InputArtifact[standard_artifacts.ModelEvaluation],
+    infra_blessing: InputArtifact[standard_artifacts.InfraBlessing],
+    card: OutputArtifact[ModelCardArtifact],
+    config: Parameter[str],
+    code_sha256: Parameter[str],
+) -> None:
+    """Writes model_card.json and model_card.md.
+
+    Args:
+        records: of TextExampleGen.
+        transform_graph: of Transform, with the vocabulary.
+        model: of the Trainer.
+        model_run: of the Trainer.
+        evaluation: of the Evaluator.
+        infra_blessing: of InfraCheck, with its report.
+        card: where the two files go.
+        config: of the RunConfig, what the card tells, as JSON.
+        code_sha256: hash of the code of training and of this.
+    """
+    content = collect(
+        records.uri,
+        transform_graph.uri,
+        model_run.uri,
+        evaluation.uri,
+        infra_blessing.uri,
+        json.loads(config),
+        code_sha256,
+    )
+    folder = Path(card.uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _JSON).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    (folder / _MARKDOWN).write_text(as_markdown(content), "utf-8")
+
+
+def collect(
+    records: str,
+    transform_graph: str,
+    model_run: str,
+    evaluation: str,
+    infra_blessing: str,
+    config: Mapping[str, Any],
+    code_sha256: str,
+) -> dict[str, Any]:
+    """The card's content, from the folders of the artifacts."""
+    from data.tasks import TASKS
+    from pipeline.code_hash import library_versions
+    from pipeline.evaluation import summary as evaluation_summary
+    from pipeline.export.expected_signatures import SIGNATURES
+    from pipeline.report.model_card_words import about
+    from pipeline.runs import fingerprints
+    from pipeline.training.trainer import TRAINING_FILE
+
+    task = TASKS[config["task"]]
+    words = about(task.name)
+    ledger = json.loads(Path(records, "records.json").read_text("utf-8"))
+    training = json.loads(Path(model_run, TRAINING_FILE).read_text("utf-8"))
+    infra = json.loads(Path(infra_blessing, "report.json").read_text("utf-8"))
+    source = ledger["source"]
+    return {
+        "task": task.name,
+        **dataclasses.asdict(words),
+        "data": {
+            "source": source["kind"],
+            "sha256": source["sha256"],
+            "examples": ledger["examples"],
+            "licence": words.licence,
+        },
+        "hashes": {
+            "code": code_sha256,
+            "weights": training["weights_sha256"],
+            "vocabulary": fingerprints.of_vocabulary(transform_graph)["pieces"],
+        },
+        "versions": library_versions(),
+        "training": {name: config[name] for name in ("preset", "seed", "model", "training")},
+        "metrics": (evaluation_summary.collect(evaluation)["metrics"] or {}).get("eval"),
+        "serving": {"signatures": SIGNATURES[task.head], **infra["figures"]},
+    }
+
+
+def as_markdown(card: Mapping[str, Any]) -> str:
+    """The card to be read."""
+    data, metrics, serving = card["data"], card["metrics"], card["serving"]
+    limits = serving.get("limits", {})
+    sections = [
+        f"# {card['title']}\n\n{card['description']}",
+        "## Use\n\n"
+        + _bullets(card["intended_use"])
+        + "\n\nNot for:\n\n"
+        + _bullets(card["not_intended_use"]),
+        "## Known weaknesses\n\n" + _bullets(card["weaknesses"]),
+        "## How good it is\n\nOn split `eval`, which nothing was trained on. Intervals (95%) tell"
+        " how much a figure would vary with other texts, not with another training.\n\n"
+        + _table(("metric", "value", "interval"), _metric_rows(metrics, metrics["intervals"])),
+        *_slices(metrics),
+        *_fairness(metrics),
+        "## Data\n\n"
+        + _table(
+            ("", ""),
+            [
+                ("source", data["source"]),
+                ("SHA-256", f"`{data['sha256']}`"),
+                *((f"examples, {split}", f"{n:,}") for split, n in data["examples"].items()),
+                ("licence", data["licence"]),
+            ],
+        ),
+        "## Limits\n\nA request over one of them is refused with INVALID_ARGUMENT.\n\n"
+        + _table(("limit", "value"), [(name, f"{value:,}") for name, value in limits.items()]),
+        "## How to call it\n\nSignatures: "
+        + "; ".join(f"`{name}` ({', '.join(i)})" for name, i in serving["signatures"].items())
+        + f".\n\n```\n{card['example']}\n```",
+        "## What it was made of\n\n"
+        + _table(
+            ("", ""),
+            [
+                ("preset, seed", f"{card['training']['preset']}, {card['training']['seed']}"),
+                *((name, f"`{value}`") for name, value in card["hashes"].items()),
+                *((name, version) for name, version in card["versions"].items()),
+            ],
+        ),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [tuple(header), *rows]
+    lines.insert(1, ("---",) * len(lines[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _metric_rows(
+    metrics: Mapping[str, Any], intervals: Mapping[str, Any]
+) -> Iterable[tuple[str, str, str]]:
+    for name, value in metrics.items():
+        if isinstance(value, float) and not name.endswith("_diff"):
+            bounds = intervals.get(name)
+            between = f"{bounds[0]:.4g} to {bounds[1]:.4g}" if bounds else ""
+            yield name.replace("_", " "), f"{value:.4g}", between
+
+
+def _slices(metrics: Mapping[str, Any]) -> Iterable[str]:
+    if not metrics["slices"]:
+        return
+    names = [
+        name
+        for name, value in metrics.items()
+        if isinstance(value, float) and not name.endswith("_diff")
+    ]
+    rows = [
+        (where.replace("_", " "), *(f"{of.get(name, float('nan')):.4g}" for name in names))
+        for where, of in metrics["slices"].items()
+    ]
+    yield "## Slices\n\n" + _table(("", *(name.replace("_", " ") for name in names)), rows)
+
+
+def _fairness(metrics: Mapping[str, Any]) -> Iterable[str]:
+    for feature, gap in metrics.get("fairness", {}).items():
+        yield (
+            f"Between the slices of {feature.replace('_', ' ')} accuracy differs by"
+            f" {gap['accuracy_gap']:.3f} at most: it is lowest in {gap['lowest']}, highest in"
+            f" {gap['highest']}."
+        )

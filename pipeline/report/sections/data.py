@@ -1,0 +1,235 @@
+"""The data: what became of each record, what is in the splits, and what was found wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tfx.dsl.io import fileio
+
+from data import features
+from pipeline.report import figures
+from pipeline.report.blocks import Block, Drawing, Fold, Section, Sentence, Table
+from pipeline.report.inputs import Run, split_names
+from pipeline.report.numbers import count, share
+
+_RECORDS = "TextExampleGen.records"
+_STATISTICS = "StatisticsGen.statistics"
+_DEAD_SHOWN = 10
+# L-infinity distance of value frequencies, and Jensen-Shannon divergence of numbers, above
+# which a feature is said to have drifted; TFDV's own guide begins with 0.01.
+_DRIFT = 0.01
+
+
+def section(run: Run) -> Section:
+    if not run.has(_RECORDS):
+        return Section("data", "Data", [Sentence("No record was read.")])
+    ledger = run.read_json(_RECORDS, "records.json")
+    blocks: list[Block] = [
+        _accounts(ledger),
+        *_dead_letters(run, ledger),
+        _splits(ledger),
+        *_values(ledger),
+        *_lengths(run),
+        *_words(run),
+        *_findings(run),
+        *_drift(run),
+    ]
+    return Section("data", "Data", blocks)
+
+
+def _accounts(ledger: Mapping[str, Any]) -> Table:
+    rows = [
+        ("read", ledger["read"]),
+        ("dead letters, which could not be used", sum(ledger["dead_letters"].values())),
+        ("repeats of another record's text", ledger["repeats"]),
+        ("left out by data.fraction", ledger["sampled_out"]),
+        *((f"kept in split {name}", number) for name, number in ledger["examples"].items()),
+    ]
+    return Table(
+        "What became of each record",
+        ("", "records", "share"),
+        [(name, count(number), share(number, ledger["read"])) for name, number in rows],
+    )
+
+
+def _dead_letters(run: Run, ledger: Mapping[str, Any]) -> list[Block]:
+    if not ledger["dead_letters"]:
+        return [Sentence("No dead letters.")]
+    by_reason = sorted(ledger["dead_letters"].items(), key=lambda item: (-item[1], item[0]))
+    blocks: list[Block] = [
+        Table(
+            "Dead letters by reason",
+            ("reason", "records"),
+            [(reason, count(number)) for reason, number in by_reason],
+        )
+    ]
+    lines = run.read_bytes(_RECORDS, "dead_letters.jsonl").decode("utf-8").splitlines()
+    letters = [json.loads(line) for line in lines[:_DEAD_SHOWN]]
+    names = ("file", "line", "reason", "excerpt")
+    rows = [[_cell(letter.get(name)) for name in names] for letter in letters]
+    table = Table("Dead letters", ("file", "line", "reason", "begins"), rows)
+    return [*blocks, Fold(f"The first {len(rows)} dead letters", [table])]
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value)[:200]
+
+
+def _splits(ledger: Mapping[str, Any]) -> Table:
+    rows = []
+    for split, facts in sorted(ledger["facts"].items()):
+        if facts:
+            records, words, characters = (facts[n] for n in ("records", "words", "characters"))
+            per_record = f"{words / records:,.1f}" if records else ""
+            rows.append((split, count(records), count(words), count(characters), per_record))
+    head = ("split", "records", "words", "characters", "words a record")
+    return Table("Splits", head, rows)
+
+
+def _values(ledger: Mapping[str, Any]) -> list[Block]:
+    """Counts of each value of the features that have few."""
+    blocks: list[Block] = []
+    splits = [split for split, facts in sorted(ledger["facts"].items()) if facts]
+    values: dict[str, dict[str, dict[str, int]]] = {}
+    for split in splits:
+        for feature, counts in ledger["facts"][split].get("values", {}).items():
+            for value, number in counts.items():
+                values.setdefault(feature, {}).setdefault(value, {})[split] = number
+    for feature, of_value in sorted(values.items()):
+        rows = [
+            (value, *(count(of_split.get(split, 0)) for split in splits))
+            for value, of_split in sorted(of_value.items())
+        ]
+        table = Table(f"Records by {feature}", (feature, *splits), rows)
+        blocks.append(table if len(rows) <= 6 else Fold(f"Records by {feature}", [table]))
+    return blocks
+
+
+def _lengths(run: Run) -> list[Block]:
+    if not run.has(_STATISTICS):
+        return [Sentence("No statistics were made, so there are no histograms.")]
+    curves = {}
+    for split in split_names(run.artifacts[_STATISTICS]):
+        buckets = _characters(_statistics(run.artifacts[_STATISTICS], split))
+        whole = sum(number for _, _, number in buckets)
+        if whole:  # the splits' ranges differ in width
+            curves[split] = [
+                (low, high, number / whole / max(1, high - low)) for low, high, number in buckets
+            ]
+
+    def paint(axes: Any) -> None:
+        for i, (split, buckets) in enumerate(sorted(curves.items(), reverse=True)):
+            edges = [low for low, _, _ in buckets] + [buckets[-1][1]]
+            axes.stairs(
+                [100_000 * part for _, _, part in buckets],
+                edges,
+                label=split,
+                color=figures.SERIES[i % len(figures.SERIES)],
+                linestyle="-" if i == 0 else "--",
+                linewidth=1.6,
+            )
+        figures.label(axes, "characters of a record", "percent of the split, per 1,000")
+        axes.legend()
+
+    svg = figures.draw(
+        "lengths",
+        "Lengths of the records",
+        "For each split, the share of its records in ten ranges of length, per 1,000 characters.",
+        paint,
+    )
+    return [Drawing(svg, "Lengths of the records, by StatisticsGen")]
+
+
+def _statistics(uri: str, split: str) -> Any:
+    from tensorflow_metadata.proto.v0 import statistics_pb2
+
+    with fileio.open(f"{uri}/Split-{split}/FeatureStats.pb", "rb") as stream:
+        return statistics_pb2.DatasetFeatureStatisticsList.FromString(stream.read())
+
+
+def _characters(statistics: Any) -> list[tuple[float, float, float]]:
+    """(from, to, records) of each bucket of lengths."""
+    for feature in statistics.datasets[0].features:
+        if list(feature.path.step) == [features.CHARACTERS]:
+            standard = feature.num_stats.histograms[0]  # of equal widths; the second: quantiles
+            return [(b.low_value, b.high_value, b.sample_count) for b in standard.buckets]
+    return []
+
+
+def _words(run: Run) -> list[Block]:
+    words = run.measurements.get("words")
+    if not words or "error" in words:
+        return [not_measured("The most frequent words", words)]
+    svg = figures.draw(
+        "words",
+        "The most frequent words",
+        "Counts: " + ", ".join(f"{word} {number:,}" for word, number in words["words"]),
+        lambda axes: figures.bars(axes, dict(words["words"]), "occurrences"),
+        height=4.4,
+    )
+    caption = f"The most frequent words of the first {count(words['characters'])} characters"
+    return [Drawing(svg, f"{caption} of split train")]
+
+
+def not_measured(what: str, part: Mapping[str, Any] | None) -> Sentence:
+    """Says that a part of the measurements is missing, and why if that is known."""
+    if part and "error" in part:
+        return Sentence(f"{what} could not be measured: {part['error']}", "warning")
+    return Sentence(f"{what}: not measured, as the run did not come that far.")
+
+
+def _findings(run: Run) -> list[Block]:
+    if not run.has("DataGate.blessing"):
+        if run.has("ExampleValidator.anomalies"):
+            return [Sentence("DataGate stopped the run; its findings are in the error.", "warning")]
+        return [Sentence("The data was not checked for anomalies.")]
+    report = run.read_json("DataGate.blessing", "report.json")
+    if not report["findings"]:
+        return [Sentence("No anomalies: the data is as its schema and its reader expect.", "good")]
+    return [
+        Sentence(f"{len(report['findings'])} anomalies, which DataGate let pass:", "warning"),
+        *(Sentence(finding, "warning") for finding in report["findings"]),
+    ]
+
+
+def _drift(run: Run) -> list[Block]:
+    """Compares with the last run's statistics by TFDV."""
+    if not run.has(_STATISTICS):
+        return []
+    if run.stages is None:
+        return [Sentence("Drift is known at the run's end only: see report.html in its folder.")]
+    if run.last_statistics is None:
+        return [Sentence("Drift: no statistics were made before these.")]
+    rows = []
+    for split in split_names(run.artifacts[_STATISTICS]):
+        if split in split_names(run.last_statistics):
+            before = _statistics(run.last_statistics, split)
+            rows += _drifts(split, _statistics(run.artifacts[_STATISTICS], split), before)
+    head = ("feature", "split", "measure", "distance", "verdict")
+    return [Table("Drift against the last statistics made before these", head, rows)]
+
+
+def _drifts(split: str, now: Any, before: Any) -> list[tuple[str, ...]]:
+    import tensorflow_data_validation as tfdv
+
+    schema = tfdv.infer_schema(before)
+    for feature in schema.feature:
+        comparator = feature.drift_comparator
+        if feature.type == 1:  # BYTES
+            comparator.infinity_norm.threshold = _DRIFT
+        else:
+            comparator.jensen_shannon_divergence.threshold = _DRIFT
+    anomalies = tfdv.validate_statistics(now, schema, previous_statistics=before)
+    return [
+        (
+            ".".join(info.path.step),
+            split,
+            measure.Type.Name(measure.type).replace("_", " ").lower(),
+            f"{measure.value:.4f}",
+            "drift" if measure.value > measure.threshold else "none",
+        )
+        for info in anomalies.drift_skew_info
+        for measure in info.drift_measurements
+    ]

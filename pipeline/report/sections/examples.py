@@ -1,0 +1,74 @@
+"""What the model does with single texts: reviews that it gets wrong, or text that it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.report.blocks import Block, Passage, Section, Sentence
+from pipeline.report.inputs import Run
+from pipeline.report.measurements.corpus import WORD
+from pipeline.report.sections.data import not_measured
+
+_LABELS = ("negative", "positive")
+
+
+def section(run: Run) -> Section:
+    found = run.measurements.get("model")
+    sentiment = run.task.head == "sentiment"
+    title = "Examples that it gets wrong" if sentiment else "Generated samples"
+    if found is None or "error" in found:
+        return Section("examples", title, [not_measured(title, found)])
+    return Section("examples", title, _wrong(found) if sentiment else _samples(found))
+
+
+def _wrong(found: Mapping[str, Any]) -> list[Block]:
+    if not found["wrong"]:
+        return [Sentence("No text of a length that can be shown was called wrongly.")]
+    blocks: list[Block] = [
+        Sentence(
+            "Of the texts of at most 200 words, those that the model was most sure of and wrong"
+            " about. Marked are the words that weighed most: a word's weight is how much the"
+            " log-odds of positive fall when it is left out (erasure; Li, Monroe and Jurafsky 2016,"
+            " arXiv:1612.08220). Solid underline: towards positive; dashed: towards negative."
+        )
+    ]
+    for each in found["wrong"]:
+        weights = {word: weight for word, weight in each["words"]}
+        blocks.append(
+            Passage(
+                f"{_LABELS[each['label']].capitalize()}, but called"
+                f" {_LABELS[1 - each['label']]} (positive: {each['probability']:.3f})",
+                _marked(each["text"], weights),
+                "Weights: " + ", ".join(f"{word} {weight:+.2f}" for word, weight in each["words"]),
+            )
+        )
+    return blocks
+
+
+def _marked(text: str, weights: Mapping[str, float]) -> list[tuple[str, str]]:
+    """The text in parts; a word that has a weight is a part of its own, marked up or down."""
+    parts, end = [], 0
+    for match in WORD.finditer(text):
+        weight = weights.get(match[0].lower())
+        if weight is not None:
+            parts.append((text[end : match.start()], ""))
+            parts.append((match[0], "up" if weight > 0 else "down"))
+            end = match.end()
+    return [part for part in (*parts, (text[end:], "")) if part[0]]
+
+
+def _samples(found: Mapping[str, Any]) -> list[Block]:
+    settings = ", ".join(f"{name} {value}" for name, value in found["settings"].items())
+    blocks: list[Block] = [
+        Sentence(
+            "The first words of texts of split eval, and how the model goes on after them"
+            f" ({settings}; seeds from 0). Beneath, how the text itself goes on."
+        )
+    ]
+    for number, sample in enumerate(found["samples"], start=1):
+        parts = [(sample["prompt"], "prompt"), (sample["model"], "")]
+        blocks.append(Passage(f"Sample {number}", parts, f"The text: {sample['text']} ..."))
+    if not found["samples"]:
+        blocks = [Sentence("Split eval had too few texts to begin samples with.")]
+    return blocks

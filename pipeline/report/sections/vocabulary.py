@@ -1,0 +1,38 @@
+"""The vocabulary: its size, and how it cuts text that it was not learned on."""
+
+from __future__ import annotations
+
+from pipeline.report.blocks import Fold, Section, Sentence, Table
+from pipeline.report.inputs import Run
+from pipeline.report.numbers import count, share
+from pipeline.report.sections.data import not_measured
+
+
+def section(run: Run) -> Section:
+    title = "Vocabulary"
+    found = run.measurements.get("vocabulary")
+    if not found or "error" in found:
+        return Section("vocabulary", title, [not_measured(title, found)])
+    tokens, words, characters = (found[name] for name in ("tokens", "words", "characters"))
+    rows = [
+        ("pieces", count(found["size"])),
+        ("pieces that occur", f"{count(found['used'])} ({share(found['used'], found['size'])})"),
+        ("tokens a word", f"{tokens / words:.3f}" if words else ""),
+        ("characters a token", f"{characters / tokens:.3f}" if tokens else ""),
+        ("tokens of a single byte", share(found["byte_tokens"], tokens)),
+        ("unknown text", "none: every byte is a piece"),
+    ]
+    caption = f"On the first {count(found['texts'])} texts of split eval ({count(words)} words)"
+    frequent = [(piece, count(number)) for piece, number in found["frequent"]]
+    return Section(
+        "vocabulary",
+        title,
+        [
+            Table(caption, ("", "value"), rows),
+            Sentence("The longest pieces (␣ is a space): " + ", ".join(found["longest"])),
+            Fold(
+                "The most frequent pieces",
+                [Table("The most frequent pieces of these texts", ("piece", "tokens"), frequent)],
+            ),
+        ],
+    )

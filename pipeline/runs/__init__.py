@@ -1,0 +1,1 @@
+"""Past and present runs: the only package that reads ML Metadata."""

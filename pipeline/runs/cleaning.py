@@ -1,0 +1,277 @@
+"""What no run and no model refers to any more, and its removal.
+
+There stays, of each task,
+
+- what its newest runs made or took from the cache, and all that this came from;
+- the same of the last pushed model, and of every pushed version that is still there;
+- each push of a model that stays, by which a later run finds it to compare itself with;
+- the folders of those runs, and checkpoints written since the oldest of the newest runs began
+  (a training that was killed goes on from them);
+- the books of searches that are among the newest runs.
+
+Artifacts that go are marked as deleted in ML Metadata before their files go, so that TFX's
+cache never offers them; their records stay, and so do those of the runs. Pushed models are
+never touched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from components import serving_versions
+from pipeline.pushed_models import rollback
+from pipeline.runs import records as runs
+from data.errors import UserError
+from pipeline.runs.records import PastRun, Places
+
+KINDS = ("artifacts", "leftovers", "run folders", "checkpoints", "tuning books")
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A folder or file that goes."""
+
+    task: str
+    kind: str  # one of KINDS; leftovers: of executions, without a record of its own
+    path: Path
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that goes."""
+
+    removals: tuple[Removal, ...]
+    artifacts: tuple[pb.Artifact, ...]  # that are to be marked as deleted
+
+    def as_text(self) -> str:
+        """How much of what, a line each."""
+        lines = []
+        number: Counter[tuple[str, str]] = Counter((r.task, r.kind) for r in self.removals)
+        for (task, kind), count in sorted(number.items()):
+            size = sum(r.size for r in self.removals if (r.task, r.kind) == (task, kind))
+            lines.append(f"{task:<6} {kind:<13} {count:5}  {_bytes(size):>9}")
+        total = sum(removal.size for removal in self.removals)
+        lines.append(f"{'in all':<20} {len(self.removals):5}  {_bytes(total):>9}")
+        return "\n".join(lines)
+
+
+def tasks_in(store: mlmd.MetadataStore) -> list[str]:
+    """The tasks that a store has runs of."""
+    return sorted(context.name for context in store.get_contexts_by_type(runs.PIPELINE))
+
+
+def plan(store: mlmd.MetadataStore, places: Places, tasks: Iterable[str], keep: int) -> Plan:
+    """Finds what goes.
+
+    Args:
+        keep: how many of the newest runs of each task stay; 1 or more.
+
+    Raises:
+        UserError: if the store's records are of files elsewhere.
+    """
+    removals: list[Removal] = []
+    artifacts: list[pb.Artifact] = []
+    for task in tasks:
+        records = _Records(store, places, task, keep)
+        removals += [
+            Removal(task, kind, path, _size(path)) for kind, path in _unreferred(records, places)
+        ]
+        artifacts += records.unreferred
+    return Plan(tuple(removals), tuple(artifacts))
+
+
+def remove(store: mlmd.MetadataStore, found: Plan) -> None:
+    """Marks and removes what goes; a kill in between leaves files that the next plan finds."""
+    for artifact in found.artifacts:
+        artifact.state = pb.Artifact.DELETED
+    if found.artifacts:
+        store.put_artifacts(list(found.artifacts))
+    for removal in found.removals:
+        if removal.path.is_dir():
+            shutil.rmtree(removal.path)
+        else:
+            removal.path.unlink()
+
+
+class _Records:
+    """What ML Metadata says of a task's files in one root folder."""
+
+    def __init__(self, store: mlmd.MetadataStore, places: Places, task: str, keep: int):
+        self.task = task
+        self._root = f"{places.artifacts(task)}{os.sep}"
+        pipeline = store.get_context_by_type_and_name(runs.PIPELINE, task)
+        self._artifacts = {a.id: a for a in store.get_artifacts_by_context(pipeline.id)}
+        self._refuse_those_of_elsewhere()
+        executions = {e.id: e for e in store.get_executions_by_context(pipeline.id)}
+        self._events = store.get_events_by_execution_ids(list(executions)) if executions else []
+        self._made_by = {
+            event.artifact_id: event.execution_id
+            for event in self._events
+            if event.type == pb.Event.OUTPUT
+            and executions[event.execution_id].last_known_state == pb.Execution.COMPLETE
+        }
+        of_run = {
+            run: {e.id for e in store.get_executions_by_context(run.context)}
+            for run in runs.runs_in(store)
+            if run.task == task
+        }
+        # A server's store may have runs of other root folders.
+        known = [run for run, ids in of_run.items() if self._is_here(run, ids, places)]
+        self.newest = known[-keep:]
+        self.known = {run.run_id for run in known}
+        self.all_stay = len(known) <= keep
+        self.executions = {number for run in self.newest for number in of_run[run]}
+        self.searches = _searches([executions[number] for number in self.executions])
+
+        self._pushed = runs.pushed_models(store, task)
+        models = self._pushed_models()
+        makers = {self._made_by.get(number) for number in models}
+        self.runs = {run.run_id for run in self.newest} | {
+            run.run_id for run, ids in of_run.items() if ids & makers
+        }
+        self._kept = self._with_pushes(self._with_origins(self._used(self.executions) | models))
+
+    @property
+    def unreferred(self) -> list[pb.Artifact]:
+        """Artifacts that are to be marked."""
+        return [
+            artifact
+            for artifact in self._artifacts.values()
+            if artifact.id not in self._kept
+            and artifact.state == pb.Artifact.LIVE
+            and artifact.uri.startswith(self._root)
+        ]
+
+    @property
+    def uris(self) -> set[str]:
+        """Of artifacts that stay."""
+        return {self._artifacts[n].uri for n in self._kept if n in self._artifacts}
+
+    @property
+    def all_uris(self) -> set[str]:
+        return {artifact.uri for artifact in self._artifacts.values()}
+
+    def _refuse_those_of_elsewhere(self) -> None:
+        live = [a.uri for a in self._artifacts.values() if a.state == pb.Artifact.LIVE]
+        if live and not any(uri.startswith(self._root) for uri in live):
+            raise UserError(
+                f"{self._root}: the metadata store has no record of it, but of such as"
+                f" {live[-1]}: name the --root of these runs"
+            )
+
+    def _is_here(self, run: PastRun, executions: set[int], places: Places) -> bool:
+        used = self._used(executions)
+        return (
+            places.run(self.task, run.run_id).exists()
+            or any(
+                self._artifacts[n].uri.startswith(self._root) for n in used if n in self._artifacts
+            )
+            or not used
+        )
+
+    def _used(self, executions: Collection[int]) -> set[int]:
+        """Artifacts that went into them, came out of them or were looked up by them."""
+        return {e.artifact_id for e in self._events if e.execution_id in executions}
+
+    def _pushed_models(self) -> set[int]:
+        """The last that was pushed, and those whose version is still there."""
+        last = [push.id for push in self._pushed if push.state == pb.Artifact.LIVE][-1:]
+        return {p.id for p in self._pushed if _is_there(Path(runs.pushed_to(p)))} | set(last)
+
+    def _with_origins(self, artifacts: set[int]) -> set[int]:
+        found, waiting = set(artifacts), list(artifacts)
+        # With what else was made along with it: the cache wants all of an execution or nothing.
+        around: dict[int, list[int]] = {}
+        for event in self._events:
+            if event.type in (pb.Event.INPUT, pb.Event.OUTPUT):
+                around.setdefault(event.execution_id, []).append(event.artifact_id)
+        while waiting:
+            maker = self._made_by.get(waiting.pop())
+            for number in around.get(maker, ()) if maker is not None else ():
+                if number not in found:
+                    found.add(number)
+                    waiting.append(number)
+        return found
+
+    def _with_pushes(self, artifacts: set[int]) -> set[int]:
+        pusher = {self._made_by.get(push.id): push.id for push in self._pushed}
+        return artifacts | {
+            pusher[event.execution_id]
+            for event in self._events
+            if event.type == pb.Event.INPUT
+            and event.execution_id in pusher
+            and event.artifact_id in artifacts
+            and self._artifacts[event.artifact_id].type == "Model"
+        }
+
+
+def _is_there(pushed: Path) -> bool:
+    """Whether a pushed version is, or another that has its content by a rollback."""
+    base = pushed.parent
+    contents = {rollback.content_of(base, n) for n in serving_versions.versions(base)}
+    return pushed.is_dir() or pushed.name in map(str, contents)
+
+
+def _searches(executions: Iterable[pb.Execution]) -> set[str]:
+    """The folders of the searches that Tuner was given."""
+    found = set()
+    for execution in executions:
+        text = execution.custom_properties["custom_config"].string_value
+        config = json.loads(text) if text.startswith("{") else {}
+        found |= {config["search"]} if "search" in config else set()
+    return found
+
+
+def _unreferred(records: _Records, places: Places) -> Iterator[tuple[str, Path]]:
+    """Kind and path of all that goes."""
+    kept, known = records.uris, records.all_uris
+    for stage in _entries(places.artifacts(records.task)):
+        for output in _entries(stage):
+            # <stage>/<output>/<execution>, and <stage>/.system/<purpose>/<execution>
+            groups = _entries(output) if output.name == ".system" else [output]
+            for path in (path for group in groups for path in _entries(group)):
+                execution = path.name.partition("-")[0]  # <execution>-dead_letters.jsonl
+                of_newest = execution.isdigit() and int(execution) in records.executions
+                if str(path) in kept or of_newest:
+                    continue
+                yield "artifacts" if str(path) in known else "leftovers", path
+    latest = places.run(records.task, "latest")
+    stay = records.runs | ({latest.readlink().name} if latest.is_symlink() else set())
+    for path in _entries(places.runs / records.task):
+        if path.name in records.known - stay and not path.is_symlink():
+            yield "run folders", path
+    if not records.all_stay:
+        since = records.newest[0].started / 1000
+        for path in _entries(places.checkpoints(records.task)):
+            if max((f.stat().st_mtime for f in path.rglob("*")), default=0.0) < since:
+                yield "checkpoints", path
+    for path in _entries(places.tuning(records.task)):
+        if str(path) not in records.searches:
+            yield "tuning books", path
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+
+
+def _size(path: Path) -> int:
+    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return sum(file.lstat().st_size for file in files if file.is_symlink() or file.is_file())
+
+
+def _bytes(number: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"

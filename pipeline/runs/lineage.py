@@ -1,0 +1,231 @@
+"""Where a pushed model came from, by ML Metadata: back to the hash of the source's content.
+
+A graph of artifacts and of the executions that made them, each made once, however many runs
+took it from the cache; see pipeline/report/lineage_graph.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from pipeline.report.lineage_graph import Edge, Lineage, Node
+from pipeline.pushed_models import rollback
+from pipeline.runs import store as metadata, records as runs
+from data.errors import UserError
+from pipeline.runs.records import Places
+
+# Inputs with which a result is only compared: shown, but not traced further back.
+_COMPARED_WITH = ("baseline_model",)
+
+
+def of_model(places: Places, model: str) -> Lineage:
+    """The lineage of a pushed model.
+
+    Args:
+        model: a task (its newest version), `<task>/<version>`, or a pushed version's folder.
+
+    Raises:
+        UserError: if there is no such model, or no run in this store pushed it.
+    """
+    folder = _folder(places, model)
+    task = folder.parent.name
+    # Of a version that a rollback made, that of the one whose content it has.
+    version = str(rollback.content_of(folder.parent, int(folder.name)))
+    folder = folder.with_name(version)
+    store = metadata.open_store(places)
+    pushed = runs.pushed_models(store, task) if store else []
+    # By its place; or, where the whole root was moved, by its version.
+    found = [a for a in pushed if runs.pushed_to(a) == str(folder)] or [
+        a for a in pushed if Path(runs.pushed_to(a)).name == version
+    ]
+    if not (store and found):
+        raise UserError(
+            f"{folder}: no run in {places.metadata or metadata.sqlite_file(places)} pushed it;"
+            " name the --root or --metadata of the run that did"
+        )
+    return _upstream(store, [found[-1].id])
+
+
+def of_run(places: Places, run_id: str) -> Lineage:
+    """The lineage of all that a run made or took from the cache.
+
+    Raises:
+        UserError: if there is no such run.
+    """
+    store = metadata.open_store(places)
+    context = store and store.get_context_by_type_and_name(runs.RUN, run_id)
+    if not (store and context):
+        raise UserError(f"run {run_id!r}: there is none; `tf-mamba runs` lists them")
+    executions = [execution.id for execution in store.get_executions_by_context(context.id)]
+    events = store.get_events_by_execution_ids(executions) if executions else []
+    made = sorted({event.artifact_id for event in events if event.type == pb.Event.OUTPUT})
+    whole = _upstream(store, made)
+    onward = {edge.start for edge in whole.edges}
+    return dataclasses.replace(whole, ends=tuple(e for e in whole.ends if e not in onward))
+
+
+def _folder(places: Places, model: str) -> Path:
+    """The folder of a pushed model."""
+    parts = Path(model).parts
+    below = places.serving_models.joinpath(*parts) if not Path(model).is_absolute() else None
+    for folder in (Path(model).resolve(), below):
+        if folder and folder.is_dir() and folder.name.isdigit():
+            return folder
+    if below and len(parts) == 1 and below.is_dir():
+        versions = [path for path in below.iterdir() if path.name.isdigit()]
+        if versions:
+            return max(versions, key=lambda path: int(path.name))
+    raise UserError(
+        f"{model}: no pushed model; expected TASK, TASK/VERSION or a version's folder, of those"
+        f" in {places.serving_models}"
+    )
+
+
+def _upstream(store: mlmd.MetadataStore, ends: Sequence[int]) -> Lineage:
+    """All that led to some artifacts."""
+    makers = _makers(store, ends)
+    artifacts = sorted({number for maker in makers for _, number in (*maker.reads, *maker.makes)})
+    stored = {a.id: a for a in store.get_artifacts_by_id(sorted({*artifacts, *ends}))}
+    summaries = {run.run_id: run.summary for run in runs.runs_in(store)}
+    nodes: dict[str, Node] = {}
+    edges: list[Edge] = []
+
+    def add(number: int, maker: _Maker | None = None) -> str:
+        artifact = stored[number]
+        name = f"artifact {number}"
+        nodes.setdefault(name, Node(name, "artifact", artifact.type, _artifact_details(artifact)))
+        return name
+
+    for maker in makers:
+        stage = f"execution {maker.id}"
+        for key, number in maker.reads:
+            edges.append(Edge(add(number), stage, key))
+        if maker.source:
+            source = f"source {maker.id}"
+            nodes[source] = Node(source, "source", *_source(maker.source))
+            edges.append(Edge(source, stage, "source"))
+        nodes[stage] = Node(stage, "execution", maker.stage, maker.details)
+        summary = summaries.get(maker.run) or {}
+        for key, number in maker.makes:
+            if number in maker.wanted:
+                name = add(number)
+                nodes[name].details.update(_hashes(summary, maker.stage, key))
+                edges.append(Edge(stage, name, key))
+    return Lineage(tuple(add(number) for number in ends), tuple(nodes.values()), tuple(edges))
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """An execution that made something, not from the cache."""
+
+    id: int
+    stage: str
+    run: str
+    details: dict[str, str]
+    source: str | None  # TextExampleGen's parameter
+    reads: tuple[tuple[str, int], ...]  # names of inputs, ids of artifacts
+    makes: tuple[tuple[str, int], ...]
+    wanted: set[int]  # of what it makes
+
+
+def _makers(store: mlmd.MetadataStore, ends: Sequence[int]) -> list[_Maker]:
+    """The executions that led to some artifacts, in the order in which they ran."""
+    found: dict[int, _Maker] = {}
+    waiting, seen = list(ends), set(ends)
+    while waiting:
+        events = store.get_events_by_artifact_ids(waiting)
+        made_by: dict[int, set[int]] = {}
+        for event in events:
+            if event.type == pb.Event.OUTPUT:
+                made_by.setdefault(event.execution_id, set()).add(event.artifact_id)
+        waiting = []
+        for execution in store.get_executions_by_id(sorted(made_by)) if made_by else []:
+            if execution.last_known_state != pb.Execution.COMPLETE:
+                continue
+            wanted = made_by[execution.id]
+            if execution.id in found:
+                found[execution.id].wanted.update(wanted)
+                continue
+            maker = found[execution.id] = _maker(store, execution, wanted)
+            for key, number in maker.reads:
+                if key not in _COMPARED_WITH and number not in seen:
+                    seen.add(number)
+                    waiting.append(number)
+    return [found[number] for number in sorted(found)]
+
+
+def _maker(store: mlmd.MetadataStore, execution: pb.Execution, wanted: set[int]) -> _Maker:
+    events = store.get_events_by_execution_ids([execution.id])
+    contexts = {c.type: c.name for c in store.get_contexts_by_execution(execution.id)}
+    properties = execution.custom_properties
+    code = properties["code_sha256"].string_value or _in_custom_config(properties)
+    ended = datetime.datetime.fromtimestamp(execution.last_update_time_since_epoch // 1000)
+    details = {"run": contexts.get(runs.RUN, ""), "ended": f"{ended}", "code_sha256": code}
+
+    def of(direction: int) -> tuple[tuple[str, int], ...]:
+        return tuple((runs.event_key(e), e.artifact_id) for e in events if e.type == direction)
+
+    return _Maker(
+        id=execution.id,
+        stage=contexts[runs.NODE].split(".")[-1],
+        run=contexts.get(runs.RUN, ""),
+        details={name: value for name, value in details.items() if value},
+        source=properties["source"].string_value or None,
+        reads=of(pb.Event.INPUT),
+        makes=of(pb.Event.OUTPUT),
+        wanted=set(wanted),
+    )
+
+
+def _in_custom_config(properties: Any) -> str:
+    try:
+        config = json.loads(properties["custom_config"].string_value or "{}")
+    except ValueError:
+        return ""
+    return config.get("code_sha256", "") if isinstance(config, dict) else ""
+
+
+def _source(text: str) -> tuple[str, dict[str, str]]:
+    source = json.loads(text)
+    details = {"sha256": source["sha256"]}
+    if source["path"]:
+        details["path"] = source["path"]
+    return f"{source['task']}, {source['kind']}", details
+
+
+def _artifact_details(artifact: pb.Artifact) -> dict[str, str]:
+    details = {"uri": artifact.uri}
+    if artifact.state == pb.Artifact.DELETED:
+        details["files"] = "removed"
+    if version := artifact.custom_properties["tfx_version"].string_value:
+        details["tfx"] = version
+    if pushed := runs.pushed_to(artifact):
+        details["pushed"] = pushed
+    if artifact.type.endswith("Blessing"):
+        blessed = {**artifact.properties, **artifact.custom_properties}.get("blessed")
+        if blessed is not None:
+            details["blessed"] = "yes" if blessed.int_value else "no"
+    return details
+
+
+def _hashes(summary: dict[str, Any], stage: str, key: str) -> Iterable[tuple[str, str]]:
+    """Of an artifact's content, as the run that made it noted them down."""
+    hashes = summary.get("hashes") or {}
+    if (stage, key) == ("Trainer", "model") and summary.get("weights_sha256"):
+        return [("weights_sha256", summary["weights_sha256"])]
+    if (stage, key) == ("Transform", "transform_graph") and summary.get("vocabulary_sha256"):
+        return [("vocabulary_sha256", summary["vocabulary_sha256"])]
+    splits = {
+        ("TextExampleGen", "examples"): hashes.get("examples"),
+        ("Transform", "transformed_examples"): hashes.get("transformed examples"),
+    }
+    return [(f"{split}_sha256", value) for split, value in (splits.get((stage, key)) or {}).items()]

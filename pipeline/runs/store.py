@@ -1,0 +1,148 @@
+"""Where ML Metadata is kept: a SQLite file of the runs' folder, or a MySQL or MariaDB server.
+
+A connection string is one of
+
+    mysql://USER@HOST[:PORT]/DATABASE
+    sqlite:///PATH
+
+and the empty one means runs/metadata.sqlite. A server's password comes from the environment
+variable TF_MAMBA_METADATA_PASSWORD and is kept out of all logs.
+
+ML Metadata has a backend for PostgreSQL too. It is refused here, tried with 1.16 on PostgreSQL
+15: strings with a backslash, such as JSON in JSON, break its SQL; strings above 8 kB break its
+index; and it answers in the order in which rows lie, while TFX's cache counts on the order of
+the ids asked for, so that two outputs of a stage were swapped.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from data.errors import UserError
+
+if TYPE_CHECKING:
+    from pipeline.runs.records import Places
+
+CONNECTION = "TF_MAMBA_METADATA"  # environment variables
+PASSWORD = "TF_MAMBA_METADATA_PASSWORD"
+_PORT = 3306
+# Of a call that meets another run's lock; the waits between are 2 s at a mean. 5 is ML
+# Metadata's own number, which four writers at once nearly use up.
+_RETRIES = 30
+_CONNECTIONS = 10  # attempts at a connection to a SQLite file that another run is writing
+
+
+def connection_config(places: Places) -> pb.ConnectionConfig:
+    """What TFX and ML Metadata connect by; creates a SQLite file's folder.
+
+    Raises:
+        UserError: if the connection string is not one, or holds a password.
+    """
+    config = pb.ConnectionConfig(retry_options={"max_num_retries": _RETRIES})
+    if (path := sqlite_file(places)) is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        config.sqlite.filename_uri = str(path)
+        config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+        return config
+    url = _server(places.metadata)
+    config.mysql.host = url.hostname
+    config.mysql.port = url.port or _PORT
+    config.mysql.database = url.path.lstrip("/")
+    config.mysql.user = url.username
+    config.mysql.password = os.environ.get(PASSWORD, "")
+    return config
+
+
+def sqlite_file(places: Places) -> Path | None:
+    """The SQLite file; None where a server keeps the metadata."""
+    if not places.metadata:
+        return places.runs / "metadata.sqlite"
+    if places.metadata.startswith("sqlite:///"):
+        return Path(places.metadata.removeprefix("sqlite://"))
+    return None
+
+
+def _server(connection: str) -> SplitResult:
+    expected = "expected mysql://USER@HOST[:PORT]/DATABASE or sqlite:///PATH"
+    try:
+        url = urlsplit(connection)
+        _ = url.port
+    except ValueError as error:
+        raise UserError(f"--metadata: {expected}, got one that is no address: {error}") from error
+    if url.password is not None:
+        # It would stand in the list of processes, so the string is not repeated here either.
+        raise UserError(
+            "--metadata: a password in the connection string could be read by others: leave it"
+            f" out and set the environment variable {PASSWORD}"
+        )
+    database = url.path.lstrip("/")
+    if url.scheme.startswith("postgres"):
+        raise UserError(
+            "--metadata: ML Metadata's PostgreSQL backend loses track of this pipeline's"
+            f" parameters; {expected}"
+        )
+    if url.scheme != "mysql" or not (url.hostname and url.username and database):
+        raise UserError(f"--metadata: {expected}, got {connection!r}")
+    if "/" in database or url.query or url.fragment:
+        raise UserError(f"--metadata: {expected}, got {connection!r}")
+    return url
+
+
+def open_store(places: Places, create: bool = False) -> mlmd.MetadataStore | None:
+    """Opens the store.
+
+    Args:
+        create: make one if there is none; needed for writing.
+
+    Returns:
+        None if there is none, that is no SQLite file, and none is to be made; or none of ours.
+
+    Raises:
+        UserError: if it cannot be opened.
+    """
+    path = sqlite_file(places)
+    if not places.has_metadata_store:
+        return None
+    if path is not None and not create and not path.exists():
+        return None
+    config = connection_config(places)
+    if path is not None and not create:
+        config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
+    for attempt in range(_CONNECTIONS):
+        try:
+            return mlmd.MetadataStore(config)
+        except (RuntimeError, mlmd.errors.StatusError) as error:
+            said = " ".join(_without_password(str(error)).split())
+            if path is None:
+                raise UserError(
+                    f"{places.metadata}: cannot open the metadata store: {said}. Is the server"
+                    f" there, and do user, database and the password in {PASSWORD} exist?"
+                ) from None
+            if attempt == _CONNECTIONS - 1:
+                raise UserError(f"{path}: cannot open the metadata store: {said}") from None
+            time.sleep(random.random())
+    raise AssertionError("not reached")
+
+
+def _without_password(text: str) -> str:
+    password = os.environ.get(PASSWORD)
+    return text.replace(password, "***") if password else text
+
+
+class HidePassword(logging.Filter):
+    """Takes the password out of what is logged: TFX logs the connection before each run."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        password = os.environ.get(PASSWORD)
+        if password and password in (message := record.getMessage()):
+            record.msg, record.args = message.replace(password, "***"), ()
+        return True

@@ -1,0 +1,251 @@
+"""A run's summary: what it was made of and what came out, collected from ML Metadata.
+
+Keys: task, run_id, preset, seed, partial (of a partial run: the stages that it ran, those
+that it took over, from which run, and which of them today's parameters or code would change),
+config, versions, code (the hash of each module), machine (processor, cores), source (its
+path; null for the packaged corpus), data_sha256, vocabulary_sha256, weights_sha256, hashes (of
+all that the stages made, see fingerprints.py), records (in, out, dead_letters, repeats,
+sampled_out), data_findings (what DataGate let pass in mode "report"), metrics (per split, see
+evaluation_summary.py), training, pretraining, blessed, failed_thresholds (with what InfraCheck
+found), infra_check (its report), infra_validator (whether TFX's blessed it, where it is switched
+on), pushed_path, seconds (per stage), cached (stages), error. What
+a run did not come to is null.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from data.records import Source
+from pipeline.evaluation import summary as evaluation_summary
+from pipeline.runs import fingerprints, store as metadata, records as runs
+from pipeline.code_hash import library_versions, module_hashes
+from pipeline.config import RunConfig
+from pipeline.runs.records import Places
+from data.tasks import TASKS
+from pipeline.text_stages import schema_file
+
+_FINDINGS = 3  # of InfraCheck that are told as failed thresholds; its report has all
+
+
+def collect(
+    config: RunConfig,
+    source: Source,
+    places: Places,
+    run_id: str,
+    failure: Exception | None = None,
+    partial: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Builds the summary of a run that has ended, well or by `failure`.
+
+    Args:
+        partial: what the summary says of a partial run, see partial_run.py.
+    """
+    nodes = _nodes(places, run_id)
+    evaluated = _output(nodes, "Evaluator", "evaluation")
+    evaluation = evaluation_summary.collect(evaluated and evaluated.uri)
+    infra_check = _report(nodes, "InfraCheck")
+    infra_validator = _infra_validator(nodes)
+    records = _records(nodes)
+    taken_over = partial["taken_over"] if partial else ()
+    training, pretraining = (_training(nodes, node) for node in ("Trainer", "Pretrainer"))
+    hashes = _hashes(nodes, training, pretraining, evaluation["metrics"])
+    return {
+        "task": config.task,
+        "run_id": run_id,
+        "preset": config.preset,
+        "seed": config.seed,
+        "partial": partial,
+        "config": dataclasses.asdict(config),
+        "versions": library_versions(),
+        "code": code_hashes(config.task),
+        "machine": machine(),
+        "source": None if source.kind == "packaged" else os.path.abspath(source.path),
+        "data_sha256": source.sha256,
+        "vocabulary_sha256": (hashes["vocabulary"] or {}).get("pieces"),
+        "weights_sha256": training.pop("weights_sha256") if training else None,
+        "hashes": hashes,
+        "records": records,
+        "data_findings": _data_findings(nodes),
+        "metrics": evaluation["metrics"],
+        "training": training,
+        "pretraining": pretraining,
+        "blessed": _verdict(evaluation, infra_check, infra_validator, partial is not None),
+        "failed_thresholds": evaluation["failed_thresholds"]
+        + _infra_failures(infra_check, infra_validator),
+        "infra_check": infra_check,
+        "infra_validator": infra_validator,
+        "pushed_path": _pushed_path(nodes),
+        "seconds": {name: node.seconds for name, node in nodes.items() if name not in taken_over},
+        "cached": [n for n, node in nodes.items() if node.cached and n not in taken_over],
+        "error": None if failure is None else f"{type(failure).__name__}: {failure}",
+    }
+
+
+def code_hashes(task: str) -> dict[str, str]:
+    """Hashes of the code that a run's result depends on: of each module, and of the schema."""
+    schema = schema_file(TASKS[task].schema)
+    return {
+        f"data/schema/{schema.name}": hashlib.sha256(schema.read_bytes()).hexdigest(),
+        **module_hashes(
+            "pipeline.pipeline",
+            # What it names by strings only:
+            "pipeline.transform.preprocessing",
+            "pipeline.training.trainer",
+            "pipeline.evaluation.next_token_metrics",
+            "pipeline.evaluation.calibration",
+            "pipeline.evaluation.intervals",
+            TASKS[task].reader,
+        ),
+    }
+
+
+def machine() -> dict[str, str]:
+    """What the last bits of weights depend on beside code and libraries.
+
+    XLA compiles for the processor, and the sums of a matrix product are shared out among the
+    cores that the process may use.
+    """
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.*)$", info.read_text() if info.exists() else "", re.M)
+    processor = names[0] if names else platform.machine()
+    return {"processor": processor, "cores": str(len(os.sched_getaffinity(0)))}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Node:
+    """What ML Metadata knows of one stage of the run."""
+
+    seconds: float
+    cached: bool
+    outputs: dict[str, pb.Artifact]
+
+
+def stages_that_ended_well(places: Places, run_id: str) -> list[str]:
+    """Ids of the stages that a run has got so far, in the order in which they ran."""
+    return list(_nodes(places, run_id))
+
+
+def _nodes(places: Places, run_id: str) -> dict[str, _Node]:
+    """The run's stages that ended well, by their names, in the order in which they ran."""
+    store = metadata.open_store(places)
+    context = store and store.get_context_by_type_and_name(runs.RUN, run_id)
+    if store is None or context is None:
+        return {}
+    nodes = {}
+    for execution in sorted(store.get_executions_by_context(context.id), key=lambda e: e.id):
+        if execution.last_known_state not in runs.ENDED_WELL:
+            continue
+        nodes[runs.node_name(store, execution)] = _Node(
+            seconds=(execution.last_update_time_since_epoch - execution.create_time_since_epoch)
+            / 1000,
+            cached=execution.last_known_state == pb.Execution.CACHED,
+            outputs=runs.outputs_of(store, execution),
+        )
+    return nodes
+
+
+def _output(nodes: dict[str, _Node], node: str, key: str) -> pb.Artifact | None:
+    return nodes[node].outputs.get(key) if node in nodes else None
+
+
+def _records(nodes: dict[str, _Node]) -> dict[str, Any] | None:
+    artifact = _output(nodes, "TextExampleGen", "records")
+    if artifact is None:
+        return None
+    ledger = json.loads(Path(artifact.uri, "records.json").read_text("utf-8"))
+    return {
+        "in": ledger["read"],
+        "out": ledger["examples"],
+        "dead_letters": ledger["dead_letters"],
+        "repeats": ledger["repeats"],
+        "sampled_out": ledger["sampled_out"],
+    }
+
+
+def _data_findings(nodes: dict[str, _Node]) -> list[str] | None:
+    report = _report(nodes, "DataGate")
+    return None if report is None else report["findings"]
+
+
+def _report(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
+    """The report.json in a stage's blessing."""
+    artifact = _output(nodes, node, "blessing")
+    if artifact is None:
+        return None
+    return json.loads(Path(artifact.uri, "report.json").read_text("utf-8"))
+
+
+def _verdict(
+    evaluation: dict[str, Any],
+    infra_check: dict[str, Any] | None,
+    infra_validator: bool | None,
+    partial: bool,
+) -> bool | None:
+    """Whether the model is blessed; None where a partial run did not come to judge it."""
+    if partial and (evaluation["metrics"] is None or infra_check is None):
+        return None
+    fits = (infra_check or {}).get("blessed", False) and infra_validator is not False
+    return evaluation["blessed"] and fits
+
+
+def _infra_validator(nodes: dict[str, _Node]) -> bool | None:
+    artifact = _output(nodes, "InfraValidator", "blessing")
+    return None if artifact is None else bool(artifact.custom_properties["blessed"].int_value)
+
+
+def _infra_failures(report: dict[str, Any] | None, infra_validator: bool | None) -> list[str]:
+    findings = [f"infra check: {finding}" for finding in (report or {}).get("findings", ())]
+    more = len(findings) - _FINDINGS
+    failures = findings[:_FINDINGS] + ([f"infra check: {more} more findings"] if more > 0 else [])
+    return failures + ([evaluation_summary.NOT_VALIDATED] if infra_validator is False else [])
+
+
+def _hashes(
+    nodes: dict[str, _Node],
+    training: dict[str, Any] | None,
+    pretraining: dict[str, Any] | None,
+    metrics: dict[str, Any] | None,
+) -> dict[str, fingerprints.Hashes | None]:
+    """Takes the weights' hashes out of `training` and `pretraining`."""
+
+    def of(node: str, key: str, function: Callable[[str], fingerprints.Hashes]) -> Any:
+        artifact = _output(nodes, node, key)
+        return None if artifact is None else function(artifact.uri)
+
+    return {
+        "examples": of("TextExampleGen", "examples", fingerprints.of_examples),
+        "statistics": of("StatisticsGen", "statistics", fingerprints.of_statistics),
+        "vocabulary": of("Transform", "transform_graph", fingerprints.of_vocabulary),
+        "transformed examples": of("Transform", "transformed_examples", fingerprints.of_examples),
+        "pretrained weights": pretraining.pop("variables_sha256") if pretraining else None,
+        "weights": training.pop("variables_sha256") if training else None,
+        "metrics": fingerprints.of_metrics(metrics["eval"]) if metrics else None,
+    }
+
+
+def _training(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
+    from pipeline.training.trainer import TRAINING_FILE
+
+    artifact = _output(nodes, node, "model_run")
+    if artifact is None:
+        return None
+    return json.loads(Path(artifact.uri, TRAINING_FILE).read_text("utf-8"))
+
+
+def _pushed_path(nodes: dict[str, _Node]) -> str | None:
+    artifact = _output(nodes, "Pusher", "pushed_model")
+    if artifact is None or not artifact.custom_properties["pushed"].int_value:
+        return None
+    destination = artifact.custom_properties["pushed_destination"].string_value
+    return destination if os.path.isdir(destination) else None

@@ -1,0 +1,1 @@
+"""Trainer: token ids to a trained model, by one process or several."""

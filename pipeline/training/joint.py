@@ -1,0 +1,266 @@
+"""A training by several workers, which are the processes that $TF_CONFIG names.
+
+The chief is the run's Trainer. It writes all that the others need into the folder of the
+training's checkpoints, which they share:
+
+    runs/checkpoints/<task>/<key>/job.safetensors
+
+and each worker trains in a process of its own, as TensorFlow joins others only at a process's
+start. The chief alone writes checkpoints and logs. A worker that is gone ends it for all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import os
+import tempfile
+import traceback
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import safetensors
+import safetensors.numpy
+import tensorflow as tf
+
+from data.errors import UserError
+from data.tasks import TASKS
+from pipeline.code_hash import code_sha256
+from pipeline.training.checkpoints import FROM_NOTHING, Checkpoints
+from pipeline.training.child_process import die_with_parent, only_python_on_stderr
+from pipeline.training.inputs import Inputs, Labelled, depend_on_seed, prepare
+from pipeline.training.loop import fit
+from pipeline.training.shard_exchange import ShardExchange, is_loss
+from pipeline.training.workers import Cluster
+
+JOB_FILE = "job.safetensors"
+# Environment variable: seconds that the chief waits for the other workers to join.
+PATIENCE = "TF_MAMBA_WAIT_FOR_WORKERS"
+_PATIENCE = 600.0
+
+
+def lead(
+    cluster: Cluster,
+    inputs: Inputs,
+    section: str,
+    model: Any,
+    checkpoints: Checkpoints,
+    log_folder: str,
+) -> dict[str, Any]:
+    """Trains `model` as the chief, together with the other workers; returns what `fit` does.
+
+    Raises:
+        UserError: if a worker does not join in time, is gone, or differs from this one, or the
+            training broke down. Run again, with all workers, it goes on from its last checkpoint.
+    """
+    cluster.check_leads(inputs.task.name)
+    checkpoints.load()  # removes one that is damaged before others read it
+    job = checkpoints.folder / JOB_FILE
+    _write(job, inputs, section, _variables(model))
+    try:
+        summary, arrays = _in_a_process(cluster, job, log_folder)
+    finally:
+        job.unlink(missing_ok=True)
+    for variable, array in zip(_variables(model), arrays, strict=True):
+        variable.assign(array)
+    return summary
+
+
+def follow(cluster: Cluster, job: Path) -> dict[str, Any]:
+    """Takes part in the training of a job as a worker that is not the chief.
+
+    Returns and raises as `lead`.
+    """
+    with tempfile.TemporaryDirectory() as log_folder:
+        summary, _ = _in_a_process(cluster, job, log_folder)
+    return summary
+
+
+def waiting_job(folder: Path, cluster: Cluster) -> Path | None:
+    """The job of a chief that waits now, in the folder of a task's trainings; or None.
+
+    One that a killed chief left is not taken, as nothing listens at the chief's address.
+    """
+    jobs = sorted(folder.glob(f"*/{JOB_FILE}"))
+    return jobs[0] if jobs and not cluster.unreachable([0]) else None
+
+
+def _write(job: Path, inputs: Inputs, section: str, variables: list[Any]) -> None:
+    arrays = {f"variable/{i:04d}": _array(v) for i, v in enumerate(variables)}
+    for split, (texts, labels) in (("train", inputs.train), ("held_out", inputs.held_out)):
+        arrays[f"{split}/tokens"] = np.concatenate(texts)
+        arrays[f"{split}/lengths"] = np.array([len(text) for text in texts], np.int64)
+        arrays[f"{split}/labels"] = labels
+    facts = {"section": section, "config": inputs.config, "vocabulary": inputs.vocabulary}
+    for other in job.parent.parent.glob(f"*/{JOB_FILE}"):  # of a chief that was killed
+        other.unlink()
+    job.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = job.with_name(f".{JOB_FILE}")
+    unfinished.write_bytes(safetensors.numpy.save(arrays, {"facts": json.dumps(facts)}))
+    unfinished.replace(job)
+
+
+def _read(content: bytes) -> tuple[Inputs, str, list[np.ndarray]]:
+    """Inputs, section and first values of the model's variables."""
+    size = int.from_bytes(content[:8], "little")  # of the header, see safetensors' format
+    facts = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["facts"])
+    arrays = safetensors.numpy.load(content)
+
+    def labelled(split: str) -> Labelled:
+        borders = np.cumsum(arrays[f"{split}/lengths"])[:-1]
+        return np.split(arrays[f"{split}/tokens"], borders), arrays[f"{split}/labels"]
+
+    inputs = Inputs(
+        config=facts["config"],
+        task=TASKS[facts["config"]["task"]],
+        transform=None,
+        vocabulary=facts["vocabulary"],
+        train=labelled("train"),
+        held_out=labelled("held_out"),
+    )
+    return inputs, facts["section"], [arrays[k] for k in sorted(arrays) if k.startswith("variable")]
+
+
+def _in_a_process(
+    cluster: Cluster, job: Path, log_folder: str
+) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """What `fit` returns, and the values of the trained model's variables."""
+    spawn = multiprocessing.get_context("spawn")  # a fork of TensorFlow's threads would hang
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=_work, args=(theirs, cluster, job, log_folder), daemon=True)
+    process.start()
+    theirs.close()
+    patience = float(os.environ.get(PATIENCE) or _PATIENCE)
+    try:
+        if not ours.poll(patience):
+            missing = ", ".join(map(cluster.name, cluster.unreachable())) or "another worker"
+            raise UserError(
+                f"training on {len(cluster.names)} workers: {missing} did not join within"
+                f" {patience:g} s; start `tf-mamba worker {job.parent.parent.name}` there with"
+                " its TF_CONFIG and the same root folder, and run this again"
+            )
+        while True:
+            kind, *content = ours.recv()
+            if kind == "user error":
+                raise UserError(*content)
+            if kind == "error":
+                raise RuntimeError(*content)
+            if kind == "done":
+                return content[0], content[1]
+    except EOFError:
+        raise UserError(
+            f"training on {len(cluster.names)} workers: the process that trains here was killed;"
+            f" {_again(Checkpoints(job.parent, read_only=True))}"
+        ) from None
+    finally:
+        process.kill()
+        process.join()
+
+
+def _work(connection: Connection, cluster: Cluster, job: Path, log_folder: str) -> None:
+    """The process that trains; ends it without TensorFlow's farewell, which waits for others."""
+    die_with_parent()
+    only_python_on_stderr()
+    try:
+        connection.send(("done", *_train(connection, cluster, job, log_folder)))
+    except UserError as error:
+        connection.send(("user error", str(error)))
+    except Exception as error:
+        if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
+            traceback.print_exc()
+        connection.send(("error", f"{type(error).__name__}: {error}"))
+    os._exit(0)
+
+
+def _train(
+    connection: Connection, cluster: Cluster, job: Path, log_folder: str
+) -> tuple[dict[str, Any], list[np.ndarray]]:
+    os.environ.pop(FROM_NOTHING, None)  # the chief has seen to it
+    content = job.read_bytes()
+    checkpoints = Checkpoints(job.parent, read_only=not cluster.leads)
+    with _losses_explained(cluster, checkpoints):
+        exchange = ShardExchange(cluster)
+        inputs, section, first = _read(content)
+        depend_on_seed(inputs.config["seed"])
+        _check_alike(
+            exchange,
+            cluster,
+            {
+                "code or libraries": code_sha256("pipeline.training.joint"),
+                "job": hashlib.sha256(content).hexdigest(),
+                "last checkpoint": str(checkpoints.latest()),
+                # Matrix products add up in another order on another number of them.
+                "number of cores that it may use": str(len(os.sched_getaffinity(0))),
+            },
+        )
+        connection.send(("joined",))
+        model, batches, held_out = prepare(inputs, section=section)
+        for variable, array in zip(_variables(model), first, strict=True):
+            variable.assign(array)
+        summary = fit(
+            model,
+            batches,
+            inputs.config[section],
+            checkpoints=checkpoints,
+            log_folder=log_folder,
+            held_out=held_out,
+            to_texts=inputs.to_texts,
+            spread=exchange,
+        )
+        arrays = [_array(v) for v in _variables(model)]
+        weights = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+        _check_alike(exchange, cluster, {"trained model": weights})  # and nobody leaves early
+    return summary, arrays
+
+
+@contextlib.contextmanager
+def _losses_explained(cluster: Cluster, checkpoints: Checkpoints) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if not is_loss(error):
+            raise
+        gone = ", ".join(map(cluster.name, cluster.unreachable()))
+        raise UserError(
+            f"training on {len(cluster.names)} workers:"
+            f" {f'{gone} is gone' if gone else 'another worker does not answer any more'};"
+            f" {_again(checkpoints)}"
+        ) from None
+
+
+def _again(checkpoints: Checkpoints) -> str:
+    last = checkpoints.latest()
+    step = int(last.name.split("-")[0]) if last else 0
+    return (
+        f"start this again, and all workers, and it goes on from step {step}"
+        if step
+        else "start this again, and all workers"
+    )
+
+
+def _check_alike(exchange: ShardExchange, cluster: Cluster, facts: dict[str, str]) -> None:
+    """Raises a UserError if a worker has another value of a fact than the chief."""
+    digests = [hashlib.sha256(fact.encode()).digest()[:8] for fact in facts.values()]
+    all_ = exchange.gather(tf.constant(np.frombuffer(b"".join(digests), np.int32))).numpy()
+    for i, name in enumerate(facts):
+        of_fact = all_[:, 2 * i : 2 * i + 2]
+        for rank in range(len(all_)):
+            if (of_fact[rank] != of_fact[0]).any():
+                raise UserError(
+                    f"{cluster.name(rank)}: expected the same {name} as {cluster.name(0)} has;"
+                    " workers that differ would not give the bits of a training by one"
+                )
+
+
+def _variables(model: Any) -> list[Any]:
+    return [*model.trainable_variables, *model.non_trainable_variables]
+
+
+def _array(variable: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(variable))

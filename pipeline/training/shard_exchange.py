@@ -1,0 +1,98 @@
+"""Sharing a batch's work among workers, to the bits of a training by one.
+
+A batch is split into the same parts, however many workers there are. Each worker computes
+some of them, and gets the others' gradients as they are, by a gather; not their sum, which
+an all-reduce would take in an order that depends on the number of workers. So all add up the
+same numbers in the same order, and take the same step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.training.workers import Cluster
+
+# Of a worker that lives but does not come to a step. Dead ones are noticed within seconds.
+_PATIENCE = 600  # seconds, as others may still compile, or wait for a disk
+_GROUP = 1_000  # beyond those that the strategy numbers itself
+
+
+class ShardExchange:
+    """`spread` of `CompiledTraining.compile`, for the workers of a cluster.
+
+    To be made before TensorFlow computes anything in this process, as the runtime of its
+    collective operations begins then. Waits for the other workers, without a limit.
+    """
+
+    def __init__(self, cluster: Cluster):
+        self._cluster = cluster
+        self._gathers = 0
+        # The strategy starts the server and tells dead workers by their missing heartbeat.
+        self._strategy = tf.distribute.MultiWorkerMirroredStrategy(
+            tf.distribute.cluster_resolver.SimpleClusterResolver(
+                tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
+                task_type="worker",
+                task_id=cluster.rank,
+                rpc_layer="grpc",
+            )
+        )
+
+    def __call__(self, compute: Callable[[int], Any], like: Sequence[Any]) -> list[Any]:
+        """Computes this worker's shards, and returns the results of all."""
+        workers = len(self._cluster.names)
+        shares = [
+            range(len(like) * worker // workers, len(like) * (worker + 1) // workers)
+            for worker in range(workers)
+        ]
+        shapes = [[tuple(tensor.shape) for tensor in _tensors(each)] for each in like]
+        sizes = [[int(np.prod(shape)) for shape in of_shard] for of_shard in shapes]
+        longest = max(sum(sum(sizes[i]) for i in share) for share in shares)
+
+        own = [
+            tf.reshape(t, [-1]) for i in shares[self._cluster.rank] for t in _tensors(compute(i))
+        ]
+        vector = tf.concat([*own, tf.zeros([0])], 0)
+        used = sum(sum(sizes[i]) for i in shares[self._cluster.rank])
+        vectors = self.gather(tf.pad(vector, [[0, longest - used]]))
+
+        results = []
+        for worker, share in enumerate(shares):
+            start = 0
+            for i in share:
+                parts = tf.split(vectors[worker, start : start + sum(sizes[i])], sizes[i])
+                start += sum(sizes[i])
+                flat = iter(map(tf.reshape, parts, shapes[i]))
+                results.append(
+                    tf.nest.map_structure(lambda x, f=flat: None if x is None else next(f), like[i])
+                )
+        return results
+
+    def gather(self, vector: tf.Tensor) -> tf.Tensor:
+        """(n,) of each worker to (workers, n); all must call it, in the same order.
+
+        Raises:
+            tf.errors.OpError: if a worker is gone; see `is_loss`.
+        """
+        self._gathers += 1
+        return tf.raw_ops.CollectiveGatherV2(
+            input=vector[None],
+            group_size=len(self._cluster.names),
+            group_key=_GROUP,
+            instance_key=self._gathers,
+            ordering_token=[],
+            timeout_seconds=_PATIENCE,
+        )
+
+
+def is_loss(error: tf.errors.OpError) -> bool:
+    """Whether an operation failed because another worker is gone."""
+    gone = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError)
+    return isinstance(error, gone) or "ollective ops is aborted" in str(error)
+
+
+def _tensors(structure: Any) -> list[tf.Tensor]:
+    return [each for each in tf.nest.flatten(structure) if each is not None]

@@ -1,0 +1,1 @@
+"""Transform: raw text to token ids."""

@@ -1,0 +1,53 @@
+"""Transform: raw text to token ids.
+
+Runs from one definition over the corpus before training, and inside the served model
+on each request.
+
+Reads: features.TEXT (b, 1) string, and features.LABEL (b, 1) int64 where the task has it.
+Writes: features.TOKENS, ragged (b, l) int64, and the label (b,) as it came.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from data import features
+from data.normal_form import NormalForm
+from data.tasks import TASKS
+from pipeline.transform import tokenization
+
+
+def normalize(strings: tf.Tensor, form: NormalForm) -> tf.Tensor:
+    """Brings text (b,) into its corpus's normal form; bytes that are not UTF-8 become U+FFFD."""
+    strings = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
+    for pattern, replacement in form.rules:
+        strings = tf.strings.regex_replace(strings, pattern, replacement)
+    return tf.strings.lower(strings, encoding="utf-8") if form.lower else strings
+
+
+def head_and_tail(tokens: tf.RaggedTensor, head: int, tail: int) -> tf.RaggedTensor:
+    """Keeps the first `head` and last `tail` ids of each row (b, l); short rows stay whole."""
+    position = tf.ragged.range(tokens.row_lengths()).flat_values
+    length = tf.gather(tokens.row_lengths(), tokens.value_rowids())
+    kept = (position < head) | (position >= length - tail)
+    return tf.ragged.boolean_mask(tokens, tokens.with_flat_values(kept))
+
+
+def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
+    """TFX's hook: raw features to transformed ones.
+
+    custom_config: `task`, `vocabulary_size` and the fields of config.TransformConfig.
+    """
+    task = TASKS[custom_config["task"]]
+    text = normalize(tf.squeeze(inputs[features.TEXT], 1), task.normal_form)
+    words = tokenization.split_words(text)
+    vocabulary = tokenization.learned_vocabulary(words, custom_config["vocabulary_size"])
+    tokens = tokenization.encode(words, vocabulary)
+    if task.head == "sentiment":
+        tokens = head_and_tail(tokens, custom_config["head"], custom_config["tail"])
+    outputs = {features.TOKENS: tokens}
+    if task.label:
+        outputs[task.label] = tf.squeeze(inputs[task.label], 1)
+    return outputs

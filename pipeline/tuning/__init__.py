@@ -1,0 +1,1 @@
+"""Tuner: the search for better settings of a training."""

@@ -1,0 +1,127 @@
+"""What `tf-mamba tune` varies, and between which bounds.
+
+    ranges(preset("imdb", "quick"), fixed=["training.learning_rate"])
+
+A name is that of a setting, so that a trial's values can be handed to `tf-mamba run --set`.
+Only what a training reads can vary: text and vocabulary are made before it. Sizes and steps
+are not here, as larger ones nearly always win, and cost time: they are the user's choice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data.errors import UserError
+from data.records import Source
+from data.tasks import TASKS
+from pipeline.code_hash import code_sha256
+from pipeline.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Between:
+    """Any number from `low` to `high`, evenly, or evenly by its logarithm."""
+
+    name: str
+    low: float
+    high: float
+    log: bool = False
+
+    def with_value(self, value: float) -> Between:
+        """The same, widened to hold `value`."""
+        if self.log and value <= 0:
+            raise UserError(
+                f"{self.name}: expected more than 0, as it varies by its logarithm, got {value:g};"
+                f" to keep it there, --set {self.name}={value:g}"
+            )
+        low, high = min(self.low, value), max(self.high, value)
+        return dataclasses.replace(self, low=low, high=high)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few numbers."""
+
+    name: str
+    values: tuple[float, ...]
+
+    def with_value(self, value: float) -> OneOf:
+        """The same, widened to hold `value`."""
+        return dataclasses.replace(self, values=tuple(sorted({*self.values, value})))
+
+
+Range = Between | OneOf
+
+_OPTIMIZER = (
+    # Mamba's authors take 3e-3 at 130M parameters, betas 0.9 and 0.95, decay 0.1
+    # (arXiv:2312.00752, appendix E.2); two to six times to both sides.
+    Between("training.learning_rate", 5e-4, 6e-3, log=True),
+    Between("training.weight_decay", 0.01, 0.5, log=True),
+    OneOf("training.beta_2", (0.95, 0.98, 0.99, 0.999)),
+    # Averages over about 50, 100, 200 and 500 steps.
+    OneOf("training.average_momentum", (0.98, 0.99, 0.995, 0.998)),
+)
+# Dropouts: from none to where little is left of what is dropped from.
+RANGES: dict[str, tuple[Range, ...]] = {
+    "bible": (
+        *_OPTIMIZER,
+        Between("model.word_dropout", 0.0, 0.2),
+        Between("model.embedding_dropout", 0.0, 0.3),
+        Between("model.residual_dropout", 0.0, 0.3),
+        Between("model.output_dropout", 0.0, 0.4),
+    ),
+    "imdb": (
+        *_OPTIMIZER,
+        Between("training.label_smoothing", 0.0, 0.2),
+        Between("model.word_dropout", 0.0, 0.4),
+        Between("model.residual_dropout", 0.0, 0.3),
+        Between("model.pooled_dropout", 0.0, 0.7),
+    ),
+}
+# A run that pretrains does so with these as well, which the trials after one pretraining do not.
+_OF_PRETRAINING = tuple(
+    f"model.{part}_dropout" for part in ("word", "embedding", "residual", "output")
+)
+
+
+def ranges(config: RunConfig, fixed: Collection[str] = ()) -> tuple[Range, ...]:
+    """The ranges of the task, each widened to hold the value that the configuration has.
+
+    Where a run pretrains, what its pretraining depends on does not vary.
+
+    Args:
+        fixed: names that keep the configuration's value instead.
+
+    Raises:
+        UserError: if nothing is left to vary, or a value cannot be in its range.
+    """
+    task = config.task
+    kept = {*fixed, *(_OF_PRETRAINING if config.pretraining.steps else ())}
+    free = [each for each in RANGES[task] if each.name not in kept]
+    if not free:
+        names = ", ".join(each.name for each in RANGES[task])
+        raise UserError(f"--set: fixes all that could vary; leave one free of {names}")
+    return tuple(each.with_value(operator.attrgetter(each.name)(config)) for each in free)
+
+
+def what_determines(config: RunConfig, source: Source, ranges: Sequence[Range]) -> dict[str, Any]:
+    """All that a search's trials depend on, as JSON values; their number is not in it."""
+    whole = dataclasses.asdict(config)
+    for name in ("preset", "evaluation"):
+        del whole[name]
+    reader = TASKS[config.task].reader
+    return {
+        "data_sha256": source.sha256,
+        "code_sha256": code_sha256(
+            "components.text_example_gen.executor",
+            reader,
+            "pipeline.transform.preprocessing",
+            "pipeline.tuning.tuner",
+        ),
+        "config": whole,
+        "ranges": [dataclasses.asdict(each) for each in ranges],
+    }

@@ -1,0 +1,97 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data import bible
+from data.records import Record
+from pipeline.pushed_models import scoring
+from pipeline.pushed_models.scoring import Part, parts
+
+
+def _chapters(most):
+    source = bible.open_source(None)
+    items = bible.read_shard(source, source.shards[0], 10**6)
+    return [i.features["text"] for i in itertools.islice(items, most) if isinstance(i, Record)]
+
+
+def _parts_of(tmp_path, text):
+    file = tmp_path / "text.txt"
+    file.write_text(text, "utf-8")
+    return list(parts(scoring._lines(file)))
+
+
+def test_a_blank_line_starts_a_new_document(tmp_path):
+    assert _parts_of(tmp_path, "a\nb\n\n \nc\n") == [
+        Part("a\nb", True, True),
+        Part("c", True, True),
+    ]
+
+
+def test_a_last_line_without_its_end_counts_as_a_line(tmp_path):
+    assert _parts_of(tmp_path, "a\nb") == [Part("a\nb", True, True)]
+
+
+def test_a_long_document_goes_on_in_parts_of_whole_lines(tmp_path):
+    text = "\n".join(_chapters(8)) + "\n"
+    found = _parts_of(tmp_path, text)
+    assert [part.starts_document for part in found] == [True] + [False] * (len(found) - 1)
+    assert len(found) > 1
+    assert all(part.ends_line and len(part.text) <= scoring._PART for part in found)
+    assert "".join(part.text + "\n" for part in found) == text
+
+
+def test_a_line_without_end_is_cut_within_words_and_nothing_is_lost(tmp_path):
+    line = " ".join(_chapters(8)).replace("\n", " ")
+    found = _parts_of(tmp_path, line)
+    assert [part.ends_line for part in found] == [False] * (len(found) - 1) + [True]
+    assert "".join(part.text for part in found) == line
+    for left, right in itertools.pairwise(found):
+        assert not left.text[-1].isspace()
+        assert not right.text[0].isspace()
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    import tracemalloc
+
+    file = tmp_path / "long.txt"
+    text = "\n\n".join(_chapters(30)) + "\n\n"
+
+    def peak(copies):
+        with file.open("w", encoding="utf-8") as stream:
+            for _ in range(copies):
+                stream.write(text)
+        tracemalloc.start()
+        for _ in scoring._batches(parts(scoring._lines(file))):
+            pass
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(50) < 1.2 * peak(5)
+
+
+def test_only_the_last_part_of_a_batch_goes_on_in_the_next():
+    stream = [Part("", True, start) for start in ([True] * 3 + [False] * 2 + [True] * 40 + [False])]
+    batches = list(scoring._batches(stream))
+    assert list(itertools.chain.from_iterable(batches)) == stream
+    for batch in batches:
+        assert len(batch) <= scoring._LANES
+        assert all(part.starts_document for part in batch[1:])
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.floats(0, 1, width=32)), min_size=2, max_size=60
+    ).filter(lambda rows: len({label for label, _ in rows}) == 2)
+)
+def test_auc_is_the_share_of_pairs_in_the_right_order(rows):
+    counts = np.zeros((2, scoring._BINS), np.int64)
+    bins = [(label, min(int(p * scoring._BINS), scoring._BINS - 1)) for label, p in rows]
+    for label, at in bins:
+        counts[label, at] += 1
+    pairs = [(n, p) for ln, n in bins for lp, p in bins if (ln, lp) == (0, 1)]
+    expected = np.mean([1.0 if p > n else 0.5 if p == n else 0.0 for n, p in pairs])
+    assert scoring._auc(*counts) == pytest.approx(expected)

@@ -1,0 +1,175 @@
+"""ML Metadata by connection string, in SQLite and on a server started for the test."""
+
+import logging
+import multiprocessing
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.runs import store as metadata, records as runs
+from data.errors import UserError
+from pipeline.runs.records import Places
+
+
+def _summary(run_id: str) -> dict:
+    # As long as a real one, with what SQL would have to escape.
+    code = {f"module{i}": f"{i:064x}" for i in range(400)}
+    return {"task": "imdb", "run_id": run_id, "code": code, "error": "ſ '\\n\""}
+
+
+@pytest.mark.parametrize(
+    ("connection", "message"),
+    [
+        ("oracle://a@b/c", "expected mysql://.*, got 'oracle://a@b/c'"),
+        ("postgresql://user@host/database", "PostgreSQL backend loses .* expected mysql://"),
+        ("mysql://host/database", "expected mysql://"),
+        ("mysql://user@host", "expected mysql://"),
+        ("mysql://user@host:port/database", "is no address"),
+        ("mysql://user:secret@host/d", "set the environment variable TF_MAMBA_METADATA_PASSWORD"),
+    ],
+)
+def test_a_wrong_connection_string_is_refused(tmp_path, connection, message):
+    with pytest.raises(UserError, match=message) as error:
+        metadata.connection_config(Places.below(tmp_path, connection))
+    assert "secret" not in str(error.value)
+
+
+def test_the_password_comes_from_the_environment_and_is_kept_out_of_logs(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setenv(metadata.PASSWORD, "secret")
+    config = metadata.connection_config(Places.below(tmp_path, "mysql://user@host/runs"))
+    assert config.mysql.password == "secret"
+    assert (config.mysql.host, config.mysql.port) == ("host", 3306)
+    log = logging.getLogger("tf-mamba-test")
+    caplog.set_level(logging.WARNING)  # which commands raise for all
+    log.addFilter(metadata.HidePassword())
+    log.warning("Using connection config:\n %s", config)
+    assert "password" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_server_that_is_not_there_is_an_error_of_one_line(tmp_path):
+    places = Places.below(tmp_path, "mysql://user@127.0.0.1:1/runs")
+    with pytest.raises(UserError, match="cannot open the metadata store") as error:
+        metadata.open_store(places)
+    assert "\n" not in str(error.value)
+
+
+def test_a_summary_comes_back_as_it_was_without_its_file(tmp_path):
+    places = Places.below(tmp_path)
+    for run_id in ("2-smoke", "1-smoke"):
+        runs.write_summary(_summary(run_id), places).unlink()
+        time.sleep(0.002)  # runs are told apart by milliseconds
+    assert runs.read_summaries(places) == [_summary("2-smoke"), _summary("1-smoke")]
+    assert runs.find(places, "latest") == _summary("1-smoke")
+    runs.write_summary({"task": "imdb", "run_id": "2-smoke"}, places)
+    assert runs.find(places, "2-smoke") == {"task": "imdb", "run_id": "2-smoke"}
+
+
+def test_a_folder_without_runs_is_not_given_a_store(tmp_path):
+    places = Places.below(tmp_path)
+    assert runs.read_summaries(places) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_writers_side_by_side_lose_nothing_and_end(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    writers, number = 3, 8
+    work = [
+        ({"task": f"task{writer}", "run_id": f"{writer}-{i}"}, Places.below(tmp_path))
+        for writer in range(writers)
+        for i in range(number)
+    ]
+    with context.Pool(writers) as pool:
+        pool.starmap(runs.write_summary, work, chunksize=number)
+    found = {run.run_id for run in runs.past_runs(Places.below(tmp_path))}
+    assert found == {f"{w}-{i}" for w in range(writers) for i in range(number)}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if found is None:
+        pytest.skip(f"no {name}: the system's package mariadb-server has it")
+    return found
+
+
+def _as_user(folder: Path) -> list[str]:
+    """A database server refuses to be root; what a command is prefixed with."""
+    if os.getuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("database servers do not run as root, and there is no setpriv")
+    for path in [folder, *folder.parents][:4]:  # pytest's own folders are closed to others
+        if path.owner() == "root" and path != Path("/tmp"):
+            path.chmod(0o755)
+    shutil.chown(folder, "nobody", "nogroup")
+    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+
+
+def _until(ready, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 60
+    while not ready():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def mysql(tmp_path):
+    install = _program("mariadb-install-db")
+    daemon = _program("mariadbd")
+    user, folder, port = _as_user(tmp_path), tmp_path / "data", _free_port()
+    start = tmp_path / "start.sql"
+    start.write_text(
+        "CREATE USER mlmd@localhost IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO mlmd@localhost;"
+        " CREATE USER mlmd@'127.0.0.1' IDENTIFIED BY 'secret';"
+        " GRANT ALL ON *.* TO mlmd@'127.0.0.1';\n".replace("; ", ";\n")
+    )
+    subprocess.run(
+        [*user, install, "--no-defaults", f"--datadir={folder}", "--skip-test-db"],
+        check=True,
+        capture_output=True,
+    )
+    server = subprocess.Popen(
+        [*user, daemon, "--no-defaults", f"--datadir={folder}", f"--port={port}",
+         "--bind-address=127.0.0.1", f"--socket={tmp_path / 's'}", f"--init-file={start}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        _until(listens, server)
+        yield f"mysql://mlmd@127.0.0.1:{port}/mlmd"
+    finally:
+        server.terminate()
+        server.communicate()
+
+
+@pytest.mark.slow
+def test_a_server_keeps_what_sqlite_keeps(mysql, tmp_path, monkeypatch):
+    places = Places.below(tmp_path, mysql)
+    monkeypatch.setenv(metadata.PASSWORD, "secret")
+    assert metadata.open_store(places, create=True) is not None
+    runs.write_summary(_summary("1-smoke"), places)
+    runs.write_summary(_summary("2-smoke"), places)
+    assert runs.read_summaries(places) == [_summary("2-smoke"), _summary("1-smoke")]  # by time
+    assert not (tmp_path / "runs" / "metadata.sqlite").exists()
+    monkeypatch.setenv(metadata.PASSWORD, "other")
+    with pytest.raises(UserError, match="cannot open the metadata store"):
+        metadata.open_store(places)
