@@ -18,7 +18,6 @@ from typing import Any
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from data.errors import UserError
-from data.records import DataError
 from pipeline import cli
 from pipeline.commands import options as shared
 from pipeline.pipeline import create_pipeline
@@ -48,7 +47,7 @@ def main() -> int:
         config, source = shared.configuration(options, options.set)
         beam = shared.beam(options)
         pipeline = create_pipeline(config, source, shared.places(options), beam.pipeline_args())
-    except (UserError, DataError) as error:
+    except UserError as error:
         print(f"TF_MAMBA_RUN: {error}", file=sys.stderr)
         return 1
     runner = Runner(arguments)

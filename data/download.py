@@ -22,7 +22,8 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from data import bible, facts
-from data.records import DataError, DeadLetter, Record, file_sha256
+from data.errors import DataError
+from data.records import DeadLetter, Record, file_sha256
 
 SECONDS_WITHOUT_AN_ANSWER = 60
 _PIECE = 1 << 16  # bytes

@@ -1,5 +1,9 @@
-"""What a user can mend: the command line prints these on one line, without a traceback."""
+"""Errors that a user can fix: the command line prints them on one line, without a traceback."""
 
 
 class UserError(Exception):
-    """Says what was wrong, where, what was expected and what to do, on one line."""
+    """Says on one line what is wrong, where, what was expected and what to do."""
+
+
+class DataError(UserError):
+    """A mistake in the data that its owner can fix."""

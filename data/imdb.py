@@ -17,12 +17,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from data import imdb_formats
+from data.errors import DataError
 from data.facts import rate_per_thousand, same_text, total_facts
 from data.imdb_formats import Row
 from data.records import (
     SPLITS,
     TOO_LONG,
-    DataError,
     DeadLetter,
     Record,
     Source,

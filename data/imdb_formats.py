@@ -22,15 +22,8 @@ from pathlib import Path
 from typing import TextIO
 
 from data.decoding import ERRORS, printable, repaired
-from data.records import (
-    BAD_LABEL,
-    EMPTY_TEXT,
-    INVALID_UTF8,
-    MALFORMED_LINE,
-    TOO_LONG,
-    DataError,
-    DeadLetter,
-)
+from data.errors import DataError
+from data.records import BAD_LABEL, EMPTY_TEXT, INVALID_UTF8, MALFORMED_LINE, TOO_LONG, DeadLetter
 
 # What bounds memory: a longer field makes its row too long, a longer line is cut (its field
 # then is too long), a longer file is not read on. The longest packaged review has 13,704

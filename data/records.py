@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.errors import DataError
+
 SPLITS = ("train", "eval", "test")
 
 INVALID_UTF8 = "invalid_utf8"
@@ -23,10 +25,6 @@ TOO_LONG = "too_long"
 REASONS = (INVALID_UTF8, EMPTY_TEXT, BAD_LABEL, MALFORMED_LINE, TOO_LONG)
 
 EXCERPT_CHARACTERS = 200
-
-
-class DataError(ValueError):
-    """A mistake in the data that its owner can mend; the message is one line."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 
 from data.errors import UserError
-from data.records import DataError
 from pipeline.commands.options import add_places
 from pipeline.commands.terminal import silence_libraries
 
@@ -59,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
-    if isinstance(error, UserError | DataError):
+    if isinstance(error, UserError):
         return text
     return f"{type(error).__name__}: {text} (--debug shows where)"
 

@@ -27,16 +27,12 @@ from pipeline.code_hash import code_sha256, library_versions
 from pipeline.config import RunConfig
 from pipeline.evaluation.eval_config import eval_config
 from pipeline.export.expected_signatures import SIGNATURES
+from pipeline.places import Places
 from pipeline.report import page
 from pipeline.report.component import RunReport
 from pipeline.report.model_card import ModelCard
 from pipeline.runs import store as metadata
-from pipeline.runs.records import (
-    Places,
-    infra_checks_failed,
-    infra_validations_failed,
-    pushed_models_gone,
-)
+from pipeline.runs.records import infra_checks_failed, infra_validations_failed, pushed_models_gone
 from pipeline.text_stages import TextStages, from_source_to_ids
 from pipeline.tuning.search_space import Range
 

@@ -19,7 +19,7 @@ from tfx.types import Artifact, artifact_utils
 
 from components.text_example_gen.transforms import Ingest
 from data.errors import UserError
-from data.records import SPLITS, DataError, Source
+from data.records import SPLITS, Source
 
 LEDGER = "records.json"
 DEAD_LETTERS = "dead_letters.jsonl"
@@ -87,10 +87,7 @@ def open_again(reader: str, identity: str) -> Source:
         UserError: if it is not there, or its content is another one now.
     """
     expected = json.loads(identity)
-    try:
-        source: Source = importlib.import_module(reader).open_source(expected["path"] or None)
-    except DataError as error:
-        raise UserError(str(error)) from error
+    source: Source = importlib.import_module(reader).open_source(expected["path"] or None)
     if source.sha256 != expected["sha256"]:
         raise UserError(
             f"{source.path}: changed while the run was going on: expected SHA-256 "

@@ -37,9 +37,10 @@ from typing import Any
 import apache_beam as beam
 from tfx.dsl.io import fileio
 
+from data.errors import DataError
 from data.facts import add_counts, precedence, same_text, split_facts
 from data.features import CHARACTERS, TEXT
-from data.records import SPLITS, DataError, DeadLetter, Record, Source
+from data.records import SPLITS, DeadLetter, Record, Source
 
 Counts = dict[str, Any]  # a part of the ledger: numbers, nested
 

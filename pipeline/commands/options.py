@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # imported late: none of it is needed to say what the options
     from data.records import Source
     from pipeline.config import RunConfig
     from pipeline.orchestrators.beam import Beam
-    from pipeline.runs.records import Places
+    from pipeline.places import Places
 
 TASK_NAMES = ("bible", "imdb")
 
@@ -43,7 +43,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
 
 def places(options: argparse.Namespace) -> Places:
     """What `add_places` asks for."""
-    from pipeline.runs.records import Places
+    from pipeline.places import Places
 
     return Places.below(options.root, options.metadata)
 
@@ -67,7 +67,7 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
 def configuration(options: argparse.Namespace, settings: Sequence[str]) -> tuple[RunConfig, Source]:
     """What `add_configuration` asks for, changed by `settings`; told on standard error."""
     from data.tasks import TASKS
-    from pipeline.config import preset
+    from pipeline.presets import preset
     from pipeline.settings import with_settings
 
     config = preset(options.task, options.preset)

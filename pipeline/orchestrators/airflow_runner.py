@@ -13,7 +13,7 @@ from pathlib import Path
 from data.records import Source
 from pipeline.config import RunConfig
 from pipeline.orchestrators import stage_runner
-from pipeline.runs.records import Places
+from pipeline.places import Places
 
 _DAG = Path(__file__).with_name("airflow_dag.py")
 _EMPTY = "COMPILED: dict[str, Any] = {}\n"

@@ -48,7 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from components import artifacts
     from data.errors import UserError
-    from data.records import DataError
 
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--executor_class_path", required=True)
@@ -68,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.json_serialized_invocation_args = json.dumps(in_container(asked, takes, report))
         try:
             kubeflow_v2_run_executor.main((options, of_beam))
-        except (UserError, DataError) as error:
+        except UserError as error:
             print(f"tf-mamba: {error}", file=sys.stderr)
             return 1
         told = _outside(json.loads(report.read_text("utf-8")), asked)

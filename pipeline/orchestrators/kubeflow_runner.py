@@ -23,7 +23,7 @@ from pipeline.config import RunConfig
 from pipeline.orchestrators.beam import Beam
 from pipeline.orchestrators.kubeflow_executor import STORES
 from pipeline.pipeline import create_pipeline
-from pipeline.runs.records import Places
+from pipeline.places import Places
 
 # Where the image has this project's sources; see Dockerfile.
 IMAGE_FOLDER = "/opt/tf_mamba"

@@ -26,12 +26,12 @@ from pipeline.config import RunConfig
 from pipeline.orchestrators import partial_run
 from pipeline.orchestrators.beam import Beam
 from pipeline.pipeline import create_pipeline, create_tuning_pipeline
+from pipeline.places import Places
 from pipeline.runs import lock as run_lock
 from pipeline.runs import page as run_page
 from pipeline.runs import records as runs
 from pipeline.runs import store as metadata
 from pipeline.runs import summary as run_summary
-from pipeline.runs.records import Places
 from pipeline.training.checkpoints import FROM_NOTHING
 from pipeline.tuning import search_space
 from pipeline.tuning.search_space import Range

@@ -18,9 +18,9 @@ from tfx.orchestration.portable import partial_run_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from data.errors import UserError
+from pipeline.places import Places
 from pipeline.runs import records as runs
 from pipeline.runs import store as metadata
-from pipeline.runs.records import Places
 
 
 class NotPossibleError(UserError):

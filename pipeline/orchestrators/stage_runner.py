@@ -16,12 +16,12 @@ from pipeline.config import RunConfig
 from pipeline.orchestrators.beam import Beam
 from pipeline.orchestrators.local_runner import check_needs, compile_for, run_stages
 from pipeline.pipeline import create_pipeline
+from pipeline.places import Places
 from pipeline.runs import lock as run_lock
 from pipeline.runs import page as run_page
 from pipeline.runs import records as runs
 from pipeline.runs import store as metadata
 from pipeline.runs import summary as run_summary
-from pipeline.runs.records import Places
 
 
 class StageError(UserError):

@@ -28,10 +28,11 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import serving_versions
+from data.errors import UserError
+from pipeline.places import Places
 from pipeline.pushed_models import rollback
 from pipeline.runs import records as runs
-from data.errors import UserError
-from pipeline.runs.records import PastRun, Places
+from pipeline.runs.records import PastRun
 
 KINDS = ("artifacts", "leftovers", "run folders", "checkpoints", "tuning books")
 

@@ -17,11 +17,12 @@ from typing import Any
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.report.lineage_graph import Edge, Lineage, Node
-from pipeline.pushed_models import rollback
-from pipeline.runs import store as metadata, records as runs
 from data.errors import UserError
-from pipeline.runs.records import Places
+from pipeline.places import Places
+from pipeline.pushed_models import rollback
+from pipeline.report.lineage_graph import Edge, Lineage, Node
+from pipeline.runs import records as runs
+from pipeline.runs import store as metadata
 
 # Inputs with which a result is only compared: shown, but not traced further back.
 _COMPARED_WITH = ("baseline_model",)

@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pipeline.places import Places
 from pipeline.report import page
+from pipeline.report.inputs import MEASUREMENTS_FILE, Run
 from pipeline.report.measurements import measure as measurements
 from pipeline.runs import stages as run_metadata
-from pipeline.report.inputs import MEASUREMENTS_FILE, Run
 from pipeline.runs import store as metadata
-from pipeline.runs.records import Places, page_file
+from pipeline.runs.records import page_file
 
 _PAGE = "RunReport.page_file"
 

@@ -25,9 +25,11 @@ from typing import Any
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.runs import store as metadata, lock as run_lock
-from pipeline.config import RunConfig
 from data.errors import UserError
+from pipeline.config import RunConfig
+from pipeline.places import Places
+from pipeline.runs import lock as run_lock
+from pipeline.runs import store as metadata
 
 _SUMMARY = "summary.json"
 _PAGE = "report.html"
@@ -35,42 +37,6 @@ _PROPERTY = "summary"  # of a run's context
 # TFX's types of contexts
 PIPELINE, RUN, NODE = "pipeline", "pipeline_run", "node"
 ENDED_WELL = (pb.Execution.COMPLETE, pb.Execution.CACHED)
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where runs keep their files."""
-
-    runs: Path
-    serving_models: Path  # pushed models, <task>/<version>
-    metadata: str = ""  # connection string, see metadata.py; empty: runs/metadata.sqlite
-
-    @classmethod
-    def below(cls, root: Path, metadata: str = "") -> Places:
-        """The places of a root folder."""
-        root = root.resolve()
-        return cls(root / "runs", root / "serving_models", metadata)
-
-    @property
-    def has_metadata_store(self) -> bool:
-        """Whether runs keep ML Metadata that this project can open."""
-        return True
-
-    def pipeline_root(self, task: str) -> str:
-        """Where the stages' artifacts go: a path, or what else the orchestrator takes."""
-        return str(self.artifacts(task))
-
-    def artifacts(self, task: str) -> Path:
-        return self.runs / "artifacts" / task
-
-    def checkpoints(self, task: str) -> Path:
-        return self.runs / "checkpoints" / task
-
-    def tuning(self, task: str) -> Path:
-        return self.runs / "tuning" / task
-
-    def run(self, task: str, run_id: str) -> Path:
-        return self.runs / task / run_id
 
 
 @dataclass(frozen=True, eq=False)

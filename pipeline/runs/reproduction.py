@@ -19,16 +19,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data.records import DataError, Source
-from pipeline.orchestrators.beam import Beam
+from data.errors import DataError, UserError
+from data.records import Source
+from data.tasks import TASKS
 from pipeline.code_hash import library_versions
 from pipeline.config import RunConfig
-from data.errors import UserError
+from pipeline.orchestrators.beam import Beam
+from pipeline.places import Places
 from pipeline.runs.fingerprints import STAGES
 from pipeline.runs.summary import code_hashes, machine
-from pipeline.runs.records import Places
 from pipeline.settings import config_from_dict
-from data.tasks import TASKS
 
 _DIGITS = 12  # of a hash that are shown
 

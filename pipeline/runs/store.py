@@ -30,7 +30,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from data.errors import UserError
 
 if TYPE_CHECKING:
-    from pipeline.runs.records import Places
+    from pipeline.places import Places
 
 CONNECTION = "TF_MAMBA_METADATA"  # environment variables
 PASSWORD = "TF_MAMBA_METADATA_PASSWORD"

@@ -27,12 +27,14 @@ from typing import Any
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from data.records import Source
-from pipeline.evaluation import summary as evaluation_summary
-from pipeline.runs import fingerprints, store as metadata, records as runs
+from data.tasks import TASKS
 from pipeline.code_hash import library_versions, module_hashes
 from pipeline.config import RunConfig
-from pipeline.runs.records import Places
-from data.tasks import TASKS
+from pipeline.evaluation import summary as evaluation_summary
+from pipeline.places import Places
+from pipeline.runs import fingerprints
+from pipeline.runs import records as runs
+from pipeline.runs import store as metadata
 from pipeline.text_stages import schema_file
 
 _FINDINGS = 3  # of InfraCheck that are told as failed thresholds; its report has all

@@ -11,8 +11,8 @@ from tiny_exports import TEXTS, save
 from components import infra_validator
 from data import imdb
 from data.errors import UserError
-from pipeline.config import preset
-from pipeline.runs.records import Places
+from pipeline.places import Places
+from pipeline.presets import preset
 from pipeline.settings import with_settings
 
 ON = "infra_check.tfx_infra_validator=true"

@@ -7,7 +7,8 @@ import pytest
 
 from data import bible, facts
 from data.books import BOOKS
-from data.records import DataError, DeadLetter, Source
+from data.errors import DataError
+from data.records import DeadLetter, Source
 
 UNLIMITED = 10**9
 

@@ -9,7 +9,7 @@ import pytest
 
 from data import download as module
 from data.download import ADDRESSES, Address, download
-from data.records import DataError
+from data.errors import DataError
 
 CONTENT = bytes(range(256)) * 4000  # 1,024,000 bytes
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

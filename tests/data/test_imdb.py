@@ -6,7 +6,8 @@ from collections import Counter
 import pytest
 
 from data import bible, facts, imdb, imdb_formats
-from data.records import DataError, Record, Source
+from data.errors import DataError
+from data.records import Record, Source
 
 UNLIMITED = 10**9
 LIMIT = 20_000

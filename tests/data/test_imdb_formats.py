@@ -7,7 +7,8 @@ import tarfile
 import pytest
 
 from data import facts, imdb, imdb_formats
-from data.records import DataError, DeadLetter, Record
+from data.errors import DataError
+from data.records import DeadLetter, Record
 
 LIMIT = 20_000
 

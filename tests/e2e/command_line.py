@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import cli
+from pipeline.places import Places
 from pipeline.runs import records as runs
-from pipeline.runs.records import Places
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -10,8 +10,8 @@ from command_line import PROJECT
 
 from data import bible, imdb
 from pipeline import cli
-from pipeline.config import preset
-from pipeline.runs.records import Places
+from pipeline.places import Places
+from pipeline.presets import preset
 
 AIRFLOW = PROJECT / ".venv-airflow" / "bin" / "python"
 

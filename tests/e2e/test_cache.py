@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from data import imdb as imdb_reader
-from pipeline.config import preset
-from pipeline.runs.records import Places
+from pipeline.places import Places
+from pipeline.presets import preset
 from pipeline.settings import with_settings
 
 pytestmark = pytest.mark.slow

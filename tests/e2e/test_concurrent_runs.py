@@ -7,9 +7,9 @@ import pytest
 from command_line import CommandLine
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from pipeline.places import Places
 from pipeline.runs import records as runs
 from pipeline.runs import store as metadata
-from pipeline.runs.records import Places
 
 pytestmark = pytest.mark.slow
 

@@ -3,9 +3,9 @@
 import pytest
 from command_line import CommandLine
 
+from pipeline.places import Places
 from pipeline.runs import records as runs
 from pipeline.runs.fingerprints import STAGES
-from pipeline.runs.records import Places
 
 pytestmark = pytest.mark.slow
 

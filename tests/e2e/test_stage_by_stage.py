@@ -4,10 +4,10 @@ import pytest
 from copied_root import copy_root
 
 from data import bible as bible_reader
-from pipeline.config import preset
 from pipeline.orchestrators.beam import Beam
+from pipeline.places import Places
+from pipeline.presets import preset
 from pipeline.runs import records as runs
-from pipeline.runs.records import Places
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from command_line import PROJECT
 
+from pipeline.places import Places
 from pipeline.runs import records as runs
-from pipeline.runs.records import Places
 
 pytestmark = pytest.mark.slow
 

@@ -2,7 +2,7 @@ import pytest
 
 from data.errors import UserError
 from data.tasks import TASKS
-from pipeline.config import preset
+from pipeline.presets import preset
 
 
 @pytest.mark.parametrize("task", TASKS)

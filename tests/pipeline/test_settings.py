@@ -4,7 +4,8 @@ import json
 import pytest
 
 from data.errors import UserError
-from pipeline.config import RunConfig, preset
+from pipeline.config import RunConfig
+from pipeline.presets import preset
 from pipeline.settings import config_from_dict, with_settings
 
 

@@ -15,9 +15,9 @@ from tfx.types import standard_artifacts
 
 from data import bible, imdb
 from data.records import Record
-from pipeline.config import preset
 from pipeline.evaluation import summary as evaluation_summary
 from pipeline.evaluation.eval_config import eval_config
+from pipeline.presets import preset
 from pipeline.runs.fingerprints import of_metrics
 from pipeline.settings import with_settings
 

@@ -71,9 +71,9 @@ def test_a_clusters_options_reach_every_beam_stage_and_are_read_by_beam(
     from tfx.orchestration.local import runner_utils
 
     from data import bible
-    from pipeline.config import preset
     from pipeline.pipeline import create_pipeline
-    from pipeline.runs.records import Places
+    from pipeline.places import Places
+    from pipeline.presets import preset
 
     pipeline = create_pipeline(
         preset("bible", "smoke"),

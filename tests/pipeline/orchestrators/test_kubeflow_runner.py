@@ -13,10 +13,10 @@ import yaml
 from data import bible, imdb
 from data.errors import UserError
 from pipeline.commands import compile as compile_command
-from pipeline.config import preset
 from pipeline.orchestrators import kubeflow_runner
 from pipeline.orchestrators.beam import Beam
 from pipeline.orchestrators.kubeflow_runner import Cluster, Volume
+from pipeline.presets import preset
 
 IMAGE = "registry.example/tf-mamba:1"
 VOLUME = Volume("models", Path("/mnt/tf_mamba"))

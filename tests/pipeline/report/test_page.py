@@ -8,7 +8,7 @@ import pytest
 from page_reader import PageReader, check
 
 from pipeline import code_hash
-from pipeline.config import preset
+from pipeline.presets import preset
 from pipeline.report import figures, page
 from pipeline.report.inputs import Item, Run, Stage
 from pipeline.report.measurements import corpus

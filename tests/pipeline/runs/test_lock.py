@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from pipeline.runs import lock as run_lock
 from data.errors import UserError
+from pipeline.runs import lock as run_lock
 
 # Holds the lock until it is killed.
 HOLDER = """

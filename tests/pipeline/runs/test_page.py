@@ -5,9 +5,10 @@ import json
 
 import pytest
 
+from pipeline.places import Places
+from pipeline.presets import preset
 from pipeline.runs import page as run_page
-from pipeline.config import preset
-from pipeline.runs.records import Places, page_file
+from pipeline.runs.records import page_file
 
 
 @pytest.fixture

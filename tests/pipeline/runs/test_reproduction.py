@@ -8,12 +8,14 @@ import pytest
 import tensorflow as tf
 
 from data import bible
+from data.errors import UserError
 from data.records import Record
 from pipeline import cli
-from pipeline.runs import fingerprints, reproduction, summary as run_summary, records as runs
-from pipeline.config import preset
-from data.errors import UserError
-from pipeline.runs.records import Places
+from pipeline.places import Places
+from pipeline.presets import preset
+from pipeline.runs import fingerprints, reproduction
+from pipeline.runs import records as runs
+from pipeline.runs import summary as run_summary
 
 
 def _examples(most):

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.runs import store as metadata, records as runs
 from data.errors import UserError
-from pipeline.runs.records import Places
+from pipeline.places import Places
+from pipeline.runs import records as runs
+from pipeline.runs import store as metadata
 
 
 def _summary(run_id: str) -> dict:

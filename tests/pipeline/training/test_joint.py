@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from data.errors import UserError
 from data.tasks import TASKS
-from pipeline.config import preset
+from pipeline.presets import preset
 from pipeline.settings import with_settings
 from pipeline.training import joint as joint_training
 from pipeline.training.checkpoints import Checkpoints

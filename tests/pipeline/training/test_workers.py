@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from data.errors import UserError
-from pipeline.config import preset
+from pipeline.presets import preset
 from pipeline.settings import with_settings
 from pipeline.training.workers import Cluster
 

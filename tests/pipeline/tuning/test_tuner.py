@@ -15,7 +15,7 @@ from tensorflow.python.framework.config import disable_op_determinism
 from data import bible as bible_reader
 from data.errors import UserError
 from data.tasks import TASKS
-from pipeline.config import preset
+from pipeline.presets import preset
 from pipeline.settings import with_settings
 from pipeline.training import inputs as training_inputs
 from pipeline.tuning import search_space
