@@ -113,12 +113,12 @@ def beam(options: argparse.Namespace) -> Beam:
 
 def check_cluster(config: RunConfig) -> None:
     """Refuses a $TF_CONFIG by which this process cannot lead the run's trainings."""
-    from pipeline.training.workers import Cluster
+    from pipeline.training.workers import Workers
 
-    cluster = Cluster.from_environment()
-    if cluster is not None:
-        cluster.check_leads(config.task)
-        cluster.check_shares(config)
+    workers = Workers.from_environment()
+    if workers is not None:
+        workers.check_leads(config.task)
+        workers.check_shares(config)
 
 
 def as_arguments(options: argparse.Namespace) -> list[str]:

@@ -28,10 +28,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs it; returns the exit code."""
     from pipeline.runs import lock as run_lock
-    from pipeline.training.workers import TF_CONFIG, Cluster
+    from pipeline.training.workers import TF_CONFIG, Workers
 
-    cluster = Cluster.from_environment()
-    if cluster is None or cluster.leads:
+    workers = Workers.from_environment()
+    if workers is None or workers.leads:
         raise UserError(
             f"{TF_CONFIG}: expected two workers or more, and this one not the chief (the first),"
             " which is started as `tf-mamba run`; see docs/workers.md"
@@ -39,14 +39,14 @@ def run(options: argparse.Namespace) -> int:
     import_tensorflow(options.debug)
     from pipeline.training import joint as joint_training
 
-    places, me = shared.places(options), cluster.name(cluster.rank)
+    places, me = shared.places(options), workers.name(workers.rank)
     print(f"{me}: waits for {options.task} in {places.runs}", file=sys.stderr)
     before = run_lock.told(places.runs, options.task)
     trained, deadline = 0, time.monotonic() + options.wait
     while True:
-        job = joint_training.waiting_job(places.checkpoints(options.task), cluster)
+        job = joint_training.waiting_job(places.checkpoints(options.task), workers)
         if job is not None:
-            summary = joint_training.follow(cluster, job)
+            summary = joint_training.follow(workers, job)
             trained, deadline = trained + 1, time.monotonic() + options.wait
             print(f"{me}: took part in {summary['steps']} steps", file=sys.stderr)
             _until_gone(job)

@@ -37,7 +37,7 @@ from pipeline.training.child_process import die_with_parent, only_python_on_stde
 from pipeline.training.inputs import Inputs, Labelled, depend_on_seed, prepare
 from pipeline.training.loop import fit
 from pipeline.training.shard_exchange import ShardExchange, is_loss
-from pipeline.training.workers import Cluster
+from pipeline.training.workers import Workers
 
 JOB_FILE = "job.safetensors"
 # Environment variable: seconds that the chief waits for the other workers to join.
@@ -46,7 +46,7 @@ _PATIENCE = 600.0
 
 
 def lead(
-    cluster: Cluster,
+    workers: Workers,
     inputs: Inputs,
     section: str,
     model: Any,
@@ -59,12 +59,12 @@ def lead(
         UserError: if a worker does not join in time, is gone, or differs from this one, or the
             training broke down. Run again, with all workers, it goes on from its last checkpoint.
     """
-    cluster.check_leads(inputs.task.name)
+    workers.check_leads(inputs.task.name)
     checkpoints.load()  # removes one that is damaged before others read it
     job = checkpoints.folder / JOB_FILE
     _write(job, inputs, section, _variables(model))
     try:
-        summary, arrays = _in_a_process(cluster, job, log_folder)
+        summary, arrays = _in_a_process(workers, job, log_folder)
     finally:
         job.unlink(missing_ok=True)
     for variable, array in zip(_variables(model), arrays, strict=True):
@@ -72,23 +72,23 @@ def lead(
     return summary
 
 
-def follow(cluster: Cluster, job: Path) -> dict[str, Any]:
+def follow(workers: Workers, job: Path) -> dict[str, Any]:
     """Takes part in the training of a job as a worker that is not the chief.
 
     Returns and raises as `lead`.
     """
     with tempfile.TemporaryDirectory() as log_folder:
-        summary, _ = _in_a_process(cluster, job, log_folder)
+        summary, _ = _in_a_process(workers, job, log_folder)
     return summary
 
 
-def waiting_job(folder: Path, cluster: Cluster) -> Path | None:
+def waiting_job(folder: Path, workers: Workers) -> Path | None:
     """The job of a chief that waits now, in the folder of a task's trainings; or None.
 
     One that a killed chief left is not taken, as nothing listens at the chief's address.
     """
     jobs = sorted(folder.glob(f"*/{JOB_FILE}"))
-    return jobs[0] if jobs and not cluster.unreachable([0]) else None
+    return jobs[0] if jobs and not workers.unreachable([0]) else None
 
 
 def _write(job: Path, inputs: Inputs, section: str, variables: list[Any]) -> None:
@@ -128,20 +128,20 @@ def _read(content: bytes) -> tuple[Inputs, str, list[np.ndarray]]:
 
 
 def _in_a_process(
-    cluster: Cluster, job: Path, log_folder: str
+    workers: Workers, job: Path, log_folder: str
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
     """What `fit` returns, and the values of the trained model's variables."""
     spawn = multiprocessing.get_context("spawn")  # a fork of TensorFlow's threads would hang
     ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_work, args=(theirs, cluster, job, log_folder), daemon=True)
+    process = spawn.Process(target=_work, args=(theirs, workers, job, log_folder), daemon=True)
     process.start()
     theirs.close()
     patience = float(os.environ.get(PATIENCE) or _PATIENCE)
     try:
         if not ours.poll(patience):
-            missing = ", ".join(map(cluster.name, cluster.unreachable())) or "another worker"
+            missing = ", ".join(map(workers.name, workers.unreachable())) or "another worker"
             raise UserError(
-                f"training on {len(cluster.names)} workers: {missing} did not join within"
+                f"training on {len(workers.names)} workers: {missing} did not join within"
                 f" {patience:g} s; start `tf-mamba worker {job.parent.parent.name}` there with"
                 " its TF_CONFIG and the same root folder, and run this again"
             )
@@ -155,7 +155,7 @@ def _in_a_process(
                 return content[0], content[1]
     except EOFError:
         raise UserError(
-            f"training on {len(cluster.names)} workers: the process that trains here was killed;"
+            f"training on {len(workers.names)} workers: the process that trains here was killed;"
             f" {_again(Checkpoints(job.parent, read_only=True))}"
         ) from None
     finally:
@@ -163,12 +163,12 @@ def _in_a_process(
         process.join()
 
 
-def _work(connection: Connection, cluster: Cluster, job: Path, log_folder: str) -> None:
+def _work(connection: Connection, workers: Workers, job: Path, log_folder: str) -> None:
     """The process that trains; ends it without TensorFlow's farewell, which waits for others."""
     die_with_parent()
     only_python_on_stderr()
     try:
-        connection.send(("done", *_train(connection, cluster, job, log_folder)))
+        connection.send(("done", *_train(connection, workers, job, log_folder)))
     except UserError as error:
         connection.send(("user error", str(error)))
     except Exception as error:
@@ -179,18 +179,18 @@ def _work(connection: Connection, cluster: Cluster, job: Path, log_folder: str) 
 
 
 def _train(
-    connection: Connection, cluster: Cluster, job: Path, log_folder: str
+    connection: Connection, workers: Workers, job: Path, log_folder: str
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
     os.environ.pop(FROM_NOTHING, None)  # the chief has seen to it
     content = job.read_bytes()
-    checkpoints = Checkpoints(job.parent, read_only=not cluster.leads)
-    with _losses_explained(cluster, checkpoints):
-        exchange = ShardExchange(cluster)
+    checkpoints = Checkpoints(job.parent, read_only=not workers.leads)
+    with _losses_explained(workers, checkpoints):
+        exchange = ShardExchange(workers)
         inputs, section, first = _read(content)
         depend_on_seed(inputs.config["seed"])
         _check_alike(
             exchange,
-            cluster,
+            workers,
             {
                 "code or libraries": code_sha256("pipeline.training.joint"),
                 "job": hashlib.sha256(content).hexdigest(),
@@ -215,20 +215,20 @@ def _train(
         )
         arrays = [_array(v) for v in _variables(model)]
         weights = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
-        _check_alike(exchange, cluster, {"trained model": weights})  # and nobody leaves early
+        _check_alike(exchange, workers, {"trained model": weights})  # and nobody leaves early
     return summary, arrays
 
 
 @contextlib.contextmanager
-def _losses_explained(cluster: Cluster, checkpoints: Checkpoints) -> Iterator[None]:
+def _losses_explained(workers: Workers, checkpoints: Checkpoints) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
         if not is_loss(error):
             raise
-        gone = ", ".join(map(cluster.name, cluster.unreachable()))
+        gone = ", ".join(map(workers.name, workers.unreachable()))
         raise UserError(
-            f"training on {len(cluster.names)} workers:"
+            f"training on {len(workers.names)} workers:"
             f" {f'{gone} is gone' if gone else 'another worker does not answer any more'};"
             f" {_again(checkpoints)}"
         ) from None
@@ -244,7 +244,7 @@ def _again(checkpoints: Checkpoints) -> str:
     )
 
 
-def _check_alike(exchange: ShardExchange, cluster: Cluster, facts: dict[str, str]) -> None:
+def _check_alike(exchange: ShardExchange, workers: Workers, facts: dict[str, str]) -> None:
     """Raises a UserError if a worker has another value of a fact than the chief."""
     digests = [hashlib.sha256(fact.encode()).digest()[:8] for fact in facts.values()]
     all_ = exchange.gather(tf.constant(np.frombuffer(b"".join(digests), np.int32))).numpy()
@@ -253,7 +253,7 @@ def _check_alike(exchange: ShardExchange, cluster: Cluster, facts: dict[str, str
         for rank in range(len(all_)):
             if (of_fact[rank] != of_fact[0]).any():
                 raise UserError(
-                    f"{cluster.name(rank)}: expected the same {name} as {cluster.name(0)} has;"
+                    f"{workers.name(rank)}: expected the same {name} as {workers.name(0)} has;"
                     " workers that differ would not give the bits of a training by one"
                 )
 

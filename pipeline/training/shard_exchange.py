@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeline.training.workers import Cluster
+from pipeline.training.workers import Workers
 
 # Of a worker that lives but does not come to a step. Dead ones are noticed within seconds.
 _PATIENCE = 600  # seconds, as others may still compile, or wait for a disk
@@ -22,41 +22,41 @@ _GROUP = 1_000  # beyond those that the strategy numbers itself
 
 
 class ShardExchange:
-    """`spread` of `CompiledTraining.compile`, for the workers of a cluster.
+    """`spread` of `CompiledTraining.compile`, for the workers of a training.
 
     To be made before TensorFlow computes anything in this process, as the runtime of its
     collective operations begins then. Waits for the other workers, without a limit.
     """
 
-    def __init__(self, cluster: Cluster):
-        self._cluster = cluster
+    def __init__(self, workers: Workers):
+        self._workers = workers
         self._gathers = 0
         # The strategy starts the server and tells dead workers by their missing heartbeat.
         self._strategy = tf.distribute.MultiWorkerMirroredStrategy(
             tf.distribute.cluster_resolver.SimpleClusterResolver(
-                tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
+                tf.train.ClusterSpec({"worker": list(workers.addresses)}),
                 task_type="worker",
-                task_id=cluster.rank,
+                task_id=workers.rank,
                 rpc_layer="grpc",
             )
         )
 
     def __call__(self, compute: Callable[[int], Any], like: Sequence[Any]) -> list[Any]:
         """Computes this worker's shards, and returns the results of all."""
-        workers = len(self._cluster.names)
+        count = len(self._workers.names)
         shares = [
-            range(len(like) * worker // workers, len(like) * (worker + 1) // workers)
-            for worker in range(workers)
+            range(len(like) * worker // count, len(like) * (worker + 1) // count)
+            for worker in range(count)
         ]
         shapes = [[tuple(tensor.shape) for tensor in _tensors(each)] for each in like]
         sizes = [[int(np.prod(shape)) for shape in of_shard] for of_shard in shapes]
         longest = max(sum(sum(sizes[i]) for i in share) for share in shares)
 
         own = [
-            tf.reshape(t, [-1]) for i in shares[self._cluster.rank] for t in _tensors(compute(i))
+            tf.reshape(t, [-1]) for i in shares[self._workers.rank] for t in _tensors(compute(i))
         ]
         vector = tf.concat([*own, tf.zeros([0])], 0)
-        used = sum(sum(sizes[i]) for i in shares[self._cluster.rank])
+        used = sum(sum(sizes[i]) for i in shares[self._workers.rank])
         vectors = self.gather(tf.pad(vector, [[0, longest - used]]))
 
         results = []
@@ -80,7 +80,7 @@ class ShardExchange:
         self._gathers += 1
         return tf.raw_ops.CollectiveGatherV2(
             input=vector[None],
-            group_size=len(self._cluster.names),
+            group_size=len(self._workers.names),
             group_key=_GROUP,
             instance_key=self._gathers,
             ordering_token=[],

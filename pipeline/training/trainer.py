@@ -23,7 +23,7 @@ from pipeline.training import joint as joint_training
 from pipeline.training.checkpoints import Checkpoints, prune
 from pipeline.training.inputs import Inputs, prepare
 from pipeline.training.loop import fit
-from pipeline.training.workers import Cluster
+from pipeline.training.workers import Workers
 
 TRAINING_FILE = "training.json"
 _TRAININGS_KEPT = 4  # whose checkpoints stay, of each task
@@ -86,8 +86,8 @@ def _train(inputs: Inputs, section: str, fn_args: Any) -> Any:
     key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
     root = Path(fn_args.custom_config["checkpoints"])
     checkpoints, log_folder = Checkpoints(root / key), fn_args.model_run_dir
-    if (cluster := Cluster.from_environment()) is not None:
-        summary = joint_training.lead(cluster, inputs, section, model, checkpoints, log_folder)
+    if (workers := Workers.from_environment()) is not None:
+        summary = joint_training.lead(workers, inputs, section, model, checkpoints, log_folder)
     else:
         summary = fit(
             model,

@@ -25,7 +25,7 @@ _PROBE_SECONDS = 3
 
 
 @dataclass(frozen=True)
-class Cluster:
+class Workers:
     """Two workers or more, the chief first, and which of them this process is."""
 
     names: tuple[str, ...]
@@ -33,7 +33,7 @@ class Cluster:
     rank: int  # this one's place
 
     @classmethod
-    def from_environment(cls) -> Cluster | None:
+    def from_environment(cls) -> Workers | None:
         """What $TF_CONFIG says; None if it names no other worker.
 
         Raises:

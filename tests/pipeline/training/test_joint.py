@@ -12,7 +12,7 @@ from pipeline.training import joint as joint_training
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.inputs import Inputs, prepare
 from pipeline.training.shard_exchange import ShardExchange
-from pipeline.training.workers import Cluster
+from pipeline.training.workers import Workers
 
 
 class _Recorded(Exception):
@@ -23,7 +23,7 @@ class _InOneProcess(ShardExchange):
     """One of several workers whose vectors are gathered without a network."""
 
     def __init__(self, workers, rank):
-        self._cluster = Cluster(
+        self._workers = Workers(
             tuple(f"worker {i}" for i in range(workers)), ("a:1",) * workers, rank
         )
         self.vectors = None
@@ -78,20 +78,20 @@ def inputs(genesis):
     )
 
 
-def lead(cluster, inputs, folder):
+def lead(workers, inputs, folder):
     model, *_ = prepare(inputs)
     return joint_training.lead(
-        cluster, inputs, "training", model, Checkpoints(folder / "key"), str(folder / "log")
+        workers, inputs, "training", model, Checkpoints(folder / "key"), str(folder / "log")
     )
 
 
 def test_a_worker_that_does_not_join_is_named(inputs, tmp_path, monkeypatch):
     monkeypatch.setenv(joint_training.PATIENCE, "0.5")
-    cluster = Cluster(("worker 0", "worker 1"), ("127.0.0.1:1", "127.0.0.1:2"), 0)
+    workers = Workers(("worker 0", "worker 1"), ("127.0.0.1:1", "127.0.0.1:2"), 0)
     with pytest.raises(
         UserError, match=r"worker 1 \(127\.0\.0\.1:2\) did not join within 0.5 s; start"
     ):
-        lead(cluster, inputs, tmp_path / "bible")
+        lead(workers, inputs, tmp_path / "bible")
     assert not list(tmp_path.glob("bible/*/job*"))
 
 
@@ -103,10 +103,10 @@ def test_a_worker_that_differs_from_the_chief_is_named_with_what_differs():
         for worker, own in zip(group, of, strict=True):
             worker.vectors = None
             with pytest.raises(_Recorded):
-                joint_training._check_alike(worker, worker._cluster, own)
+                joint_training._check_alike(worker, worker._workers, own)
         for worker, own in zip(group, of, strict=True):
             worker.vectors = [each.vector for each in group]
-            joint_training._check_alike(worker, worker._cluster, own)
+            joint_training._check_alike(worker, worker._workers, own)
 
     check([facts[0]] * 3)
     with pytest.raises(UserError, match=r"worker 2 \(a:1\): expected the same job as worker 0"):

@@ -7,18 +7,18 @@ import pytest
 from data.errors import UserError
 from pipeline.presets import preset
 from pipeline.settings import with_settings
-from pipeline.training.workers import Cluster
+from pipeline.training.workers import Workers
 
 
 def from_config(monkeypatch, cluster, kind="worker", index=0):
     config = {"cluster": cluster, "task": {"type": kind, "index": index}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-    return Cluster.from_environment()
+    return Workers.from_environment()
 
 
-def test_without_other_workers_there_is_no_cluster(monkeypatch):
+def test_without_other_workers_there_are_none(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    assert Cluster.from_environment() is None
+    assert Workers.from_environment() is None
     assert from_config(monkeypatch, {"worker": ["a:1"]}) is None
     assert from_config(monkeypatch, {}) is None
 
@@ -55,18 +55,18 @@ def test_a_wrong_configuration_is_refused_with_what_was_expected(monkeypatch, co
         config = json.dumps({"cluster": config, "task": {"type": "worker", "index": 2}})
     monkeypatch.setenv("TF_CONFIG", config)
     with pytest.raises(UserError, match=rf"TF_CONFIG: .*{re.escape(error)}"):
-        Cluster.from_environment()
+        Workers.from_environment()
 
 
 def test_more_workers_than_parts_of_a_batch_are_refused(monkeypatch):
-    cluster = from_config(monkeypatch, {"worker": ["a:1", "b:1", "c:1"]})
+    workers = from_config(monkeypatch, {"worker": ["a:1", "b:1", "c:1"]})
     bible = preset("bible", "smoke")
-    cluster.check_shares(bible)
+    workers.check_shares(bible)
     with pytest.raises(UserError, match="3 workers, but a batch of 5 rows is split into 2 parts"):
-        cluster.check_shares(with_settings(bible, ["training.batch=5"]))
+        workers.check_shares(with_settings(bible, ["training.batch=5"]))
     imdb = with_settings(preset("imdb", "smoke"), ["training.buckets=50x2,100x3"])
     with pytest.raises(UserError, match="3 workers, but a batch of 3 rows is split into 1 parts"):
-        cluster.check_shares(imdb)
+        workers.check_shares(imdb)
 
 
 def test_who_does_not_listen_is_unreachable(monkeypatch):
@@ -74,6 +74,6 @@ def test_who_does_not_listen_is_unreachable(monkeypatch):
         bound.bind(("127.0.0.1", 0))
         addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in (bound, server, bound)]
         addresses[0] = "127.0.0.1:1"
-        cluster = from_config(monkeypatch, {"worker": addresses})
-        assert cluster.unreachable() == [2]
-        assert cluster.unreachable([1]) == []
+        workers = from_config(monkeypatch, {"worker": addresses})
+        assert workers.unreachable() == [2]
+        assert workers.unreachable([1]) == []
