@@ -24,7 +24,7 @@ from components.newest_served_model import NewestServedModel
 from data.records import Source
 from data.tasks import TASKS
 from pipeline.code_hash import code_sha256, library_versions
-from pipeline.config import RunConfig
+from pipeline.config import RunConfig, TrainingConfig
 from pipeline.evaluation.eval_config import eval_config
 from pipeline.export.expected_signatures import SIGNATURES
 from pipeline.places import Places
@@ -39,22 +39,22 @@ from pipeline.tuning.search_space import Range
 
 def _trainer(
     run_fn: str,
-    section: str,
+    training: TrainingConfig,
     config: RunConfig,
     text: TextStages,
     places: Places,
     base: Trainer | None = None,
 ) -> Trainer:
-    """Trains as a section of the configuration says, from nothing or from another's model."""
+    """Trains as `training` says, from random weights or from the model of `base`."""
     return Trainer(
         examples=text.transform.outputs["transformed_examples"],
         transform_graph=text.transform.outputs["transform_graph"],
         schema=text.schema.outputs["schema"],
         base_model=base.outputs["model"] if base else None,
         run_fn=f"pipeline.training.trainer.{run_fn}",
-        train_args=trainer_pb2.TrainArgs(num_steps=getattr(config, section).steps),
+        train_args=trainer_pb2.TrainArgs(num_steps=training.steps),
         custom_config={
-            "config": _sections(config, section),
+            "config": _training_config(config, training),
             "code_sha256": code_sha256("pipeline.training.trainer"),
             "checkpoints": str(places.checkpoints(config.task)),
             "export": json.dumps(dataclasses.asdict(config.export), sort_keys=True),
@@ -65,7 +65,7 @@ def _trainer(
 def _pretrainer(config: RunConfig, text: TextStages, places: Places) -> Trainer | None:
     if not config.pretraining.steps:
         return None
-    return _trainer("pretrain_fn", "pretraining", config, text, places).with_id("Pretrainer")
+    return _trainer("pretrain_fn", config.pretraining, config, text, places).with_id("Pretrainer")
 
 
 def _infra_validator(
@@ -87,10 +87,20 @@ def _infra_validator(
 
 
 def _sections(config: RunConfig, *sections: str) -> str:
-    """What a training by a section reads, as JSON: only a change of it makes it run again."""
+    """The named sections of the configuration as JSON."""
     whole = dataclasses.asdict(config)
-    names = ("task", "seed", "transform", "model", *sections)
-    return json.dumps({name: whole[name] for name in names}, sort_keys=True)
+    return json.dumps({name: whole[name] for name in sections}, sort_keys=True)
+
+
+def _training_config(config: RunConfig, training: TrainingConfig) -> str:
+    """All settings that a training reads, as JSON: it runs again only if one of them changes."""
+    parts = {
+        "task": config.task,
+        "seed": config.seed,
+        "model": dataclasses.asdict(config.model),
+        "training": dataclasses.asdict(training),
+    }
+    return json.dumps(parts, sort_keys=True)
 
 
 def _baseline(trainer: Trainer, places: Places, task: str) -> BaseNode:
@@ -120,7 +130,7 @@ def create_pipeline(
     """
     text = from_source_to_ids(config, source)
     pretrainer = _pretrainer(config, text, places)
-    trainer = _trainer("run_fn", "training", config, text, places, base=pretrainer)
+    trainer = _trainer("run_fn", config.training, config, text, places, base=pretrainer)
 
     baseline = _baseline(trainer, places, config.task)
     evaluator = Evaluator(
@@ -145,7 +155,7 @@ def create_pipeline(
         model_run=trainer.outputs["model_run"],
         evaluation=evaluator.outputs["evaluation"],
         infra_blessing=infra_check.outputs["blessing"],
-        config=_sections(config, "training", "preset"),
+        config=_sections(config, "task", "preset", "seed", "transform", "model", "training"),
         code_sha256=code_sha256("pipeline.training.trainer", "pipeline.report.model_card"),
     )
     pusher = AtomicPusher(
@@ -216,7 +226,7 @@ def create_tuning_pipeline(
         tuner_fn="pipeline.tuning.tuner.tuner_fn",
         train_args=trainer_pb2.TrainArgs(num_steps=config.training.steps),
         custom_config={
-            "config": _sections(config, "training"),
+            "config": _training_config(config, config.training),
             "ranges": json.dumps([dataclasses.asdict(each) for each in ranges]),
             "trials": trials,
             "search": str(search),

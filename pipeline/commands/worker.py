@@ -27,6 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs it; returns the exit code."""
+    from pipeline.code_hash import code_sha256
     from pipeline.runs import lock as run_lock
     from pipeline.training.workers import TF_CONFIG, Workers
 
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     while True:
         job = joint_training.waiting_job(places.checkpoints(options.task), workers)
         if job is not None:
-            summary = joint_training.follow(workers, job)
+            summary = joint_training.follow(workers, job, code_sha256("pipeline.training.trainer"))
             trained, deadline = trained + 1, time.monotonic() + options.wait
             print(f"{me}: took part in {summary['steps']} steps", file=sys.stderr)
             _until_gone(job)

@@ -1,4 +1,4 @@
-"""What a training starts from: texts as token ids, a model with its first weights, batches."""
+"""Inputs of a training: texts as token ids, the model with its first weights, batches."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import dataclasses
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+import pydantic
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.public.tfxio import TensorFlowDatasetOptions
@@ -26,6 +27,7 @@ from mamba_model import (
     load_checkpoint,
     native_scan,
 )
+from pipeline.config import TrainingConfig
 from pipeline.training.batches import LabelledTexts, WholeDocuments, Windows
 from pipeline.transform import tokenization
 
@@ -35,47 +37,78 @@ Labelled = tuple[list[np.ndarray], np.ndarray]  # token ids of each text, and th
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a training starts from."""
+    """Inputs of a training: its configuration, the vocabulary, and both splits."""
 
-    config: dict[str, Any]
     task: Task
-    transform: tft.TFTransformOutput | None  # None: not needed, as an export is not made
+    seed: int
+    model: MambaConfig
+    training: TrainingConfig
+    pretraining: bool  # train a next-token model, whatever the task, and do not evaluate it
     vocabulary: list[str]
     train: Labelled
     held_out: Labelled
+    transform: tft.TFTransformOutput | None = None  # for the export; None: no export is made
 
     @classmethod
-    def read(cls, fn_args: Any) -> Inputs:
-        """Reads all that fn_args names, and makes what follows depend on the seed alone."""
-        config = json.loads(fn_args.custom_config["config"])
-        depend_on_seed(config["seed"])
-        for part in {"training", "pretraining"} & set(config):
-            config[part]["scan"] = available_scan(config[part]["scan"])
-        task = TASKS[config["task"]]
+    def read(cls, fn_args: Any, pretraining: bool = False) -> Inputs:
+        """Reads the files that fn_args names, and makes the process depend on the seed alone.
+
+        Reads of fn_args.custom_config `config`: JSON of `task` (its name), `seed`, `model`
+        (MambaConfig) and `training` (TrainingConfig).
+        """
+        facts = json.loads(fn_args.custom_config["config"])
+        depend_on_seed(facts["seed"])
+        facts["training"]["scan"] = available_scan(facts["training"]["scan"])
+        label = TASKS[facts["task"]].label
         transform = tft.TFTransformOutput(fn_args.transform_graph_path)
         vocabulary = tokenization.read_vocabulary(fn_args.transform_graph_path)
 
         def read(files: Sequence[str]) -> Labelled:
-            return _read_examples(fn_args.data_accessor, files, transform, task.label)
+            return _read_examples(fn_args.data_accessor, files, transform, label)
 
-        return cls(
-            config=config,
-            task=task,
-            transform=transform,
-            vocabulary=vocabulary,
+        return cls.from_facts(
+            facts | {"vocabulary": vocabulary, "pretraining": pretraining},
             train=read(fn_args.train_files),
             held_out=read(fn_args.eval_files),
+            transform=transform,
         )
 
-    @property
-    def sizes(self) -> MambaConfig:
-        return MambaConfig.from_dict(
-            self.config["model"] | {"vocabulary_size": len(self.vocabulary)}
+    @classmethod
+    def from_facts(
+        cls,
+        facts: Mapping[str, Any],
+        train: Labelled,
+        held_out: Labelled,
+        transform: tft.TFTransformOutput | None = None,
+    ) -> Inputs:
+        """The inverse of `facts`; the vocabulary determines the model's vocabulary size."""
+        vocabulary = facts["vocabulary"]
+        return cls(
+            task=TASKS[facts["task"]],
+            seed=facts["seed"],
+            model=MambaConfig.from_dict(facts["model"] | {"vocabulary_size": len(vocabulary)}),
+            training=pydantic.TypeAdapter(TrainingConfig).validate_python(facts["training"]),
+            pretraining=facts["pretraining"],
+            vocabulary=vocabulary,
+            train=train,
+            held_out=held_out,
+            transform=transform,
         )
+
+    def facts(self) -> dict[str, Any]:
+        """All but the texts and the transform graph, as JSON values."""
+        return {
+            "task": self.task.name,
+            "seed": self.seed,
+            "model": self.model.to_dict(),
+            "training": dataclasses.asdict(self.training),
+            "pretraining": self.pretraining,
+            "vocabulary": self.vocabulary,
+        }
 
     def sha256(self) -> str:
-        """A hash of all that is here."""
-        digest = hashlib.sha256(json.dumps([self.config, self.vocabulary]).encode())
+        """A hash of all inputs except the transform graph, which training does not read."""
+        digest = hashlib.sha256(json.dumps(self.facts()).encode())
         for texts, labels in (self.train, self.held_out):
             for array in (*texts, labels):
                 digest.update(len(array).to_bytes(8, "little") + array.tobytes())
@@ -93,43 +126,36 @@ def depend_on_seed(seed: int) -> None:
 
 
 def prepare(
-    inputs: Inputs, base_model: str | None = None, section: str = "training"
-) -> tuple[
-    Model,
-    LabelledTexts | Windows,
-    LabelledTexts | WholeDocuments | None,
-]:
-    """A model with its first weights, batches to train it on, and to evaluate it on.
+    inputs: Inputs, base_model: str | None = None
+) -> tuple[Model, LabelledTexts | Windows, LabelledTexts | WholeDocuments | None]:
+    """The model with its first weights, its training batches, and its evaluation batches.
 
     Args:
-        base_model: the folder of a pretrained one, which gives the backbone's weights; else
-            all of them are drawn by Keras's random seed.
-        section: of the configuration; "pretraining" gives a next-token model, whatever the
-            task, that is not evaluated.
+        base_model: the folder of a pretrained model, whose backbone's weights the model
+            starts from; None: Keras's random seed determines all first weights.
     """
-    training, seed = inputs.config[section], inputs.config["seed"]
+    training = inputs.training
     model: Model
     batches: LabelledTexts | Windows
     held_out: LabelledTexts | WholeDocuments | None
-    if section == "training" and inputs.task.head == "sentiment":
-        members = training["members"]
+    if inputs.task.head == "sentiment" and not inputs.pretraining:
         model = (
-            SentimentModel(inputs.sizes)
-            if members == 1
-            else SentimentEnsemble(inputs.sizes, members)
+            SentimentModel(inputs.model)
+            if training.members == 1
+            else SentimentEnsemble(inputs.model, training.members)
         )
-        batches = LabelledTexts(*inputs.train, training["buckets"], seed)
-        held_out = LabelledTexts(*inputs.held_out, training["buckets"])
+        batches = LabelledTexts(*inputs.train, training.buckets, inputs.seed)
+        held_out = LabelledTexts(*inputs.held_out, training.buckets)
     else:
-        batches = Windows(inputs.train[0], training["batch"], training["window"], seed)
-        if section == "pretraining":
+        batches = Windows(inputs.train[0], training.batch, training.window, inputs.seed)
+        if inputs.pretraining:
             # A position whose token is dropped has nothing to predict from: its block is
             # gated by 0.
-            model = NextTokenModel(dataclasses.replace(inputs.sizes, word_dropout=0.0))
+            model = NextTokenModel(dataclasses.replace(inputs.model, word_dropout=0.0))
             held_out = None
         else:
-            model = NextTokenModel(inputs.sizes)
-            held_out = WholeDocuments(inputs.held_out[0], training["batch"], training["window"])
+            model = NextTokenModel(inputs.model)
+            held_out = WholeDocuments(inputs.held_out[0], training.batch, training.window)
     if base_model:
         start_from(model, base_model)
     return model, batches, held_out

@@ -30,8 +30,6 @@ import safetensors.numpy
 import tensorflow as tf
 
 from data.errors import UserError
-from data.tasks import TASKS
-from pipeline.code_hash import code_sha256
 from pipeline.training.checkpoints import FROM_NOTHING, Checkpoints
 from pipeline.training.child_process import die_with_parent, only_python_on_stderr
 from pipeline.training.inputs import Inputs, Labelled, depend_on_seed, prepare
@@ -48,12 +46,16 @@ _PATIENCE = 600.0
 def lead(
     workers: Workers,
     inputs: Inputs,
-    section: str,
     model: Any,
+    *,
     checkpoints: Checkpoints,
     log_folder: str,
+    code_sha256: str,
 ) -> dict[str, Any]:
     """Trains `model` as the chief, together with the other workers; returns what `fit` does.
+
+    Args:
+        code_sha256: of this process's training code, which all workers must share.
 
     Raises:
         UserError: if a worker does not join in time, is gone, or differs from this one, or the
@@ -62,9 +64,9 @@ def lead(
     workers.check_leads(inputs.task.name)
     checkpoints.load()  # removes one that is damaged before others read it
     job = checkpoints.folder / JOB_FILE
-    _write(job, inputs, section, _variables(model))
+    _write(job, inputs, _variables(model))
     try:
-        summary, arrays = _in_a_process(workers, job, log_folder)
+        summary, arrays = _in_a_process(workers, job, log_folder, code_sha256)
     finally:
         job.unlink(missing_ok=True)
     for variable, array in zip(_variables(model), arrays, strict=True):
@@ -72,13 +74,13 @@ def lead(
     return summary
 
 
-def follow(workers: Workers, job: Path) -> dict[str, Any]:
+def follow(workers: Workers, job: Path, code_sha256: str) -> dict[str, Any]:
     """Takes part in the training of a job as a worker that is not the chief.
 
-    Returns and raises as `lead`.
+    Arguments, return value and errors are as those of `lead`.
     """
     with tempfile.TemporaryDirectory() as log_folder:
-        summary, _ = _in_a_process(workers, job, log_folder)
+        summary, _ = _in_a_process(workers, job, log_folder, code_sha256)
     return summary
 
 
@@ -91,23 +93,22 @@ def waiting_job(folder: Path, workers: Workers) -> Path | None:
     return jobs[0] if jobs and not workers.unreachable([0]) else None
 
 
-def _write(job: Path, inputs: Inputs, section: str, variables: list[Any]) -> None:
+def _write(job: Path, inputs: Inputs, variables: list[Any]) -> None:
     arrays = {f"variable/{i:04d}": _array(v) for i, v in enumerate(variables)}
     for split, (texts, labels) in (("train", inputs.train), ("held_out", inputs.held_out)):
         arrays[f"{split}/tokens"] = np.concatenate(texts)
         arrays[f"{split}/lengths"] = np.array([len(text) for text in texts], np.int64)
         arrays[f"{split}/labels"] = labels
-    facts = {"section": section, "config": inputs.config, "vocabulary": inputs.vocabulary}
     for other in job.parent.parent.glob(f"*/{JOB_FILE}"):  # of a chief that was killed
         other.unlink()
     job.parent.mkdir(parents=True, exist_ok=True)
     unfinished = job.with_name(f".{JOB_FILE}")
-    unfinished.write_bytes(safetensors.numpy.save(arrays, {"facts": json.dumps(facts)}))
+    unfinished.write_bytes(safetensors.numpy.save(arrays, {"facts": json.dumps(inputs.facts())}))
     unfinished.replace(job)
 
 
-def _read(content: bytes) -> tuple[Inputs, str, list[np.ndarray]]:
-    """Inputs, section and first values of the model's variables."""
+def _read(content: bytes) -> tuple[Inputs, list[np.ndarray]]:
+    """The inputs, and the first values of the model's variables."""
     size = int.from_bytes(content[:8], "little")  # of the header, see safetensors' format
     facts = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["facts"])
     arrays = safetensors.numpy.load(content)
@@ -116,24 +117,18 @@ def _read(content: bytes) -> tuple[Inputs, str, list[np.ndarray]]:
         borders = np.cumsum(arrays[f"{split}/lengths"])[:-1]
         return np.split(arrays[f"{split}/tokens"], borders), arrays[f"{split}/labels"]
 
-    inputs = Inputs(
-        config=facts["config"],
-        task=TASKS[facts["config"]["task"]],
-        transform=None,
-        vocabulary=facts["vocabulary"],
-        train=labelled("train"),
-        held_out=labelled("held_out"),
-    )
-    return inputs, facts["section"], [arrays[k] for k in sorted(arrays) if k.startswith("variable")]
+    inputs = Inputs.from_facts(facts, labelled("train"), labelled("held_out"))
+    return inputs, [arrays[k] for k in sorted(arrays) if k.startswith("variable")]
 
 
 def _in_a_process(
-    workers: Workers, job: Path, log_folder: str
+    workers: Workers, job: Path, log_folder: str, code_sha256: str
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
     """What `fit` returns, and the values of the trained model's variables."""
     spawn = multiprocessing.get_context("spawn")  # a fork of TensorFlow's threads would hang
     ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_work, args=(theirs, workers, job, log_folder), daemon=True)
+    arguments = (theirs, workers, job, log_folder, code_sha256)
+    process = spawn.Process(target=_work, args=arguments, daemon=True)
     process.start()
     theirs.close()
     patience = float(os.environ.get(PATIENCE) or _PATIENCE)
@@ -163,12 +158,12 @@ def _in_a_process(
         process.join()
 
 
-def _work(connection: Connection, workers: Workers, job: Path, log_folder: str) -> None:
+def _work(connection: Connection, *arguments: Any) -> None:
     """The process that trains; ends it without TensorFlow's farewell, which waits for others."""
     die_with_parent()
     only_python_on_stderr()
     try:
-        connection.send(("done", *_train(connection, workers, job, log_folder)))
+        connection.send(("done", *_train(connection, *arguments)))
     except UserError as error:
         connection.send(("user error", str(error)))
     except Exception as error:
@@ -179,20 +174,20 @@ def _work(connection: Connection, workers: Workers, job: Path, log_folder: str) 
 
 
 def _train(
-    connection: Connection, workers: Workers, job: Path, log_folder: str
+    connection: Connection, workers: Workers, job: Path, log_folder: str, code_sha256: str
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
     os.environ.pop(FROM_NOTHING, None)  # the chief has seen to it
     content = job.read_bytes()
     checkpoints = Checkpoints(job.parent, read_only=not workers.leads)
     with _losses_explained(workers, checkpoints):
         exchange = ShardExchange(workers)
-        inputs, section, first = _read(content)
-        depend_on_seed(inputs.config["seed"])
+        inputs, first = _read(content)
+        depend_on_seed(inputs.seed)
         _check_alike(
             exchange,
             workers,
             {
-                "code or libraries": code_sha256("pipeline.training.joint"),
+                "code or libraries": code_sha256,
                 "job": hashlib.sha256(content).hexdigest(),
                 "last checkpoint": str(checkpoints.latest()),
                 # Matrix products add up in another order on another number of them.
@@ -200,13 +195,13 @@ def _train(
             },
         )
         connection.send(("joined",))
-        model, batches, held_out = prepare(inputs, section=section)
+        model, batches, held_out = prepare(inputs)
         for variable, array in zip(_variables(model), first, strict=True):
             variable.assign(array)
         summary = fit(
             model,
             batches,
-            inputs.config[section],
+            inputs.training,
             checkpoints=checkpoints,
             log_folder=log_folder,
             held_out=held_out,

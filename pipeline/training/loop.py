@@ -24,6 +24,7 @@ import tensorflow as tf
 
 from data.errors import UserError
 from mamba_model import adamw
+from pipeline.config import TrainingConfig
 from pipeline.training.batches import LabelledTexts, WholeDocuments, Windows
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.log import Row, TrainingLog
@@ -59,7 +60,7 @@ class _Progress:
 def fit(
     model: Any,
     batches: LabelledTexts | Windows,
-    training: dict[str, Any],
+    training: TrainingConfig,
     *,
     checkpoints: Checkpoints,
     log_folder: str,
@@ -86,7 +87,7 @@ def fit(
     """
     _compile(model, training, spread)
     run = _Run(model, batches, training, checkpoints, held_out, to_texts)
-    with TrainingLog(log_folder, _COLUMNS, training["steps"], run.progress.rows) as log:
+    with TrainingLog(log_folder, _COLUMNS, training.steps, run.progress.rows) as log:
         run.train(log)
     progress = run.progress
     return {
@@ -127,7 +128,7 @@ class _Run:
         self,
         model: Any,
         batches: LabelledTexts | Windows,
-        training: dict[str, Any],
+        training: TrainingConfig,
         checkpoints: Checkpoints,
         held_out: LabelledTexts | WholeDocuments | None,
         to_texts: Callable[[np.ndarray], list[str]] | None,
@@ -152,10 +153,10 @@ class _Run:
             norms.append(float(result["gradient_norm"]))
             self._check_finite(float(result["loss"]), norms[-1])
             log.advance(progress.step)
-            ends = progress.step == training["steps"]
+            ends = progress.step == training.steps
             evaluates, saves = (
-                training[every] and (progress.step % training[every] == 0 or ends)
-                for every in ("evaluate_every", "checkpoint_every")
+                every > 0 and (progress.step % every == 0 or ends)
+                for every in (training.evaluate_every, training.checkpoint_every)
             )
             if not (evaluates or saves or progress.step % _LOG_EVERY == 0):
                 continue
@@ -186,9 +187,9 @@ class _Run:
             self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     def _is_over(self) -> bool:
-        patience = self.training["patience"]
+        patience = self.training.patience
         stale = 0 < patience <= self.progress.evaluations_since_best
-        return stale or self.progress.step >= self.training["steps"]
+        return stale or self.progress.step >= self.training.steps
 
     def _step(self) -> dict[str, Any]:
         batch = self.batches[self.progress.step]
@@ -267,31 +268,31 @@ class _Run:
         self.state = tuple(map(tf.constant, state)) if state else None
         self.best = part("best")
         self.progress = _Progress(**facts)
-        if self.progress.step < self.training["steps"]:
+        if self.progress.step < self.training.steps:
             self.progress.resumed_at.append(self.progress.step)
 
 
-def _compile(model: Any, training: dict[str, Any], spread: Any) -> None:
-    moves = max(1, training["steps"] // training["accumulate"])
-    warmup = min(training["warmup_steps"], moves - 1)
+def _compile(model: Any, training: TrainingConfig, spread: Any) -> None:
+    moves = max(1, training.steps // training.accumulate)
+    warmup = min(training.warmup_steps, moves - 1)
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,
-        warmup_target=training["learning_rate"],
+        warmup_target=training.learning_rate,
         warmup_steps=warmup,
         decay_steps=moves - warmup,
-        alpha=training["final_learning_rate"] / training["learning_rate"],
+        alpha=training.final_learning_rate / training.learning_rate,
     )
     model.compile(
         adamw(
             schedule,
-            beta_2=training["beta_2"],
-            weight_decay=training["weight_decay"],
-            clip_norm=training["clip_norm"],
-            average=training["average_momentum"],
-            accumulate=training["accumulate"],
+            beta_2=training.beta_2,
+            weight_decay=training.weight_decay,
+            clip_norm=training.clip_norm,
+            average=training.average_momentum,
+            accumulate=training.accumulate,
         ),
-        scan=training["scan"],
-        label_smoothing=training["label_smoothing"],
+        scan=training.scan,
+        label_smoothing=training.label_smoothing,
         spread=spread,
     )
 

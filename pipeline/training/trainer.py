@@ -14,11 +14,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import pydantic
 
 from mamba_model import save_checkpoint
 from pipeline.config import ExportConfig
 from pipeline.export import saved_model as exporting
-from pipeline.settings import config_from_dict
 from pipeline.training import joint as joint_training
 from pipeline.training.checkpoints import Checkpoints, prune
 from pipeline.training.inputs import Inputs, prepare
@@ -32,19 +32,18 @@ _TRAININGS_KEPT = 4  # whose checkpoints stay, of each task
 def run_fn(fn_args: Any) -> None:
     """TFX's hook of the Trainer: trains the task's model and saves its export.
 
-    Reads of fn_args.custom_config `config` (JSON of the parts of RunConfig that it needs),
-    `export` (JSON of ExportConfig), `code_sha256` and `checkpoints`, the folder of all
-    trainings' checkpoints. A model in
+    Reads of fn_args.custom_config `config` (see Inputs.read), `export` (JSON of ExportConfig),
+    `code_sha256` and `checkpoints`, the folder of all trainings' checkpoints. A model in
     fn_args.base_model gives the backbone's first weights.
     """
     inputs = Inputs.read(fn_args)
-    model = _train(inputs, "training", fn_args)
+    model = _train(inputs, fn_args)
     exporting.save(
         model,
         inputs.task,
         inputs.transform,
         inputs.vocabulary,
-        config_from_dict(ExportConfig, json.loads(fn_args.custom_config["export"])),
+        pydantic.TypeAdapter(ExportConfig).validate_json(fn_args.custom_config["export"]),
         inputs.held_out[0],
         fn_args.serving_model_dir,
     )
@@ -55,7 +54,7 @@ def pretrain_fn(fn_args: Any) -> None:
 
     Saves it in the published layout (mamba_model/checkpoints.py).
     """
-    model = _train(Inputs.read(fn_args), "pretraining", fn_args)
+    model = _train(Inputs.read(fn_args, pretraining=True), fn_args)
     save_checkpoint(model, fn_args.serving_model_dir)
 
 
@@ -73,26 +72,33 @@ def weights_sha256(model: Any) -> dict[str, str]:
     }
 
 
-def _train(inputs: Inputs, section: str, fn_args: Any) -> Any:
-    """Trains as a section of the configuration says, with checkpoints of its own.
+def _train(inputs: Inputs, fn_args: Any) -> Any:
+    """Trains and returns the model; writes training.json.
 
-    Returns the model; writes training.json. The other workers of $TF_CONFIG, if there are any,
-    take part; no bit of the result depends on how many they are.
+    The other workers of $TF_CONFIG take part, if there are any; the result has the same bits
+    on any number of workers.
     """
-    model, batches, held_out = prepare(inputs, fn_args.base_model, section)
-    training = inputs.config[section]
-    first_weights = weights_sha256(model)
-    whole = [inputs.sha256(), fn_args.custom_config["code_sha256"], training, first_weights]
+    model, batches, held_out = prepare(inputs, fn_args.base_model)
+    code_sha256 = fn_args.custom_config["code_sha256"]
+    # All that determines the result; so another training's checkpoints are never taken.
+    whole = [inputs.sha256(), code_sha256, weights_sha256(model)]
     key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
     root = Path(fn_args.custom_config["checkpoints"])
     checkpoints, log_folder = Checkpoints(root / key), fn_args.model_run_dir
     if (workers := Workers.from_environment()) is not None:
-        summary = joint_training.lead(workers, inputs, section, model, checkpoints, log_folder)
+        summary = joint_training.lead(
+            workers,
+            inputs,
+            model,
+            checkpoints=checkpoints,
+            log_folder=log_folder,
+            code_sha256=code_sha256,
+        )
     else:
         summary = fit(
             model,
             batches,
-            training,
+            inputs.training,
             checkpoints=checkpoints,
             log_folder=log_folder,
             held_out=held_out,

@@ -11,10 +11,10 @@ that was not killed, and one that is asked for more trials has them after those 
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 import multiprocessing
+import operator
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -51,9 +51,9 @@ class TrialEnded(UserError, FatalError):
 def tuner_fn(fn_args: Any) -> TunerFnResult:
     """TFX's hook of the Tuner.
 
-    Reads of fn_args.custom_config `config` (JSON of the parts of RunConfig that a training
-    needs), `ranges` (JSON, see search_space.py), `trials` (how many) and `search` (folder of
-    the books). Each trial starts from a model in fn_args.base_model, if there is one.
+    Reads of fn_args.custom_config `config` (see Inputs.read), `ranges` (JSON, see
+    search_space.py), `trials` (how many) and `search` (folder of the search's records). Each
+    trial starts from the model in fn_args.base_model, if there is one.
     """
     custom = fn_args.custom_config
     tuner = Tuner(
@@ -81,18 +81,17 @@ def train(
     Raises:
         UserError: if the training broke down.
     """
-    config = copy.deepcopy(inputs.config)
     for name, value in settings.items():
         section, field = name.split(".")
-        config[section][field] = value
-    inputs = dataclasses.replace(inputs, config=config)
+        changed = dataclasses.replace(getattr(inputs, section), **{field: value})
+        inputs = dataclasses.replace(inputs, **{section: changed})
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)  # of a trial that was killed
-    training_inputs.depend_on_seed(config["seed"])
+    training_inputs.depend_on_seed(inputs.seed)
     model, batches, held_out = training_inputs.prepare(inputs, base_model)
     return fit(
         model,
         batches,
-        config["training"],
+        inputs.training,
         checkpoints=Checkpoints(folder / "checkpoints"),
         log_folder=str(folder),
         held_out=held_out,
@@ -129,14 +128,14 @@ class Tuner(base_tuner.BaseTuner):
         self._inputs, self._search, self._base_model = inputs, search, base_model
         self._train = train
         oracle = _Oracle(
-            first={each["name"]: _setting(inputs.config, each["name"]) for each in ranges},
+            first={each["name"]: operator.attrgetter(each["name"])(inputs) for each in ranges},
             objective=keras_tuner.Objective("loss", "min"),
             max_trials=trials,
             num_initial_points=_RANDOM_TRIALS,
             hyperparameters=_hyperparameters(ranges),
             # Trial t draws by seed + t * dimensions; so seeds far apart share no draws, and
             # it is never 0, which KerasTuner takes for none.
-            seed=1 + 100_000 * inputs.config["seed"] % 2**31,
+            seed=1 + 100_000 * inputs.seed % 2**31,
             max_consecutive_failed_trials=trials + 1,  # that settings fail is a result, too
         )
         oracle.verbose = 0
@@ -228,12 +227,6 @@ def _hyperparameters(ranges: Sequence[Mapping[str, Any]]) -> keras_tuner.HyperPa
             sampling = "log" if each["log"] else "linear"
             space.Float(each["name"], each["low"], each["high"], sampling=sampling)
     return space
-
-
-def _setting(config: Mapping[str, Any], name: str) -> float:
-    section, field = name.split(".")
-    value: float = config[section][field]
-    return value
 
 
 def _line(trial: Trial) -> str:

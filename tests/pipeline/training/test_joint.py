@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -68,10 +66,13 @@ def test_every_worker_gets_the_results_of_all_shards_as_they_are(workers, shards
 @pytest.fixture
 def inputs(genesis):
     settings = ["model.d_model=8", "model.d_state=2", "training.window=16", "training.steps=4"]
+    config = with_settings(preset("bible", "smoke"), [*settings, "model.vocabulary_size=80"])
     return Inputs(
-        config=dataclasses.asdict(with_settings(preset("bible", "smoke"), settings)),
         task=TASKS["bible"],
-        transform=None,
+        seed=config.seed,
+        model=config.model,
+        training=config.training,
+        pretraining=False,
         vocabulary=[chr(ord("!") + i) for i in range(80)],
         train=([genesis[:400], genesis[400:600]], np.empty(0)),
         held_out=([genesis[700:720], genesis[800:850]], np.empty(0)),
@@ -81,7 +82,12 @@ def inputs(genesis):
 def lead(workers, inputs, folder):
     model, *_ = prepare(inputs)
     return joint_training.lead(
-        workers, inputs, "training", model, Checkpoints(folder / "key"), str(folder / "log")
+        workers,
+        inputs,
+        model,
+        checkpoints=Checkpoints(folder / "key"),
+        log_folder=str(folder / "log"),
+        code_sha256="c0de",
     )
 
 
@@ -93,6 +99,16 @@ def test_a_worker_that_does_not_join_is_named(inputs, tmp_path, monkeypatch):
     ):
         lead(workers, inputs, tmp_path / "bible")
     assert not list(tmp_path.glob("bible/*/job*"))
+
+
+def test_a_job_holds_all_inputs_of_the_training(inputs, tmp_path):
+    job = tmp_path / "bible" / "key" / joint_training.JOB_FILE
+    model, *_ = prepare(inputs)
+    joint_training._write(job, inputs, joint_training._variables(model))
+    again, variables = joint_training._read(job.read_bytes())
+    assert again.sha256() == inputs.sha256()
+    assert (again.model, again.training) == (inputs.model, inputs.training)
+    assert len(variables) == len(joint_training._variables(model))
 
 
 def test_a_worker_that_differs_from_the_chief_is_named_with_what_differs():

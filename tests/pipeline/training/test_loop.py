@@ -53,7 +53,7 @@ def train(windows, held_out, folder, log_folder="log", **changes):
     summary = fit(
         trained,
         windows,
-        dataclasses.asdict(dataclasses.replace(SETTINGS, **changes)),
+        dataclasses.replace(SETTINGS, **changes),
         checkpoints=Checkpoints(folder),
         log_folder=str(folder / log_folder),
         held_out=held_out,
@@ -120,7 +120,7 @@ def test_the_best_weights_are_kept_and_patience_ends_the_training(windows, held_
     summary = fit(
         trained,
         windows,
-        dataclasses.asdict(settings),
+        settings,
         checkpoints=Checkpoints(tmp_path),
         log_folder=str(tmp_path),
         held_out=held_out,
@@ -173,7 +173,7 @@ def test_reviews_train_by_the_same_loop(genesis, tmp_path):
     summary = fit(
         classifier,
         LabelledTexts(texts, labels, ((20, 10),), seed=1),
-        dataclasses.asdict(settings),
+        settings,
         checkpoints=Checkpoints(tmp_path),
         log_folder=str(tmp_path),
         held_out=LabelledTexts(texts, labels, ((20, 10),)),

@@ -166,14 +166,16 @@ def inputs(genesis):
     settings = [
         "model.d_model=8", "model.d_state=2", "training.steps=6", "training.window=16",
         "training.batch=4", "training.warmup_steps=1", "training.checkpoint_every=2",
-        "training.average_momentum=0.5",
+        "training.average_momentum=0.5", "model.vocabulary_size=80",
     ]  # fmt: skip
-    config = dataclasses.asdict(with_settings(preset("bible", "smoke"), settings))
+    config = with_settings(preset("bible", "smoke"), settings)
     tf.config.experimental.enable_op_determinism()
     yield training_inputs.Inputs(
-        config=config,
         task=TASKS["bible"],
-        transform=None,
+        seed=config.seed,
+        model=config.model,
+        training=config.training,
+        pretraining=False,
         vocabulary=[chr(ord("!") + i) for i in range(80)],
         train=([genesis[:400], genesis[400:600]], np.empty(0)),
         held_out=([genesis[700:720], genesis[800:850]], np.empty(0)),
@@ -215,7 +217,7 @@ def trained(monkeypatch):
     trained, prepare = Trained(), training_inputs.prepare
 
     def noted(inputs, base_model):
-        trained.append(inputs.config["training"]["learning_rate"])
+        trained.append(inputs.training.learning_rate)
         model, batches, held_out = prepare(inputs, base_model)
         if trained.kill_at is not None:
             batches = KilledAt(batches, trained.kill_at)
@@ -232,8 +234,9 @@ def test_killed_and_asked_for_more_it_ends_with_the_trials_of_one_search(
     monkeypatch.setattr(tuning, "_RANDOM_TRIALS", 1)  # the others are fitted
     whole = run_search(inputs, tmp_path / "whole", trials=3).trials()
     assert [trial.number for trial in whole] == [0, 1, 2]
-    assert whole[0].settings == {each["name"]: tuning._setting(inputs.config, each["name"])
-                                 for each in RANGES}  # fmt: skip
+    assert whole[0].settings == {
+        each["name"]: operator.attrgetter(each["name"])(inputs) for each in RANGES
+    }
     assert len({json.dumps(trial.settings) for trial in whole}) == 3
     assert all(trial.loss < 5 and trial.steps == 6 for trial in whole)
 
@@ -258,7 +261,8 @@ def test_killed_and_asked_for_more_it_ends_with_the_trials_of_one_search(
 
 @pytest.mark.slow
 def test_settings_over_which_training_breaks_down_are_a_result_too(inputs, tmp_path, trained):
-    inputs.config["training"] |= {"learning_rate": 3.0, "steps": 60, "checkpoint_every": 1}
+    training = dataclasses.replace(inputs.training, learning_rate=3.0, steps=60, checkpoint_every=1)
+    inputs = dataclasses.replace(inputs, training=training)
     with pytest.raises(UserError, match=r"trials\.csv: all 1 trials broke down"):
         run_search(inputs, tmp_path, trials=1)
     search = run_search(inputs, tmp_path, trials=2)
