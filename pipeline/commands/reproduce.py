@@ -27,10 +27,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the table of hashes; returns 1 if one differs."""
     import_tensorflow(options.debug)
-    from pipeline.runs import records as runs
+    from pipeline.runs import records
     from pipeline.training.workers import TF_CONFIG
 
-    summary = runs.find(shared.places(options), options.run, options.task)
+    summary = records.find(shared.places(options), options.run, options.task)
     from pipeline.runs import reproduction  # imports TFX: not before the run is known
 
     reproduction.check(summary)

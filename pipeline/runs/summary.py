@@ -32,8 +32,7 @@ from pipeline.code_hash import library_versions, module_hashes
 from pipeline.config import RunConfig
 from pipeline.evaluation import summary as evaluation_summary
 from pipeline.places import Places
-from pipeline.runs import fingerprints
-from pipeline.runs import records as runs
+from pipeline.runs import fingerprints, records, stages
 from pipeline.runs import store as metadata
 from pipeline.text_stages import schema_file
 
@@ -58,7 +57,6 @@ def collect(
     evaluation = evaluation_summary.collect(evaluated and evaluated.uri)
     infra_check = _report(nodes, "InfraCheck")
     infra_validator = _infra_validator(nodes)
-    records = _records(nodes)
     taken_over = partial["taken_over"] if partial else ()
     training, pretraining = (_training(nodes, node) for node in ("Trainer", "Pretrainer"))
     hashes = _hashes(nodes, training, pretraining, evaluation["metrics"])
@@ -77,7 +75,7 @@ def collect(
         "vocabulary_sha256": (hashes["vocabulary"] or {}).get("pieces"),
         "weights_sha256": training.pop("weights_sha256") if training else None,
         "hashes": hashes,
-        "records": records,
+        "records": _records(nodes),
         "data_findings": _data_findings(nodes),
         "metrics": evaluation["metrics"],
         "training": training,
@@ -141,20 +139,15 @@ def stages_that_ended_well(places: Places, run_id: str) -> list[str]:
 def _nodes(places: Places, run_id: str) -> dict[str, _Node]:
     """The run's stages that ended well, by their names, in the order in which they ran."""
     store = metadata.open_store(places)
-    context = store and store.get_context_by_type_and_name(runs.RUN, run_id)
-    if store is None or context is None:
-        return {}
-    nodes = {}
-    for execution in sorted(store.get_executions_by_context(context.id), key=lambda e: e.id):
-        if execution.last_known_state not in runs.ENDED_WELL:
-            continue
-        nodes[runs.node_name(store, execution)] = _Node(
-            seconds=(execution.last_update_time_since_epoch - execution.create_time_since_epoch)
-            / 1000,
+    return {
+        name: _Node(
+            seconds=stages.seconds(execution),
             cached=execution.last_known_state == pb.Execution.CACHED,
-            outputs=runs.outputs_of(store, execution),
+            outputs=records.outputs_of(store, execution),
         )
-    return nodes
+        for name, execution in (records.executions_of(store, run_id) if store else ())
+        if execution.last_known_state in records.SUCCEEDED
+    }
 
 
 def _output(nodes: dict[str, _Node], node: str, key: str) -> pb.Artifact | None:

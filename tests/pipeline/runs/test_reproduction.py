@@ -13,8 +13,7 @@ from data.records import Record
 from pipeline import cli
 from pipeline.places import Places
 from pipeline.presets import preset
-from pipeline.runs import fingerprints, reproduction
-from pipeline.runs import records as runs
+from pipeline.runs import files, fingerprints, reproduction
 from pipeline.runs import summary as run_summary
 
 
@@ -228,14 +227,14 @@ def test_a_folder_with_something_in_it_is_not_taken(summary, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "run 'nothing': there is none; `tf-mamba runs` lists them"),
-        (["latest", "--task", "imdb"], "run 'latest' of imdb: there is none"),
+        (["nothing"], "run 'nothing': no such run; `tf-mamba runs` lists them"),
+        (["latest", "--task", "imdb"], "run 'latest' of imdb: no such run"),
         (["latest"], "run 20260101-smoke ended with an error"),
     ],
 )
 def test_a_users_mistake_is_answered_on_one_line(summary, tmp_path, capsys, arguments, message):
     places = Places(tmp_path / "runs", tmp_path / "serving_models")
-    runs.write_summary(summary | {"error": "ValueError: no"}, places)
+    files.write_summary(summary | {"error": "ValueError: no"}, places)
     # --debug leaves the process's log settings and its standard error alone.
     command = ["reproduce", "--debug", "--root", str(tmp_path), *arguments]
     with pytest.raises(UserError, match=message):
