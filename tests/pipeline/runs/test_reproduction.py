@@ -11,6 +11,7 @@ from data import bible
 from data.errors import UserError
 from data.records import Record
 from pipeline import cli
+from pipeline.commands.reproduce import rerun
 from pipeline.places import Places
 from pipeline.presets import preset
 from pipeline.runs import files, fingerprints, reproduction
@@ -220,7 +221,7 @@ def test_other_libraries_other_code_and_another_machine_are_told(summary):
 def test_a_folder_with_something_in_it_is_not_taken(summary, tmp_path):
     source = reproduction.open_source_of(summary)
     with pytest.raises(UserError, match=r"expected a new or empty folder; name another one"):
-        reproduction.reproduce(summary, source, keep=tmp_path)
+        rerun(summary, source, keep=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"verses.tsv"}
 
 
