@@ -31,12 +31,13 @@ from data.tasks import TASKS
 from pipeline.code_hash import library_versions, module_hashes
 from pipeline.config import RunConfig
 from pipeline.evaluation import summary as evaluation_summary
+from pipeline.evaluation.verdict import judge
 from pipeline.places import Places
 from pipeline.runs import fingerprints, records, stages
 from pipeline.runs import store as metadata
 from pipeline.text_stages import schema_file
 
-_FINDINGS = 3  # of InfraCheck that are told as failed thresholds; its report has all
+_MOST_FINDINGS = 3  # of InfraCheck among the failed thresholds; `infra_check` has all
 
 
 def collect(
@@ -57,6 +58,7 @@ def collect(
     evaluation = evaluation_summary.collect(evaluated and evaluated.uri)
     infra_check = _report(nodes, "InfraCheck")
     infra_validator = _infra_validator(nodes)
+    verdict = judge(evaluation, infra_check, infra_validator, _MOST_FINDINGS)
     taken_over = partial["taken_over"] if partial else ()
     training, pretraining = (_training(nodes, node) for node in ("Trainer", "Pretrainer"))
     hashes = _hashes(nodes, training, pretraining, evaluation["metrics"])
@@ -80,9 +82,9 @@ def collect(
         "metrics": evaluation["metrics"],
         "training": training,
         "pretraining": pretraining,
-        "blessed": _verdict(evaluation, infra_check, infra_validator, partial is not None),
-        "failed_thresholds": evaluation["failed_thresholds"]
-        + _infra_failures(infra_check, infra_validator),
+        # A whole run that did not come to the verdict failed; a partial run has none.
+        "blessed": verdict.blessed if partial else bool(verdict.blessed),
+        "failed_thresholds": list(verdict.findings),
         "infra_check": infra_check,
         "infra_validator": infra_validator,
         "pushed_path": _pushed_path(nodes),
@@ -181,29 +183,9 @@ def _report(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
     return json.loads(Path(artifact.uri, "report.json").read_text("utf-8"))
 
 
-def _verdict(
-    evaluation: dict[str, Any],
-    infra_check: dict[str, Any] | None,
-    infra_validator: bool | None,
-    partial: bool,
-) -> bool | None:
-    """Whether the model is blessed; None where a partial run did not come to judge it."""
-    if partial and (evaluation["metrics"] is None or infra_check is None):
-        return None
-    fits = (infra_check or {}).get("blessed", False) and infra_validator is not False
-    return evaluation["blessed"] and fits
-
-
 def _infra_validator(nodes: dict[str, _Node]) -> bool | None:
     artifact = _output(nodes, "InfraValidator", "blessing")
     return None if artifact is None else bool(artifact.custom_properties["blessed"].int_value)
-
-
-def _infra_failures(report: dict[str, Any] | None, infra_validator: bool | None) -> list[str]:
-    findings = [f"infra check: {finding}" for finding in (report or {}).get("findings", ())]
-    more = len(findings) - _FINDINGS
-    failures = findings[:_FINDINGS] + ([f"infra check: {more} more findings"] if more > 0 else [])
-    return failures + ([evaluation_summary.NOT_VALIDATED] if infra_validator is False else [])
 
 
 def _hashes(
