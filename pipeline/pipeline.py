@@ -32,7 +32,7 @@ from pipeline.report import page
 from pipeline.report.component import RunReport
 from pipeline.report.model_card import ModelCard
 from pipeline.runs import store as metadata
-from pipeline.runs.records import infra_checks_failed, infra_validations_failed, pushed_models_gone
+from pipeline.runs.reruns import infra_checks_failed, infra_validations_failed, pushed_models_gone
 from pipeline.text_stages import TextStages, from_source_to_ids
 from pipeline.tuning.search_space import Range
 

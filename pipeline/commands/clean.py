@@ -29,20 +29,17 @@ def run(options: argparse.Namespace) -> int:
     import_tensorflow(options.debug)
     from pipeline.runs import cleaning
     from pipeline.runs import lock as run_lock
-    from pipeline.runs import store as metadata
 
     places = shared.places(options)
-    if metadata.open_store(places) is None:
+    tasks = cleaning.tasks_with_runs(places)
+    if not tasks:
         print("nothing to remove: there are no runs")
         return 0
-    store = metadata.open_store(places, create=True)
-    assert store is not None
-    tasks = cleaning.tasks_in(store)
     with ExitStack() as locks:
         if not options.dry_run:
             for task in tasks:  # a run must not lose what it has just found in the cache
                 locks.enter_context(run_lock.hold(places.runs, task, "`tf-mamba clean`"))
-        found = cleaning.plan(store, places, tasks, options.keep)
+        found = cleaning.plan(places, tasks, options.keep)
         if not found.removals and not found.artifacts:
             print("nothing to remove")
             return 0
@@ -54,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         if not (options.yes or _agreed()):
             print("nothing was removed")
             return 1
-        cleaning.remove(store, found)
+        cleaning.remove(places, found)
         print("removed")
     return 0
 

@@ -20,11 +20,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the page's path; returns the exit code."""
     import_tensorflow(options.debug)
-    from pipeline.runs import records as runs
+    from pipeline.runs import files, records
 
     places = shared.places(options)
-    summary = runs.find(places, options.run, options.task)
-    path = runs.page_file(places, summary)
+    summary = records.find(places, options.run, options.task)
+    path = files.page_file(places, summary)
     if not path.exists():  # of an older run, or one whose page failed
         from pipeline.runs import page as run_page
 

@@ -23,17 +23,16 @@ def run(options: argparse.Namespace) -> int:
     """Prints what was asked for; returns the exit code."""
     import_tensorflow(options.debug)
     from pipeline.runs import diff as run_diff  # ML Metadata imports TensorFlow
-    from pipeline.runs import records as runs
+    from pipeline.runs import listing, records
 
     places = shared.places(options)
     if options.action == "show":
-        print(json.dumps(runs.find(places, options.run), indent=2))
+        print(json.dumps(records.find(places, options.run), indent=2))
     elif options.action == "diff":
-        first, second = (runs.find(places, name) for name in options.runs)
+        first, second = (records.find(places, name) for name in options.runs)
         differences = run_diff.compare(first, second)
         show = run_diff.as_json if options.json else run_diff.as_text
         print(show(differences, first["run_id"], second["run_id"]))
     else:
-        for row in runs.table(places):
-            print(row)
+        print(listing.table(places))
     return 0

@@ -22,8 +22,6 @@ from typing import Any
 from data import features
 
 _FAIR = (features.LENGTH_BUCKET,)  # slices between which accuracy should not differ much
-# Where a stage that the Evaluator knows nothing of did not bless the model.
-NOT_VALIDATED = "infra validator: TensorFlow Serving in docker did not load it, or did not answer"
 
 
 def collect(folder: str | None) -> dict[str, Any]:

@@ -27,9 +27,9 @@ from pipeline.orchestrators import partial_run
 from pipeline.orchestrators.beam import Beam
 from pipeline.pipeline import create_pipeline, create_tuning_pipeline
 from pipeline.places import Places
+from pipeline.runs import files as run_files
 from pipeline.runs import lock as run_lock
 from pipeline.runs import page as run_page
-from pipeline.runs import records as runs
 from pipeline.runs import store as metadata
 from pipeline.runs import summary as run_summary
 from pipeline.training.checkpoints import FROM_NOTHING
@@ -91,13 +91,13 @@ def run(
             raise
         except Exception as error:
             failed = run_summary.collect(config, source, places, run_id, error, partial)
-            runs.write_summary(failed, places)
+            run_files.write_summary(failed, places)
             run_page.try_to_write(failed, places)
             raise
         summary = run_summary.collect(config, source, places, run_id, partial=partial)
-        runs.write_summary(summary, places)
+        run_files.write_summary(summary, places)
         if partial is None or "Pusher" in partial["stages"]:
-            runs.link_latest(places, config.task, run_id)
+            run_files.link_latest(places, config.task, run_id)
         run_page.try_to_write(summary, places)
     return summary
 

@@ -6,21 +6,17 @@ run to the new one; here is decided which stages these are and which run that is
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import ml_metadata as mlmd
-from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.orchestration import data_types_utils, node_proto_view
 from tfx.orchestration.portable import partial_run_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from data.errors import UserError
 from pipeline.places import Places
-from pipeline.runs import records as runs
-from pipeline.runs import store as metadata
+from pipeline.runs import stages
 
 
 class NotPossibleError(UserError):
@@ -100,20 +96,18 @@ def mark(
     _take_nothing_else(nodes.values())
     if not needed:
         return Section(ran, (), None, ())
-    store = metadata.open_store(places)
-    base = store and _newest_with(store, pipeline.pipeline_info.id, needed)
-    if not (store and base):
-        task = pipeline.pipeline_info.id
+    task = pipeline.pipeline_info.id
+    base = stages.newest_run_with(places, task, needed)
+    if base is None:
         raise NotPossibleError(
             f"--from {first}: {ran[0]} needs what {', '.join(needed)} made, and no earlier run of"
             f" {task} has all of it: run them too, with `tf-mamba run {task} --to {ran[0]}`"
         )
-    run, executions = base
     partial_run_utils.set_base_pipeline_run_strategy(
-        pipeline.runtime_spec.snapshot_settings, run.run_id
+        pipeline.runtime_spec.snapshot_settings, base.run_id
     )
-    changed = tuple(n for n in needed if _parameters(nodes[n]) != _noted(executions[n]))
-    return Section(ran, needed, run.run_id, changed)
+    changed = tuple(n for n in needed if _parameters(nodes[n]) != base.parameters[n])
+    return Section(ran, needed, base.run_id, changed)
 
 
 def _stage(nodes: dict[str, Any], option: str, name: str) -> str:
@@ -148,40 +142,10 @@ def _take_nothing_else(nodes: Collection[pipeline_pb2.PipelineNode]) -> None:
             node.execution_options.skip.reuse_artifacts_mode = never
 
 
-def _newest_with(
-    store: mlmd.MetadataStore, task: str, needed: Sequence[str]
-) -> tuple[runs.PastRun, dict[str, pb.Execution]] | None:
-    """The newest run in which these stages ended well, with outputs that are still there."""
-    for run in reversed(runs.runs_in(store)):
-        if run.task != task:
-            continue
-        executions = {
-            runs.node_name(store, execution): execution
-            for execution in store.get_executions_by_context(run.context)
-            if execution.last_known_state in runs.ENDED_WELL
-        }
-        if set(needed) <= set(executions) and all(
-            artifact.state == pb.Artifact.LIVE and os.path.exists(artifact.uri)
-            for name in needed
-            for artifact in runs.outputs_of(store, executions[name]).values()
-        ):
-            return run, executions
-    return None
-
-
 def _parameters(node: pipeline_pb2.PipelineNode) -> dict[str, str]:
     """Those that a stage is to be given now, as text."""
     return {
         name: str(data_types_utils.get_metadata_value(value.field_value))
         for name, value in node.parameters.parameters.items()
         if value.HasField("field_value")
-    }
-
-
-def _noted(execution: pb.Execution) -> dict[str, str]:
-    """Those that a stage was given then, as text."""
-    return {
-        name: str(data_types_utils.get_metadata_value(value))
-        for name, value in execution.custom_properties.items()
-        if not name.startswith("__")  # TFX's own notes
     }

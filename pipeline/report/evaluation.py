@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tfx.dsl.io import fileio
 
 from pipeline.evaluation import summary as evaluation_summary
+from pipeline.evaluation.verdict import Verdict, judge
 from pipeline.report.inputs import Run
 
 EVALUATION = "Evaluator.evaluation"
@@ -38,8 +39,7 @@ class Evaluation:
     slices: Mapping[str, Mapping[str, float]]
     slice_intervals: Mapping[str, Bounds]
     reliability: Sequence[Mapping[str, float]]
-    blessed: bool
-    findings: Sequence[str]
+    verdict: Verdict
     not_checked: Sequence[str]
 
 
@@ -48,16 +48,10 @@ def read(run: Run) -> Evaluation:
     found = evaluation_summary.collect(run.artifacts[EVALUATION])
     split = found["metrics"]["eval"]
     numbers = {name: value for name, value in split.items() if isinstance(value, float)}
-    blessed, findings = found["blessed"], list(found["failed_thresholds"])
-    not_checked: list[str] = []
-    if run.has(_INFRA_CHECK):
-        report = run.read_json(_INFRA_CHECK, "report.json")
-        blessed = blessed and report["blessed"]
-        findings += [f"InfraCheck: {finding}" for finding in report["findings"]]
-        not_checked = report.get("not_checked", [])
-    if run.has(_INFRA_VALIDATOR) and not fileio.exists(run.file(_INFRA_VALIDATOR, "INFRA_BLESSED")):
-        blessed = False
-        findings.append(evaluation_summary.NOT_VALIDATED)
+    infra_check = run.read_json(_INFRA_CHECK, "report.json") if run.has(_INFRA_CHECK) else None
+    infra_validator = None
+    if run.has(_INFRA_VALIDATOR):
+        infra_validator = fileio.exists(run.file(_INFRA_VALIDATOR, "INFRA_BLESSED"))
     return Evaluation(
         values=_own(numbers),
         last={
@@ -69,9 +63,8 @@ def read(run: Run) -> Evaluation:
         slices={where: _own(values) for where, values in split["slices"].items()},
         slice_intervals=split["slice_intervals"],
         reliability=split.get("reliability", ()),
-        blessed=blessed,
-        findings=findings,
-        not_checked=not_checked,
+        verdict=judge(found, infra_check, infra_validator),
+        not_checked=(infra_check or {}).get("not_checked", ()),
     )
 
 

@@ -31,7 +31,8 @@ from components import serving_versions
 from data.errors import UserError
 from pipeline.places import Places
 from pipeline.pushed_models import rollback
-from pipeline.runs import records as runs
+from pipeline.runs import records
+from pipeline.runs import store as metadata
 from pipeline.runs.records import PastRun
 
 KINDS = ("artifacts", "leftovers", "run folders", "checkpoints", "tuning books")
@@ -66,36 +67,37 @@ class Plan:
         return "\n".join(lines)
 
 
-def tasks_in(store: mlmd.MetadataStore) -> list[str]:
-    """The tasks that a store has runs of."""
-    return sorted(context.name for context in store.get_contexts_by_type(runs.PIPELINE))
+def tasks_with_runs(places: Places) -> list[str]:
+    """The tasks that have runs."""
+    return sorted({run.task for run in records.past_runs(places)})
 
 
-def plan(store: mlmd.MetadataStore, places: Places, tasks: Iterable[str], keep: int) -> Plan:
-    """Finds what goes.
+def plan(places: Places, tasks: Iterable[str], keep: int) -> Plan:
+    """Finds what to remove.
 
     Args:
         keep: how many of the newest runs of each task stay; 1 or more.
 
     Raises:
-        UserError: if the store's records are of files elsewhere.
+        UserError: if the metadata store's records are about another root folder.
     """
+    store = metadata.open_store(places)
     removals: list[Removal] = []
     artifacts: list[pb.Artifact] = []
     for task in tasks:
-        records = _Records(store, places, task, keep)
+        files = _TaskFiles(store, places, task, keep)
         removals += [
-            Removal(task, kind, path, _size(path)) for kind, path in _unreferred(records, places)
+            Removal(task, kind, path, _size(path)) for kind, path in _unreferenced(files, places)
         ]
-        artifacts += records.unreferred
+        artifacts += files.unreferenced
     return Plan(tuple(removals), tuple(artifacts))
 
 
-def remove(store: mlmd.MetadataStore, found: Plan) -> None:
-    """Marks and removes what goes; a kill in between leaves files that the next plan finds."""
+def remove(places: Places, found: Plan) -> None:
+    """Removes what `plan` found. If this is killed, the next plan finds the remaining files."""
     for artifact in found.artifacts:
         artifact.state = pb.Artifact.DELETED
-    if found.artifacts:
+    if found.artifacts and (store := metadata.open_store(places, create=True)):
         store.put_artifacts(list(found.artifacts))
     for removal in found.removals:
         if removal.path.is_dir():
@@ -104,13 +106,13 @@ def remove(store: mlmd.MetadataStore, found: Plan) -> None:
             removal.path.unlink()
 
 
-class _Records:
+class _TaskFiles:
     """What ML Metadata says of a task's files in one root folder."""
 
     def __init__(self, store: mlmd.MetadataStore, places: Places, task: str, keep: int):
         self.task = task
         self._root = f"{places.artifacts(task)}{os.sep}"
-        pipeline = store.get_context_by_type_and_name(runs.PIPELINE, task)
+        pipeline = store.get_context_by_type_and_name(records.PIPELINE, task)
         self._artifacts = {a.id: a for a in store.get_artifacts_by_context(pipeline.id)}
         self._refuse_those_of_elsewhere()
         executions = {e.id: e for e in store.get_executions_by_context(pipeline.id)}
@@ -123,7 +125,7 @@ class _Records:
         }
         of_run = {
             run: {e.id for e in store.get_executions_by_context(run.context)}
-            for run in runs.runs_in(store)
+            for run in records.runs_in(store)
             if run.task == task
         }
         # A server's store may have runs of other root folders.
@@ -134,7 +136,7 @@ class _Records:
         self.executions = {number for run in self.newest for number in of_run[run]}
         self.searches = _searches([executions[number] for number in self.executions])
 
-        self._pushed = runs.pushed_models(store, task)
+        self._pushed = records.pushed_models(store, task)
         models = self._pushed_models()
         makers = {self._made_by.get(number) for number in models}
         self.runs = {run.run_id for run in self.newest} | {
@@ -143,7 +145,7 @@ class _Records:
         self._kept = self._with_pushes(self._with_origins(self._used(self.executions) | models))
 
     @property
-    def unreferred(self) -> list[pb.Artifact]:
+    def unreferenced(self) -> list[pb.Artifact]:
         """Artifacts that are to be marked."""
         return [
             artifact
@@ -187,7 +189,7 @@ class _Records:
     def _pushed_models(self) -> set[int]:
         """The last that was pushed, and those whose version is still there."""
         last = [push.id for push in self._pushed if push.state == pb.Artifact.LIVE][-1:]
-        return {p.id for p in self._pushed if _is_there(Path(runs.pushed_to(p)))} | set(last)
+        return {p.id for p in self._pushed if _is_there(Path(records.pushed_to(p)))} | set(last)
 
     def _with_origins(self, artifacts: set[int]) -> set[int]:
         found, waiting = set(artifacts), list(artifacts)
@@ -233,31 +235,31 @@ def _searches(executions: Iterable[pb.Execution]) -> set[str]:
     return found
 
 
-def _unreferred(records: _Records, places: Places) -> Iterator[tuple[str, Path]]:
+def _unreferenced(files: _TaskFiles, places: Places) -> Iterator[tuple[str, Path]]:
     """Kind and path of all that goes."""
-    kept, known = records.uris, records.all_uris
-    for stage in _entries(places.artifacts(records.task)):
+    kept, known = files.uris, files.all_uris
+    for stage in _entries(places.artifacts(files.task)):
         for output in _entries(stage):
             # <stage>/<output>/<execution>, and <stage>/.system/<purpose>/<execution>
             groups = _entries(output) if output.name == ".system" else [output]
             for path in (path for group in groups for path in _entries(group)):
                 execution = path.name.partition("-")[0]  # <execution>-dead_letters.jsonl
-                of_newest = execution.isdigit() and int(execution) in records.executions
+                of_newest = execution.isdigit() and int(execution) in files.executions
                 if str(path) in kept or of_newest:
                     continue
                 yield "artifacts" if str(path) in known else "leftovers", path
-    latest = places.run(records.task, "latest")
-    stay = records.runs | ({latest.readlink().name} if latest.is_symlink() else set())
-    for path in _entries(places.runs / records.task):
-        if path.name in records.known - stay and not path.is_symlink():
+    latest = places.run(files.task, "latest")
+    stay = files.runs | ({latest.readlink().name} if latest.is_symlink() else set())
+    for path in _entries(places.runs / files.task):
+        if path.name in files.known - stay and not path.is_symlink():
             yield "run folders", path
-    if not records.all_stay:
-        since = records.newest[0].started / 1000
-        for path in _entries(places.checkpoints(records.task)):
+    if not files.all_stay:
+        since = files.newest[0].started / 1000
+        for path in _entries(places.checkpoints(files.task)):
             if max((f.stat().st_mtime for f in path.rglob("*")), default=0.0) < since:
                 yield "checkpoints", path
-    for path in _entries(places.tuning(records.task)):
-        if str(path) not in records.searches:
+    for path in _entries(places.tuning(files.task)):
+        if str(path) not in files.searches:
             yield "tuning books", path
 
 

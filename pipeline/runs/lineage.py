@@ -6,7 +6,6 @@ took it from the cache; see pipeline/report/lineage_graph.py.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
 from collections.abc import Iterable, Sequence
@@ -21,7 +20,7 @@ from data.errors import UserError
 from pipeline.places import Places
 from pipeline.pushed_models import rollback
 from pipeline.report.lineage_graph import Edge, Lineage, Node
-from pipeline.runs import records as runs
+from pipeline.runs import records
 from pipeline.runs import store as metadata
 
 # Inputs with which a result is only compared: shown, but not traced further back.
@@ -43,10 +42,10 @@ def of_model(places: Places, model: str) -> Lineage:
     version = str(rollback.content_of(folder.parent, int(folder.name)))
     folder = folder.with_name(version)
     store = metadata.open_store(places)
-    pushed = runs.pushed_models(store, task) if store else []
+    pushed = records.pushed_models(store, task) if store else []
     # By its place; or, where the whole root was moved, by its version.
-    found = [a for a in pushed if runs.pushed_to(a) == str(folder)] or [
-        a for a in pushed if Path(runs.pushed_to(a)).name == version
+    found = [a for a in pushed if records.pushed_to(a) == str(folder)] or [
+        a for a in pushed if Path(records.pushed_to(a)).name == version
     ]
     if not (store and found):
         raise UserError(
@@ -54,24 +53,6 @@ def of_model(places: Places, model: str) -> Lineage:
             " name the --root or --metadata of the run that did"
         )
     return _upstream(store, [found[-1].id])
-
-
-def of_run(places: Places, run_id: str) -> Lineage:
-    """The lineage of all that a run made or took from the cache.
-
-    Raises:
-        UserError: if there is no such run.
-    """
-    store = metadata.open_store(places)
-    context = store and store.get_context_by_type_and_name(runs.RUN, run_id)
-    if not (store and context):
-        raise UserError(f"run {run_id!r}: there is none; `tf-mamba runs` lists them")
-    executions = [execution.id for execution in store.get_executions_by_context(context.id)]
-    events = store.get_events_by_execution_ids(executions) if executions else []
-    made = sorted({event.artifact_id for event in events if event.type == pb.Event.OUTPUT})
-    whole = _upstream(store, made)
-    onward = {edge.start for edge in whole.edges}
-    return dataclasses.replace(whole, ends=tuple(e for e in whole.ends if e not in onward))
 
 
 def _folder(places: Places, model: str) -> Path:
@@ -96,11 +77,11 @@ def _upstream(store: mlmd.MetadataStore, ends: Sequence[int]) -> Lineage:
     makers = _makers(store, ends)
     artifacts = sorted({number for maker in makers for _, number in (*maker.reads, *maker.makes)})
     stored = {a.id: a for a in store.get_artifacts_by_id(sorted({*artifacts, *ends}))}
-    summaries = {run.run_id: run.summary for run in runs.runs_in(store)}
+    summaries = {run.run_id: run.summary for run in records.runs_in(store)}
     nodes: dict[str, Node] = {}
     edges: list[Edge] = []
 
-    def add(number: int, maker: _Maker | None = None) -> str:
+    def add(number: int) -> str:
         artifact = stored[number]
         name = f"artifact {number}"
         nodes.setdefault(name, Node(name, "artifact", artifact.type, _artifact_details(artifact)))
@@ -170,15 +151,15 @@ def _maker(store: mlmd.MetadataStore, execution: pb.Execution, wanted: set[int])
     properties = execution.custom_properties
     code = properties["code_sha256"].string_value or _in_custom_config(properties)
     ended = datetime.datetime.fromtimestamp(execution.last_update_time_since_epoch // 1000)
-    details = {"run": contexts.get(runs.RUN, ""), "ended": f"{ended}", "code_sha256": code}
+    details = {"run": contexts.get(records.RUN, ""), "ended": f"{ended}", "code_sha256": code}
 
     def of(direction: int) -> tuple[tuple[str, int], ...]:
-        return tuple((runs.event_key(e), e.artifact_id) for e in events if e.type == direction)
+        return tuple((records.event_key(e), e.artifact_id) for e in events if e.type == direction)
 
     return _Maker(
         id=execution.id,
-        stage=contexts[runs.NODE].split(".")[-1],
-        run=contexts.get(runs.RUN, ""),
+        stage=contexts[records.NODE].split(".")[-1],
+        run=contexts.get(records.RUN, ""),
         details={name: value for name, value in details.items() if value},
         source=properties["source"].string_value or None,
         reads=of(pb.Event.INPUT),
@@ -209,7 +190,7 @@ def _artifact_details(artifact: pb.Artifact) -> dict[str, str]:
         details["files"] = "removed"
     if version := artifact.custom_properties["tfx_version"].string_value:
         details["tfx"] = version
-    if pushed := runs.pushed_to(artifact):
+    if pushed := records.pushed_to(artifact):
         details["pushed"] = pushed
     if artifact.type.endswith("Blessing"):
         blessed = {**artifact.properties, **artifact.custom_properties}.get("blessed")

@@ -16,9 +16,9 @@ from pipeline.places import Places
 from pipeline.report import page
 from pipeline.report.inputs import MEASUREMENTS_FILE, Run
 from pipeline.report.measurements import measure as measurements
-from pipeline.runs import stages as run_metadata
+from pipeline.runs import stages as run_stages
 from pipeline.runs import store as metadata
-from pipeline.runs.records import page_file
+from pipeline.runs.files import page_file
 
 _PAGE = "RunReport.page_file"
 
@@ -55,18 +55,18 @@ def try_to_write(summary: dict[str, Any], places: Places) -> None:
 def _read(summary: dict[str, Any], places: Places) -> Run:
     store = metadata.open_store(places, create=True)
     assert store is not None
-    stages = run_metadata.read_stages(store, summary["run_id"])
+    stages = run_stages.read_stages(store, summary["run_id"])
     return Run(
         config=summary["config"],
         versions=summary["versions"],
-        artifacts=run_metadata.artifacts(stages),
+        artifacts=run_stages.artifacts(stages),
         pushed=summary["pushed_path"],
         run_id=summary["run_id"],
         machine=summary["machine"],
         code=summary["code"],
         error=summary["error"],
         stages=stages,
-        last_statistics=run_metadata.last_statistics(store, stages),
+        last_statistics=run_stages.last_statistics(store, stages),
     )
 
 

@@ -1,4 +1,4 @@
-"""Reproduction: a past run once more, from nothing, and its hashes beside the first ones.
+"""Checks before a past run is reproduced, and the comparison of its hashes afterwards.
 
     stage                 what     run           reproduction
     examples              train    5f0c21a7be04  5f0c21a7be04  equal
@@ -14,21 +14,15 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from data.errors import DataError, UserError
 from data.records import Source
 from data.tasks import TASKS
 from pipeline.code_hash import library_versions
-from pipeline.config import RunConfig
-from pipeline.orchestrators.beam import Beam
-from pipeline.places import Places
 from pipeline.runs.fingerprints import STAGES
 from pipeline.runs.summary import code_hashes, machine
-from pipeline.settings import config_from_dict
 
 _DIGITS = 12  # of a hash that are shown
 
@@ -101,32 +95,6 @@ def changes_since(summary: Mapping[str, Any]) -> list[str]:
     if modules:
         changes.append(f"code has changed: {', '.join(modules)}")
     return changes
-
-
-def reproduce(
-    summary: Mapping[str, Any], source: Source, keep: Path | None = None, beam: Beam | None = None
-) -> dict[str, Any]:
-    """Runs a run again in an empty folder and returns the new run's summary.
-
-    Args:
-        summary: of the run.
-        source: as open_source_of gives it.
-        keep: the folder, with all that the run leaves in it; None: a temporary one.
-        beam: how Beam runs; the result does not depend on it.
-
-    Raises:
-        UserError: if `keep` is a folder with something in it, or the run's configuration is
-            not one of this version.
-    """
-    from pipeline.orchestrators import local_runner
-
-    config = config_from_dict(RunConfig, summary["config"])
-    if keep is not None:
-        if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
-            raise UserError(f"--keep {keep}: expected a new or empty folder; name another one")
-        return local_runner.run(config, source, Places.below(keep), beam)
-    with tempfile.TemporaryDirectory(prefix="tf-mamba-reproduce-") as folder:
-        return local_runner.run(config, source, Places.below(Path(folder)), beam)
 
 
 def compare(run: Mapping[str, Any], reproduction: Mapping[str, Any]) -> list[Comparison]:

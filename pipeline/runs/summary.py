@@ -31,13 +31,13 @@ from data.tasks import TASKS
 from pipeline.code_hash import library_versions, module_hashes
 from pipeline.config import RunConfig
 from pipeline.evaluation import summary as evaluation_summary
+from pipeline.evaluation.verdict import judge
 from pipeline.places import Places
-from pipeline.runs import fingerprints
-from pipeline.runs import records as runs
+from pipeline.runs import fingerprints, records, stages
 from pipeline.runs import store as metadata
 from pipeline.text_stages import schema_file
 
-_FINDINGS = 3  # of InfraCheck that are told as failed thresholds; its report has all
+_MOST_FINDINGS = 3  # of InfraCheck among the failed thresholds; `infra_check` has all
 
 
 def collect(
@@ -58,7 +58,7 @@ def collect(
     evaluation = evaluation_summary.collect(evaluated and evaluated.uri)
     infra_check = _report(nodes, "InfraCheck")
     infra_validator = _infra_validator(nodes)
-    records = _records(nodes)
+    verdict = judge(evaluation, infra_check, infra_validator, _MOST_FINDINGS)
     taken_over = partial["taken_over"] if partial else ()
     training, pretraining = (_training(nodes, node) for node in ("Trainer", "Pretrainer"))
     hashes = _hashes(nodes, training, pretraining, evaluation["metrics"])
@@ -77,14 +77,14 @@ def collect(
         "vocabulary_sha256": (hashes["vocabulary"] or {}).get("pieces"),
         "weights_sha256": training.pop("weights_sha256") if training else None,
         "hashes": hashes,
-        "records": records,
+        "records": _records(nodes),
         "data_findings": _data_findings(nodes),
         "metrics": evaluation["metrics"],
         "training": training,
         "pretraining": pretraining,
-        "blessed": _verdict(evaluation, infra_check, infra_validator, partial is not None),
-        "failed_thresholds": evaluation["failed_thresholds"]
-        + _infra_failures(infra_check, infra_validator),
+        # A whole run that did not come to the verdict failed; a partial run has none.
+        "blessed": verdict.blessed if partial else bool(verdict.blessed),
+        "failed_thresholds": list(verdict.findings),
         "infra_check": infra_check,
         "infra_validator": infra_validator,
         "pushed_path": _pushed_path(nodes),
@@ -141,20 +141,15 @@ def stages_that_ended_well(places: Places, run_id: str) -> list[str]:
 def _nodes(places: Places, run_id: str) -> dict[str, _Node]:
     """The run's stages that ended well, by their names, in the order in which they ran."""
     store = metadata.open_store(places)
-    context = store and store.get_context_by_type_and_name(runs.RUN, run_id)
-    if store is None or context is None:
-        return {}
-    nodes = {}
-    for execution in sorted(store.get_executions_by_context(context.id), key=lambda e: e.id):
-        if execution.last_known_state not in runs.ENDED_WELL:
-            continue
-        nodes[runs.node_name(store, execution)] = _Node(
-            seconds=(execution.last_update_time_since_epoch - execution.create_time_since_epoch)
-            / 1000,
+    return {
+        name: _Node(
+            seconds=stages.seconds(execution),
             cached=execution.last_known_state == pb.Execution.CACHED,
-            outputs=runs.outputs_of(store, execution),
+            outputs=records.outputs_of(store, execution),
         )
-    return nodes
+        for name, execution in (records.executions_of(store, run_id) if store else ())
+        if execution.last_known_state in records.SUCCEEDED
+    }
 
 
 def _output(nodes: dict[str, _Node], node: str, key: str) -> pb.Artifact | None:
@@ -188,29 +183,9 @@ def _report(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
     return json.loads(Path(artifact.uri, "report.json").read_text("utf-8"))
 
 
-def _verdict(
-    evaluation: dict[str, Any],
-    infra_check: dict[str, Any] | None,
-    infra_validator: bool | None,
-    partial: bool,
-) -> bool | None:
-    """Whether the model is blessed; None where a partial run did not come to judge it."""
-    if partial and (evaluation["metrics"] is None or infra_check is None):
-        return None
-    fits = (infra_check or {}).get("blessed", False) and infra_validator is not False
-    return evaluation["blessed"] and fits
-
-
 def _infra_validator(nodes: dict[str, _Node]) -> bool | None:
     artifact = _output(nodes, "InfraValidator", "blessing")
     return None if artifact is None else bool(artifact.custom_properties["blessed"].int_value)
-
-
-def _infra_failures(report: dict[str, Any] | None, infra_validator: bool | None) -> list[str]:
-    findings = [f"infra check: {finding}" for finding in (report or {}).get("findings", ())]
-    more = len(findings) - _FINDINGS
-    failures = findings[:_FINDINGS] + ([f"infra check: {more} more findings"] if more > 0 else [])
-    return failures + ([evaluation_summary.NOT_VALIDATED] if infra_validator is False else [])
 
 
 def _hashes(

@@ -86,7 +86,7 @@ def test_a_truncated_archive_is_an_error_of_one_line(command, tmp_path):
         (("run", "bible", "--source", "/nowhere.tsv"), "/nowhere.tsv"),
         (("score", "imdb", "/nowhere.csv"), "/nowhere.csv: no such file"),
         (("predict", "imdb", "fine"), "`tf-mamba run imdb` trains and pushes one"),
-        (("runs", "show", "nothing"), "there is none"),
+        (("runs", "show", "nothing"), "no such run"),
     ],
 )
 def test_a_users_mistake_is_answered_on_one_line(command, arguments, message):

@@ -105,7 +105,7 @@ def test_a_page_that_is_gone_is_made_again_the_same_to_the_byte(bible):
 def test_report_of_a_run_that_is_not_there_says_so(bible):
     done = bible("report", "20200101-000000")
     assert done.returncode == 1
-    assert "there is none" in done.stderr
+    assert "no such run" in done.stderr
     assert done.stdout == ""
 
 

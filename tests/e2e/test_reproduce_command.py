@@ -4,7 +4,7 @@ import pytest
 from command_line import CommandLine
 
 from pipeline.places import Places
-from pipeline.runs import records as runs
+from pipeline.runs import files
 from pipeline.runs.fingerprints import STAGES
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ def test_one_hash_that_is_another_ends_with_1_and_names_its_stage(imdb, tmp_path
     summary = imdb.summary("imdb")
     summary["hashes"]["transformed examples"]["train"] = "0" * 64
     command = CommandLine(tmp_path)
-    runs.write_summary(summary, Places(tmp_path / "runs", tmp_path / "serving_models"))
+    files.write_summary(summary, Places(tmp_path / "runs", tmp_path / "serving_models"))
     done = command("reproduce", summary["run_id"], "--beam-workers", "2")
     assert done.returncode == 1, done.stderr
     *rows, verdict = done.stdout.splitlines()

@@ -7,6 +7,7 @@ from data import bible as bible_reader
 from pipeline.orchestrators.beam import Beam
 from pipeline.places import Places
 from pipeline.presets import preset
+from pipeline.runs import files
 from pipeline.runs import records as runs
 
 pytestmark = pytest.mark.slow
@@ -53,7 +54,7 @@ def test_stages_under_one_id_are_one_run_with_the_summary_of_a_local_one(bible):
         assert summary[name] == local[name]
     assert runs.find(places, "latest")["run_id"] == RUN  # the newest by time
     assert places.run("bible", "latest").readlink().name == RUN
-    assert runs.page_file(places, summary).exists()
+    assert files.page_file(places, summary).exists()
 
 
 def test_a_stage_before_its_time_is_refused_by_name(run):

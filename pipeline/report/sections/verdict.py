@@ -12,7 +12,7 @@ def section(run: Run) -> Section:
     found = evaluation.read(run) if run.has(evaluation.EVALUATION) else None
     blocks: list[Block] = [_verdict(run, found)]
     if found:
-        blocks += [Sentence(finding, "warning") for finding in found.findings]
+        blocks += [Sentence(finding, "warning") for finding in found.verdict.findings]
         blocks += [Sentence(f"Not checked: {what}") for what in found.not_checked]
         rows = [
             (name, figure(value), interval(found.intervals.get(name)))
@@ -34,8 +34,10 @@ def _verdict(run: Run, found: evaluation.Evaluation | None) -> Sentence:
         return Sentence(f"Failed: {run.error}", "warning")
     if found is None:
         return Sentence("Not evaluated, not pushed.", "warning")
-    if not found.blessed:
+    if found.verdict.blessed is False:
         return Sentence("Not blessed, so not pushed.", "warning")
-    if run.pushed is None:
-        return Sentence("Blessed; its pushed model is not known, or no longer there.", "warning")
-    return Sentence(f"Blessed, and pushed to {run.pushed}", "good")
+    if run.pushed is not None:
+        return Sentence(f"Blessed, and pushed to {run.pushed}", "good")
+    if found.verdict.blessed is None:
+        return Sentence("Evaluated, but not checked by InfraCheck, so not pushed.", "warning")
+    return Sentence("Blessed; its pushed model is unknown, or no longer there.", "warning")

@@ -8,7 +8,7 @@ import pytest
 from pipeline.places import Places
 from pipeline.presets import preset
 from pipeline.runs import page as run_page
-from pipeline.runs.records import page_file
+from pipeline.runs.files import page_file
 
 
 @pytest.fixture

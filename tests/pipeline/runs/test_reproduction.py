@@ -11,10 +11,10 @@ from data import bible
 from data.errors import UserError
 from data.records import Record
 from pipeline import cli
+from pipeline.commands.reproduce import rerun
 from pipeline.places import Places
 from pipeline.presets import preset
-from pipeline.runs import fingerprints, reproduction
-from pipeline.runs import records as runs
+from pipeline.runs import files, fingerprints, reproduction
 from pipeline.runs import summary as run_summary
 
 
@@ -221,21 +221,21 @@ def test_other_libraries_other_code_and_another_machine_are_told(summary):
 def test_a_folder_with_something_in_it_is_not_taken(summary, tmp_path):
     source = reproduction.open_source_of(summary)
     with pytest.raises(UserError, match=r"expected a new or empty folder; name another one"):
-        reproduction.reproduce(summary, source, keep=tmp_path)
+        rerun(summary, source, keep=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"verses.tsv"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "run 'nothing': there is none; `tf-mamba runs` lists them"),
-        (["latest", "--task", "imdb"], "run 'latest' of imdb: there is none"),
+        (["nothing"], "run 'nothing': no such run; `tf-mamba runs` lists them"),
+        (["latest", "--task", "imdb"], "run 'latest' of imdb: no such run"),
         (["latest"], "run 20260101-smoke ended with an error"),
     ],
 )
 def test_a_users_mistake_is_answered_on_one_line(summary, tmp_path, capsys, arguments, message):
     places = Places(tmp_path / "runs", tmp_path / "serving_models")
-    runs.write_summary(summary | {"error": "ValueError: no"}, places)
+    files.write_summary(summary | {"error": "ValueError: no"}, places)
     # --debug leaves the process's log settings and its standard error alone.
     command = ["reproduce", "--debug", "--root", str(tmp_path), *arguments]
     with pytest.raises(UserError, match=message):

@@ -13,7 +13,7 @@ import pytest
 
 from data.errors import UserError
 from pipeline.places import Places
-from pipeline.runs import records as runs
+from pipeline.runs import files, records
 from pipeline.runs import store as metadata
 
 
@@ -65,17 +65,17 @@ def test_a_server_that_is_not_there_is_an_error_of_one_line(tmp_path):
 def test_a_summary_comes_back_as_it_was_without_its_file(tmp_path):
     places = Places.below(tmp_path)
     for run_id in ("2-smoke", "1-smoke"):
-        runs.write_summary(_summary(run_id), places).unlink()
+        files.write_summary(_summary(run_id), places).unlink()
         time.sleep(0.002)  # runs are told apart by milliseconds
-    assert runs.read_summaries(places) == [_summary("2-smoke"), _summary("1-smoke")]
-    assert runs.find(places, "latest") == _summary("1-smoke")
-    runs.write_summary({"task": "imdb", "run_id": "2-smoke"}, places)
-    assert runs.find(places, "2-smoke") == {"task": "imdb", "run_id": "2-smoke"}
+    assert records.read_summaries(places) == [_summary("2-smoke"), _summary("1-smoke")]
+    assert records.find(places, "latest") == _summary("1-smoke")
+    files.write_summary({"task": "imdb", "run_id": "2-smoke"}, places)
+    assert records.find(places, "2-smoke") == {"task": "imdb", "run_id": "2-smoke"}
 
 
 def test_a_folder_without_runs_is_not_given_a_store(tmp_path):
     places = Places.below(tmp_path)
-    assert runs.read_summaries(places) == []
+    assert records.read_summaries(places) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -89,8 +89,8 @@ def test_writers_side_by_side_lose_nothing_and_end(tmp_path):
         for i in range(number)
     ]
     with context.Pool(writers) as pool:
-        pool.starmap(runs.write_summary, work, chunksize=number)
-    found = {run.run_id for run in runs.past_runs(Places.below(tmp_path))}
+        pool.starmap(files.write_summary, work, chunksize=number)
+    found = {run.run_id for run in records.past_runs(Places.below(tmp_path))}
     assert found == {f"{w}-{i}" for w in range(writers) for i in range(number)}
 
 
@@ -167,9 +167,9 @@ def test_a_server_keeps_what_sqlite_keeps(mysql, tmp_path, monkeypatch):
     places = Places.below(tmp_path, mysql)
     monkeypatch.setenv(metadata.PASSWORD, "secret")
     assert metadata.open_store(places, create=True) is not None
-    runs.write_summary(_summary("1-smoke"), places)
-    runs.write_summary(_summary("2-smoke"), places)
-    assert runs.read_summaries(places) == [_summary("2-smoke"), _summary("1-smoke")]  # by time
+    files.write_summary(_summary("1-smoke"), places)
+    files.write_summary(_summary("2-smoke"), places)
+    assert records.read_summaries(places) == [_summary("2-smoke"), _summary("1-smoke")]  # by time
     assert not (tmp_path / "runs" / "metadata.sqlite").exists()
     monkeypatch.setenv(metadata.PASSWORD, "other")
     with pytest.raises(UserError, match="cannot open the metadata store"):
