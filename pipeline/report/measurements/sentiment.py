@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data import features
 from pipeline.report.inputs import Run, read_examples
 from pipeline.report.measurements.corpus import WORD
-from pipeline.report.measurements.served_model import ask
+
+if TYPE_CHECKING:  # imports TensorFlow
+    from serving.served_model import ServedModel
 
 _MOST = 3_000  # texts
 _BATCH = 64
@@ -25,7 +27,7 @@ _LONGEST = 200  # words of a text that is shown
 _WORDS = 8  # shown of each text
 
 
-def measure(run: Run, model: Any) -> dict[str, Any]:
+def measure(run: Run, model: ServedModel) -> dict[str, Any]:
     """Asks the served model about the held-out texts.
 
     Returns: `count`; `confusion`, [label][predicted] counts; `wrong`, texts (in normal form)
@@ -57,10 +59,10 @@ def measure(run: Run, model: Any) -> dict[str, Any]:
     }
 
 
-def _probabilities(model: Any, texts: list[str]) -> np.ndarray:
+def _probabilities(model: ServedModel, texts: list[str]) -> np.ndarray:
     """Of "positive", (texts,) float64."""
     parts = [
-        ask(model, "serving_default", texts[start : start + _BATCH])["probability"]
+        model.predict("serving_default", text=texts[start : start + _BATCH])["probability"]
         for start in range(0, len(texts), _BATCH)
     ]
     return np.concatenate([*parts, np.empty(0)]).astype(float)
@@ -79,7 +81,7 @@ def _most_wrong(texts: list[str], labels: np.ndarray, probabilities: np.ndarray)
     return chosen
 
 
-def _weights(model: Any, text: str, probability: float) -> list[tuple[str, float]]:
+def _weights(model: ServedModel, text: str, probability: float) -> list[tuple[str, float]]:
     """The words, in small letters, whose absence changes most, with their weights in nats."""
     words = sorted({word.lower() for word in WORD.findall(text)})
     without = [re.sub(rf"\b{re.escape(w)}\b", "", text, flags=re.IGNORECASE) for w in words]
