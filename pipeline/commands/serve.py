@@ -143,7 +143,7 @@ def _option(name: str) -> str:
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    return shared.newest_model(options).parent.resolve()
+    return shared.newest_model(options).parent.absolute()
 
 
 def _is_loopback(host: str) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import imdb_formats
+from data import features, imdb_formats
 from data.errors import UserError
 from data.records import DeadLetter
 from pipeline.pushed_models.model import predict
@@ -50,7 +50,7 @@ def score_reviews(folder: Path, file: Path) -> dict[str, float | int]:
             outputs = predict(model, "serving_default", text=texts)
             probability = outputs["probability"].astype(float)
             label = np.array(labels)
-            correct += int(np.sum((probability >= 0.5) == label))
+            correct += int(np.sum(features.is_positive(probability) == label))
             of_label = np.where(label == 1, probability, 1 - probability)
             log_loss -= float(np.sum(np.log(np.maximum(of_label, 1e-7))))
             np.add.at(counts, (label, np.minimum((probability * _BINS).astype(int), _BINS - 1)), 1)

@@ -41,7 +41,7 @@ def measure(run: Run, model: ServedModel) -> dict[str, Any]:
     texts = [run.task.normal_form.apply(row[features.TEXT]) for row in rows]
     labels = np.array([row[label] for row in rows], int)
     probabilities = _probabilities(model, texts)
-    predicted = (probabilities >= 0.5).astype(int)
+    predicted = features.is_positive(probabilities).astype(int)
     confusion = np.zeros((2, 2), int)
     np.add.at(confusion, (labels, predicted), 1)
     return {
@@ -69,15 +69,17 @@ def _probabilities(model: ServedModel, texts: list[str]) -> np.ndarray:
 
 
 def _most_wrong(texts: list[str], labels: np.ndarray, probabilities: np.ndarray) -> list[int]:
+    """Indexes of the texts that the model was most sure of and wrong about, positive ones first."""
+    wrong = features.is_positive(probabilities) != (labels == 1)
     chosen = []
     for label in (1, 0):
         of_label = np.where(label, probabilities, 1 - probabilities)
-        wrong = [
+        shown = [
             i
-            for i in np.flatnonzero((labels == label) & (of_label < 0.5)).tolist()
+            for i in np.flatnonzero(wrong & (labels == label)).tolist()
             if len(texts[i].split()) <= _LONGEST
         ]
-        chosen += sorted(wrong, key=lambda i: (of_label[i], texts[i]))[:_WRONG]
+        chosen += sorted(shown, key=lambda i: (of_label[i], texts[i]))[:_WRONG]
     return chosen
 
 
