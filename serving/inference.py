@@ -23,13 +23,12 @@ from tensorflow_serving.apis import (
 
 from serving.errors import ServingError, invalid_argument
 from serving.model_versions import ModelVersions
-from serving.served_model import ServedModel
+from serving.served_model import NO_DEADLINE, ServedModel
 from serving.tensors import decode_inputs, encode, selected_outputs
 
 DEFAULT_SIGNATURE = "serving_default"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 SIGNATURE_DEF = "signature_def"
-NO_DEADLINE = float("inf")
 
 
 class Inference:

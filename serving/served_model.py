@@ -1,34 +1,38 @@
-"""One version of a SavedModel: its signatures, run alone or in batches."""
+"""A SavedModel in memory: its signatures, each run alone or in batches."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
 import tensorflow as tf
-import tensorflow_text  # noqa: F401  registers the ops that cut words
+import tensorflow_text  # noqa: F401  registers the ops that split text into words
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.batching import Arrays, BatchingParameters, Function, batched
-from serving.errors import ServingError, deadline_exceeded, of_tensorflow
+from serving.errors import ServingError, deadline_exceeded, invalid_argument, of_tensorflow
+from serving.tensors import check_names, with_defaults
 
-LIMITS = Path("assets.extra", "limits.json")
+NO_DEADLINE = float("inf")
+_LIMITS = "assets.extra/limits.json"
 _INIT_OP = "__saved_model_init_op"  # a signature without outputs, for loaders only
 
 
 @dataclass(frozen=True)
 class Signature:
-    """A signature's definition and the functions that run it, arrays to arrays by name.
+    """A signature's definition, and the functions that run it on arrays by input name.
 
     Attributes:
-        batched: None where rows are not the first axis of every input and output.
-        max_batch_size: rows that go into a batch.
+        batched: None if rows are not the first axis of every input and output.
+        max_batch_size: rows of a batch.
     """
 
     definition: meta_graph_pb2.SignatureDef
@@ -40,30 +44,35 @@ class Signature:
 class ServedModel:
     """A SavedModel, loaded as TensorFlow Serving loads it: its graph into a session.
 
-    So what does not load or run there does not here; and when the session goes, so does its
-    memory, of which `tf.saved_model.load` keeps 100 MiB and more for good.
+    A model that fails to load or run there fails here too. Deleting the model frees the session's
+    memory; `tf.saved_model.load` keeps 100 MiB and more until the process ends.
+
+        model = ServedModel("serving_models/imdb/1795540775")
+        model.predict("serving_default", text=["A moving film."])["label"]
 
     Args:
-        folder: the version's folder; its name is the version's number.
+        folder: the SavedModel's. If its name is a number, that is the version, otherwise 0.
         batching: None runs each request alone.
-        slots: held by each run outside a batch, so that these do not crowd the cores.
+        slots: taken by each run outside a batch, to limit how many run at once; None: no limit.
 
     Raises:
-        Exception: whatever TensorFlow raises for a folder that is no whole SavedModel.
+        Exception: whatever TensorFlow raises if the folder is not a complete SavedModel.
     """
 
     def __init__(
-        self, folder: Path, batching: BatchingParameters | None, slots: threading.Semaphore
+        self,
+        folder: str | os.PathLike[str],
+        batching: BatchingParameters | None = None,
+        slots: threading.Semaphore | None = None,
     ) -> None:
-        self.folder = folder
-        self.version = int(folder.name)
-        self._slots = slots
+        self.folder = os.fspath(folder)  # a Path would break gs://
+        name = os.path.basename(self.folder)
+        self.version = int(name) if name.isdecimal() else 0
+        self._slots: contextlib.AbstractContextManager[Any] = slots or contextlib.nullcontext()
         self._session = tf.compat.v1.Session(graph=tf.Graph())
         with self._session.graph.as_default():
-            loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
+            loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], self.folder)
         self.definitions = loaded.signature_def
-        limits = folder / LIMITS
-        self._limits: dict[str, int] = json.loads(limits.read_text()) if limits.is_file() else {}
         self.signatures = {
             name: self._signature(definition, batching)
             for name, definition in self.definitions.items()
@@ -71,40 +80,65 @@ class ServedModel:
         }
 
     def _signature(
-        self,
-        definition: meta_graph_pb2.SignatureDef,
-        batching: BatchingParameters | None,
+        self, definition: meta_graph_pb2.SignatureDef, batching: BatchingParameters | None
     ) -> Signature:
         inputs, outputs = _specs(definition.inputs), _specs(definition.outputs)
         names = {name: info.name for name, info in definition.inputs.items()}
         fetches = {name: info.name for name, info in definition.outputs.items()}
+        session = self._session  # a reference to `self` would be circular and delay its deletion
 
         def function(arrays: Arrays) -> Arrays:
-            feeds = {names[name]: array for name, array in arrays.items()}
-            found: Arrays = self._session.run(fetches, feeds)
+            found: Arrays = session.run(fetches, {names[key]: arrays[key] for key in arrays})
             return found
 
         rows_first = all(spec.shape.rank and spec.shape[0] is None for spec in inputs + outputs)
         if batching is None or not rows_first:
             return Signature(definition, function, None, 0)
         limit = "max_generation_rows" if "max_new_tokens" in definition.inputs else "max_rows"
-        rows = min(batching.max_batch_size, self._limits.get(limit, batching.max_batch_size))
+        rows = min(batching.max_batch_size, self._limits().get(limit, batching.max_batch_size))
         batching = replace(batching, max_batch_size=rows)
         run = batched(function, inputs, outputs, batching)
         return Signature(definition, function, run, rows)
 
-    def run(self, signature: Signature, inputs: Arrays, deadline: float) -> Arrays:
-        """The outputs of all `inputs`, defaults included.
+    def _limits(self) -> dict[str, int]:
+        file = os.path.join(self.folder, _LIMITS)
+        if not tf.io.gfile.exists(file):
+            return {}
+        with tf.io.gfile.GFile(file) as stream:
+            limits: dict[str, int] = json.load(stream)
+        return limits
+
+    def predict(self, signature: str, /, **inputs: Any) -> Arrays:
+        """The outputs of a signature, by name; strings are bytes objects.
 
         Args:
-            deadline: seconds since the epoch; a request that is later is not begun.
+            signature: its name.
+            inputs: arrays or lists by input name; the signature's defaults fill in the others.
+
+        Raises:
+            KeyError: if there is no such signature.
+            ServingError: INVALID_ARGUMENT if an input is unknown, missing, or breaks a limit of
+                the model; otherwise as `run`.
+        """
+        found = self.signatures[signature]
+        check_names(found.definition, inputs.keys())
+        arrays = {
+            name: _array(name, value, tf.as_dtype(found.definition.inputs[name].dtype))
+            for name, value in inputs.items()
+        }
+        return self.run(found, with_defaults(found.definition, arrays))
+
+    def run(self, signature: Signature, inputs: Arrays, deadline: float = NO_DEADLINE) -> Arrays:
+        """The outputs for all of the signature's inputs.
+
+        Args:
+            deadline: seconds since the epoch; a request is not started after it.
 
         Raises:
             ServingError: with the code of the error in the graph; RESOURCE_EXHAUSTED if the
-                batches' queue is full; DEADLINE_EXCEEDED.
+                batch queue is full; DEADLINE_EXCEEDED.
         """
-        rows = self._rows(signature, inputs)
-        if signature.batched is not None and rows is not None:
+        if signature.batched is not None and (rows := _batch_rows(signature, inputs)):
             try:
                 return signature.batched(_repeated(inputs, rows), deadline)
             except tf.errors.UnavailableError as error:
@@ -112,7 +146,7 @@ class ServedModel:
                     grpc.StatusCode.RESOURCE_EXHAUSTED, of_tensorflow(error).args[0]
                 ) from error
             except tf.errors.OpError:
-                pass  # the fault may be another request's: alone, each gets its own answer
+                pass  # another request may have caused it: run alone, each gets its own answer
         with self._slots:
             if time.time() >= deadline:
                 raise deadline_exceeded()
@@ -121,18 +155,26 @@ class ServedModel:
             except tf.errors.OpError as error:
                 raise of_tensorflow(error) from error
 
-    def _rows(self, signature: Signature, inputs: Arrays) -> int | None:
-        """Rows of the request; None where it cannot be batched.
 
-        An input that has a default is a setting: one row of it stands for all rows.
-        """
-        settings = signature.definition.defaults
-        counts = {len(array) for array in inputs.values() if array.ndim}
-        required = {len(array) for name, array in inputs.items() if name not in settings}
-        if len(required) != 1 or not counts <= required | {1}:
-            return None
-        (rows,) = required
-        return rows if 0 < rows <= signature.max_batch_size else None
+def _array(name: str, value: Any, dtype: tf.DType) -> np.ndarray:
+    if dtype.is_integer:  # NumPy would wrap around
+        numbers = np.asarray(value)
+        if np.any((numbers < dtype.min) | (numbers > dtype.max)):
+            raise invalid_argument(f"{name}: expected {dtype.name}, got {value}")
+    return np.asarray(value, dtype.as_numpy_dtype)
+
+
+def _batch_rows(signature: Signature, inputs: Arrays) -> int:
+    """Rows of the request; 0 if it cannot be batched.
+
+    An input with a default is a setting: one row of it applies to all rows.
+    """
+    settings = signature.definition.defaults
+    required = {len(array) for name, array in inputs.items() if name not in settings}
+    if len(required) != 1 or not {len(array) for array in inputs.values()} <= required | {1}:
+        return 0
+    (rows,) = required
+    return rows if rows <= signature.max_batch_size else 0
 
 
 def _specs(infos: Mapping[str, meta_graph_pb2.TensorInfo]) -> list[tf.TensorSpec]:

@@ -6,6 +6,8 @@ TFRecord of at most 1,000 PredictionLogs. A request that fails fails the load.
 
 from __future__ import annotations
 
+import os
+
 import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
@@ -25,11 +27,11 @@ def warm_up(model: ServedModel) -> int:
         ServingError: of the request that failed, or for more than MOST_REQUESTS.
         tf.errors.DataLossError: if the file is no TFRecord.
     """
-    path = model.folder / REQUESTS
-    if not path.is_file():
+    path = os.path.join(model.folder, REQUESTS)
+    if not tf.io.gfile.exists(path):
         return 0
     count = 0
-    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+    for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
         count += 1
         if count > MOST_REQUESTS:
             raise invalid_argument(

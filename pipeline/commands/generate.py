@@ -27,14 +27,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the prompt and its continuation."""
     import_tensorflow(options.debug)
-    import tensorflow as tf
+    from pipeline.pushed_models.model import predict
+    from serving.served_model import ServedModel
 
-    from pipeline.pushed_models import model as pushed_model
-
-    model = pushed_model.latest_version(options.root / "serving_models", options.task)
-    outputs = pushed_model.signature(model, "serving_default")(
-        text=tf.constant([options.prompt]),
-        **{name: tf.constant([getattr(options, name)]) for name in _SETTINGS},
-    )
-    print(options.prompt + outputs["text"].numpy()[0].decode())
+    model = ServedModel(shared.newest_model(options))
+    settings = {name: [getattr(options, name)] for name in _SETTINGS}
+    outputs = predict(model, "serving_default", text=[options.prompt], **settings)
+    print(options.prompt + outputs["text"][0].decode())
     return 0

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         job = bulk_inference.generate(**settings)
     else:
         job = bulk_inference.CLASSIFY if options.task == "imdb" else bulk_inference.SCORE
-    model = bulk_inference.newest_model(options.root, options.task)
+    model = shared.newest_model(options)
     report = bulk_inference.infer(model, job, options.file, options.out)
     print(f"{report.rows} rows, {report.errors} with an error: {options.out}", file=sys.stderr)
     return 0

@@ -48,6 +48,17 @@ def places(options: argparse.Namespace) -> Places:
     return Places.below(options.root, options.metadata)
 
 
+def newest_model(options: argparse.Namespace) -> Path:
+    """The folder of the task's newest pushed model.
+
+    Raises:
+        UserError: if none was pushed.
+    """
+    from pipeline.pushed_models.model import latest_version
+
+    return latest_version(options.root / "serving_models", options.task)
+
+
 def add_configuration(parser: argparse.ArgumentParser) -> None:
     """Task, preset and what changes it."""
     add_task(parser)

@@ -17,13 +17,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints a line for each text."""
     import_tensorflow(options.debug)
-    import tensorflow as tf
+    from pipeline.pushed_models.model import predict
+    from serving.served_model import ServedModel
 
-    from pipeline.pushed_models import model as pushed_model
-
-    model = pushed_model.latest_version(options.root / "serving_models", options.task)
-    outputs = pushed_model.signature(model, "serving_default")(text=tf.constant(options.text))
-    labels, probabilities = outputs["label"].numpy(), outputs["probability"].numpy()
+    model = ServedModel(shared.newest_model(options))
+    outputs = predict(model, "serving_default", text=options.text)
+    labels, probabilities = outputs["label"], outputs["probability"]
     for text, label, probability in zip(options.text, labels, probabilities, strict=True):
         excerpt = " ".join(text.split())[:60]
         print(f"{label.decode()}  (positive: {probability:.3f})  {excerpt}")

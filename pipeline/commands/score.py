@@ -24,12 +24,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the figures as JSON."""
     import_tensorflow(options.debug)
-    from pipeline.pushed_models import model as pushed_model
     from pipeline.pushed_models import scoring
 
     if not options.file.is_file():
         raise UserError(f"{options.file}: no such file")
-    model = pushed_model.latest_version(options.root / "serving_models", options.task)
+    model = shared.newest_model(options)
     score = scoring.score_reviews if options.task == "imdb" else scoring.score_text
     print(json.dumps(score(model, options.file)))
     return 0

@@ -12,7 +12,6 @@ from data.errors import UserError
 from data.tasks import TASKS
 from pipeline.commands import options as shared
 from pipeline.commands.terminal import import_tensorflow
-from pipeline.pushed_models import model as pushed_model
 from serving import tensorflow_serving
 
 
@@ -144,9 +143,7 @@ def _option(name: str) -> str:
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    models = options.root.resolve() / "serving_models"
-    pushed_model.latest_version(models, options.task)  # or says how to get one
-    return models / options.task
+    return shared.newest_model(options).parent.absolute()
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from data import features
 from mamba_model import SentimentModel
 from pipeline.config import ExportConfig
 from pipeline.export.requests import (
@@ -29,7 +30,7 @@ def sentiment_signatures(
         probability = tf.sigmoid(model(dense(to_tokens(text))))
         classes = tf.constant([CLASSES])
         return {
-            "label": tf.where(probability >= 0.5, classes[0, 1], classes[0, 0]),
+            "label": tf.where(features.is_positive(probability), classes[0, 1], classes[0, 0]),
             "probability": probability,
             "classes": tf.tile(classes, [tf.shape(text)[0], 1]),
             "scores": tf.stack([1 - probability, probability], axis=1),

@@ -13,7 +13,6 @@ import itertools
 import json
 import os
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,15 +21,12 @@ from typing import Any, BinaryIO
 
 import grpc
 import numpy as np
-import tensorflow as tf
 
 from data.errors import UserError
 from data.records import file_sha256
-from pipeline.pushed_models import model as pushed_model
 from pipeline.pushed_models.bulk_rows import Row, read_rows
 from serving.errors import ServingError
 from serving.served_model import ServedModel
-from serving.tensors import with_defaults
 
 _BATCH = 32  # rows; the models' own signatures take as many at a time
 _BLOCK_BYTES = 1 << 24
@@ -92,7 +88,10 @@ def infer(model_folder: Path, job: Job, file: Path, out: Path) -> Report:
         done, errors = _resume(stream, partial, identity)
         if done:
             print(f"going on after row {done} of {partial}", file=sys.stderr)
-        model = ServedModel(model_folder, None, threading.Semaphore())
+        model = ServedModel(model_folder)
+        known = model.signatures[job.signature].definition.inputs
+        if unknown := sorted(set(job.settings) - set(known)):
+            raise UserError(f"{model_folder}: {job.signature} takes no {unknown[0]}")
         total = done
         for block in _blocks(itertools.islice(itertools.chain(first, rows), done, None), job.block):
             answers = _answers(model, job, block)
@@ -187,15 +186,8 @@ def _alone(model: ServedModel, job: Job, text: bytes) -> dict[str, Any]:
 
 
 def _run(model: ServedModel, job: Job, texts: list[bytes]) -> list[dict[str, Any]]:
-    signature = model.signatures[job.signature]
-    inputs = {"text": np.array(texts, object)}
-    for name, value in job.settings.items():
-        if name not in signature.definition.inputs:
-            raise UserError(f"{model.folder}: {job.signature} takes no {name}")
-        dtype = tf.as_dtype(signature.definition.inputs[name].dtype)
-        inputs[name] = np.array([value], dtype.as_numpy_dtype)
-    inputs = with_defaults(signature.definition, inputs)
-    outputs = model.run(signature, inputs, deadline=float("inf"))
+    settings = {name: [value] for name, value in job.settings.items()}
+    outputs = model.predict(job.signature, text=texts, **settings)
     columns = {name: _values(outputs[name]) for name in job.outputs if name in outputs}
     return [{name: column[i] for name, column in columns.items()} for i in range(len(texts))]
 
@@ -206,8 +198,3 @@ def _values(array: np.ndarray) -> list[Any]:
     if array.dtype == np.float32:
         return [float(text) for text in array.astype(str)]  # as short as float32 allows
     return array.tolist()
-
-
-def newest_model(root: Path, task: str) -> Path:
-    """The folder of the task's newest version under `root`."""
-    return pushed_model.latest_version(root / "serving_models", task)

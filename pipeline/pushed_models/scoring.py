@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-from data import imdb_formats
+from data import features, imdb_formats
 from data.errors import UserError
 from data.records import DeadLetter
-from pipeline.pushed_models import model as pushed_model
+from pipeline.pushed_models.model import predict
+from pipeline.transform.token_ids import START_ID
+from serving.served_model import ServedModel
 
 # Reviews: read at a time and sorted by length, so that a batch has little padding.
 _BLOCK, _BATCH = 1024, 32
@@ -26,10 +27,9 @@ _BLOCK, _BATCH = 1024, 32
 _BINS = 1 << 20
 # Text: characters of a part, and documents whose parts go through side by side.
 _PART, _LANES = 8_000, 16
-_START_ID = 1
 
 
-def score_reviews(model: Path, file: Path) -> dict[str, float | int]:
+def score_reviews(folder: Path, file: Path) -> dict[str, float | int]:
     """Accuracy, AUC and log loss (nats) of a sentiment model on a CSV file text,label.
 
     Returns: `accuracy`, `auc`, `log_loss`, `n`. The AUC counts probabilities that are
@@ -38,7 +38,7 @@ def score_reviews(model: Path, file: Path) -> dict[str, float | int]:
     Raises:
         UserError: at the first row that cannot be used, with its line.
     """
-    classify = pushed_model.signature(model, "serving_default")
+    model = ServedModel(folder)
     correct = n = 0
     log_loss = 0.0
     counts = np.zeros((2, _BINS), np.int64)
@@ -47,9 +47,10 @@ def score_reviews(model: Path, file: Path) -> dict[str, float | int]:
         block.sort(key=lambda row: len(row[0]))
         for start in range(0, len(block), _BATCH):
             texts, labels = zip(*block[start : start + _BATCH], strict=True)
-            probability = classify(text=tf.constant(texts))["probability"].numpy().astype(float)
+            outputs = predict(model, "serving_default", text=texts)
+            probability = outputs["probability"].astype(float)
             label = np.array(labels)
-            correct += int(np.sum((probability >= 0.5) == label))
+            correct += int(np.sum(features.is_positive(probability) == label))
             of_label = np.where(label == 1, probability, 1 - probability)
             log_loss -= float(np.sum(np.log(np.maximum(of_label, 1e-7))))
             np.add.at(counts, (label, np.minimum((probability * _BINS).astype(int), _BINS - 1)), 1)
@@ -82,7 +83,7 @@ class Part:
     starts_document: bool
 
 
-def score_text(model: Path, file: Path) -> dict[str, float | int]:
+def score_text(folder: Path, file: Path) -> dict[str, float | int]:
     """Bits per character of a next-token model on plain text, one verse a line.
 
     A blank line starts a new document, of which the model knows nothing before; blank lines
@@ -94,24 +95,25 @@ def score_text(model: Path, file: Path) -> dict[str, float | int]:
     Raises:
         UserError: if the file holds no text.
     """
-    score = pushed_model.signature(model, "score_stream")
-    fresh = {"last_token": np.array([_START_ID])} | {
-        name: np.zeros(
-            [1 if size is None else size for size in score.inputs[name].shape], np.float32
-        )
+    model = ServedModel(folder)
+    inputs = model.signatures["score_stream"].definition.inputs
+    fresh = {"last_token": np.array([START_ID])} | {
+        name: np.zeros([1, *(dim.size for dim in inputs[name].tensor_shape.dim[1:])], np.float32)
         for name in ("conv", "ssm")
     }
     state = fresh
     sums = dict.fromkeys(("bits", "characters", "tokens", "correct"), 0.0)
     for batch in _batches(parts(_lines(file))):
-        outputs = score(
-            text=tf.constant([part.text for part in batch]),
-            ends_line=tf.constant([part.ends_line for part in batch]),
+        outputs = predict(
+            model,
+            "score_stream",
+            text=[part.text for part in batch],
+            ends_line=[part.ends_line for part in batch],
             **_rows_of_state(batch, fresh, state),
         )
         for name in sums:
-            sums[name] += float(np.sum(outputs[name].numpy(), dtype=np.float64))
-        state = {name: outputs[name].numpy() for name in fresh}
+            sums[name] += float(np.sum(outputs[name], dtype=np.float64))
+        state = {name: outputs[name] for name in fresh}
     if not sums["characters"]:
         raise UserError(f"{file}: expected text, found none")
     return {
@@ -124,13 +126,14 @@ def score_text(model: Path, file: Path) -> dict[str, float | int]:
 
 def _rows_of_state(
     batch: Sequence[Part], fresh: dict[str, np.ndarray], before: dict[str, np.ndarray]
-) -> dict[str, tf.Tensor]:
+) -> dict[str, np.ndarray]:
     """The state of each row: fresh where a document starts, else that of the last row before."""
-    rows: dict[str, tf.Tensor] = {}
-    for name, start in fresh.items():
-        pieces = [start if part.starts_document else before[name][-1:] for part in batch]
-        rows[name] = tf.constant(np.concatenate(pieces))
-    return rows
+    return {
+        name: np.concatenate(
+            [start if part.starts_document else before[name][-1:] for part in batch]
+        )
+        for name, start in fresh.items()
+    }
 
 
 def _lines(file: Path) -> Iterator[tuple[str, bool]]:

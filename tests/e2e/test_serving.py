@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import grpc
 import numpy as np
 import pytest
-import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_grpc
 
 from data import imdb as imdb_reader
 from data.records import Record
 from pipeline.pushed_models import model as pushed_model
 from serving.client import Client
+from serving.served_model import ServedModel
 
 pytestmark = pytest.mark.slow
 
@@ -77,8 +77,8 @@ def _rest(served, path, body):
 
 
 def test_both_apis_give_what_the_model_gives_alone(served_imdb, reviews):
-    classify = pushed_model.signature(served_imdb.model, "serving_default")
-    expected = classify(text=tf.constant(reviews))["probability"].numpy()
+    model = ServedModel(served_imdb.model)
+    expected = model.predict("serving_default", text=reviews)["probability"]
     with Client(served_imdb.grpc) as client, ThreadPoolExecutor(16) as pool:
         together = [s.probability for s in client.classify_text(reviews)]
         batched = pool.map(lambda text: client.classify_text([text])[0].probability, reviews)

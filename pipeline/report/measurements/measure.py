@@ -15,7 +15,6 @@ from pipeline.report.inputs import Run
 from pipeline.report.measurements import corpus as corpus_measurements
 from pipeline.report.measurements import next_token as next_token_measurements
 from pipeline.report.measurements import sentiment as sentiment_measurements
-from pipeline.report.measurements import served_model
 
 Measurements = dict[str, Any]
 
@@ -30,7 +29,11 @@ def measure(run: Run, known: Measurements | None = None) -> Measurements:
     of_head = {"sentiment": sentiment_measurements, "next_token": next_token_measurements}
 
     def ask_model() -> Any:
-        model = served_model.load(run.artifacts["Trainer.model"])
+        from tfx.utils import path_utils
+
+        from serving.served_model import ServedModel
+
+        model = ServedModel(path_utils.serving_model_path(run.artifacts["Trainer.model"]))
         return of_head[run.task.head].measure(run, model)
 
     parts: dict[str, tuple[tuple[str, ...], Callable[[], Any]]] = {

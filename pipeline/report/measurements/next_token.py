@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data import features
 from pipeline.report.inputs import Run, read_examples
-from pipeline.report.measurements.served_model import ask
+
+if TYPE_CHECKING:  # imports TensorFlow
+    from serving.served_model import ServedModel
 
 _MOST = 300  # texts
 _BATCH = 16
 _SAMPLES = 3
 _PROMPT_WORDS = 8
 _EXTREMES = 3  # texts that were hardest, and easiest
-# All that a signature of ours may take: called from Python, it has no defaults.
 _SETTINGS = {
     "max_new_tokens": 80,
     "temperature": 0.8,
@@ -26,7 +27,7 @@ _SETTINGS = {
 }
 
 
-def measure(run: Run, model: Any) -> dict[str, Any]:
+def measure(run: Run, model: ServedModel) -> dict[str, Any]:
     """Asks the served model to score and to continue held-out texts.
 
     Returns: `count`; `books`, [name, bits, characters, texts] by name; `texts`, [name, bits per
@@ -51,9 +52,10 @@ def measure(run: Run, model: Any) -> dict[str, Any]:
     }
 
 
-def _scores(model: Any, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def _scores(model: ServedModel, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     parts = [
-        ask(model, "score", texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)
+        model.predict("score", text=texts[start : start + _BATCH])
+        for start in range(0, len(texts), _BATCH)
     ]
     bits, characters = (np.concatenate([part[n] for part in parts]) for n in ("bits", "characters"))
     return bits.astype(float), characters.astype(float)
@@ -68,15 +70,15 @@ def _by_book(rows: list[dict[str, Any]], bits: Any, characters: Any) -> list[lis
     return [[book, *sums[book]] for book in sorted(sums)]
 
 
-def _samples(model: Any, texts: list[str]) -> list[dict[str, str]]:
+def _samples(model: ServedModel, texts: list[str]) -> list[dict[str, str]]:
     """Continues the first words of texts of middle lengths."""
     step = max(1, len(texts) // (_SAMPLES + 1))
     samples = []
     for seed, text in enumerate(texts[step::step][:_SAMPLES]):
         words = text.split(" ")
         prompt, rest = " ".join(words[:_PROMPT_WORDS]), " ".join(words[_PROMPT_WORDS:])
-        settings = {**_SETTINGS, "seed": seed}
-        (written,) = ask(model, "generate", [prompt], **settings)["text"]
+        settings = {name: [value] for name, value in (_SETTINGS | {"seed": seed}).items()}
+        (written,) = model.predict("serving_default", text=[prompt], **settings)["text"]
         samples.append({"prompt": prompt, "model": written.decode(), "text": rest[:400]})
     return samples
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data import features
 from pipeline.report.inputs import Run, read_examples
 from pipeline.report.measurements.corpus import WORD
-from pipeline.report.measurements.served_model import ask
+
+if TYPE_CHECKING:  # imports TensorFlow
+    from serving.served_model import ServedModel
 
 _MOST = 3_000  # texts
 _BATCH = 64
@@ -25,7 +27,7 @@ _LONGEST = 200  # words of a text that is shown
 _WORDS = 8  # shown of each text
 
 
-def measure(run: Run, model: Any) -> dict[str, Any]:
+def measure(run: Run, model: ServedModel) -> dict[str, Any]:
     """Asks the served model about the held-out texts.
 
     Returns: `count`; `confusion`, [label][predicted] counts; `wrong`, texts (in normal form)
@@ -39,7 +41,7 @@ def measure(run: Run, model: Any) -> dict[str, Any]:
     texts = [run.task.normal_form.apply(row[features.TEXT]) for row in rows]
     labels = np.array([row[label] for row in rows], int)
     probabilities = _probabilities(model, texts)
-    predicted = (probabilities >= 0.5).astype(int)
+    predicted = features.is_positive(probabilities).astype(int)
     confusion = np.zeros((2, 2), int)
     np.add.at(confusion, (labels, predicted), 1)
     return {
@@ -57,29 +59,31 @@ def measure(run: Run, model: Any) -> dict[str, Any]:
     }
 
 
-def _probabilities(model: Any, texts: list[str]) -> np.ndarray:
+def _probabilities(model: ServedModel, texts: list[str]) -> np.ndarray:
     """Of "positive", (texts,) float64."""
     parts = [
-        ask(model, "serving_default", texts[start : start + _BATCH])["probability"]
+        model.predict("serving_default", text=texts[start : start + _BATCH])["probability"]
         for start in range(0, len(texts), _BATCH)
     ]
     return np.concatenate([*parts, np.empty(0)]).astype(float)
 
 
 def _most_wrong(texts: list[str], labels: np.ndarray, probabilities: np.ndarray) -> list[int]:
+    """Indexes of the texts that the model was most sure of and wrong about, positive ones first."""
+    wrong = features.is_positive(probabilities) != (labels == 1)
     chosen = []
     for label in (1, 0):
         of_label = np.where(label, probabilities, 1 - probabilities)
-        wrong = [
+        shown = [
             i
-            for i in np.flatnonzero((labels == label) & (of_label < 0.5)).tolist()
+            for i in np.flatnonzero(wrong & (labels == label)).tolist()
             if len(texts[i].split()) <= _LONGEST
         ]
-        chosen += sorted(wrong, key=lambda i: (of_label[i], texts[i]))[:_WRONG]
+        chosen += sorted(shown, key=lambda i: (of_label[i], texts[i]))[:_WRONG]
     return chosen
 
 
-def _weights(model: Any, text: str, probability: float) -> list[tuple[str, float]]:
+def _weights(model: ServedModel, text: str, probability: float) -> list[tuple[str, float]]:
     """The words, in small letters, whose absence changes most, with their weights in nats."""
     words = sorted({word.lower() for word in WORD.findall(text)})
     without = [re.sub(rf"\b{re.escape(w)}\b", "", text, flags=re.IGNORECASE) for w in words]

@@ -2,13 +2,52 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
 from data import bible
+from data.errors import UserError
 from data.records import Record
 from pipeline.pushed_models import scoring
 from pipeline.pushed_models.scoring import Part, parts
+from pipeline.report.measurements import sentiment
+from serving.served_model import ServedModel
+
+
+class _SaysWhatItReads(tf.Module):
+    """A text is a number: its own probability; none above 1."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def serving_default(self, text):
+        probability = tf.strings.to_number(text)
+        check = tf.debugging.Assert(tf.reduce_all(probability <= 1), ["expected", 1, "at most"])
+        with tf.control_dependencies([check]):
+            return {"probability": tf.identity(probability)}
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reader") / "1"
+    module = _SaysWhatItReads()
+    tf.saved_model.save(module, str(folder), {"serving_default": module.serving_default})
+    return folder
+
+
+def test_a_probability_of_one_half_counts_as_negative(reader, tmp_path):
+    file = tmp_path / "reviews.csv"
+    file.write_text("text,label\n0.5,0\n0.5,1\n0.75,1\n0.25,1\n0.75,0\n")
+    assert scoring.score_reviews(reader, file)["accuracy"] == 2 / 5
+    texts, labels = ["0.5", "0.5", "0.75", "0.25"], np.array([0, 1, 1, 1])
+    probabilities = sentiment._probabilities(ServedModel(reader), texts)
+    assert sentiment._most_wrong(texts, labels, probabilities) == [3, 1]
+
+
+def test_a_text_that_the_model_refuses_is_a_users_mistake(reader, tmp_path):
+    file = tmp_path / "reviews.csv"
+    file.write_text("text,label\n2,1\n")
+    with pytest.raises(UserError, match=r"^expected 1 at most$"):
+        scoring.score_reviews(reader, file)
 
 
 def _chapters(most):
