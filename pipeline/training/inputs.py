@@ -28,6 +28,7 @@ from mamba_model import (
 )
 from pipeline.training.batches import LabelledTexts, WholeDocuments, Windows
 from pipeline.transform import tokenization
+from pipeline.transform.vocabulary import read_vocabulary
 
 Model = SentimentModel | SentimentEnsemble | NextTokenModel
 Labelled = tuple[list[np.ndarray], np.ndarray]  # token ids of each text, and the labels
@@ -53,7 +54,7 @@ class Inputs:
             config[part]["scan"] = available_scan(config[part]["scan"])
         task = TASKS[config["task"]]
         transform = tft.TFTransformOutput(fn_args.transform_graph_path)
-        vocabulary = tokenization.read_vocabulary(fn_args.transform_graph_path)
+        vocabulary = read_vocabulary(fn_args.transform_graph_path)
 
         def read(files: Sequence[str]) -> Labelled:
             return _read_examples(fn_args.data_accessor, files, transform, task.label)
