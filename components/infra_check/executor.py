@@ -34,6 +34,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.infra_check import model_server
+from data.files import write_whole
 
 _REPORT = "report.json"
 
@@ -72,9 +73,8 @@ class Executor(base_executor.BaseExecutor):
             exec_properties["time_limit"],
         )
         folder = Path(blessing.uri)
-        folder.mkdir(parents=True, exist_ok=True)
         written = {"blessed": report.blessed} | vars(report)
-        (folder / _REPORT).write_text(json.dumps(written, indent=2) + "\n", "utf-8")
+        write_whole(folder / _REPORT, json.dumps(written, indent=2) + "\n")
         # The names and the property of TFX's InfraValidator, by which Pusher decides.
         (folder / ("INFRA_BLESSED" if report.blessed else "INFRA_NOT_BLESSED")).touch()
         blessing.set_int_custom_property("blessed", int(report.blessed))

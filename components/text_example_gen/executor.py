@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
+import shutil
+from pathlib import Path
 from typing import Any
 
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
-from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 
@@ -46,8 +46,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         records = artifact_utils.get_single_instance(output_dict["records"])
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
-        ledger_path = os.path.join(records.uri, LEDGER)
-        dead_letters_path = os.path.join(records.uri, DEAD_LETTERS)
+        ledger_path = Path(records.uri, LEDGER)
+        dead_letters_path = Path(records.uri, DEAD_LETTERS)
         source = open_again(exec_properties["reader"], exec_properties["source"])
         with self._make_beam_pipeline() as pipeline:
             _ = pipeline | Ingest(
@@ -62,8 +62,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 dead_letters_path=dead_letters_path,
                 ledger_path=ledger_path,
             )
-        with fileio.open(ledger_path, "rb") as stream:
-            ledger = json.load(stream)
+        ledger = json.loads(ledger_path.read_bytes())
         if unreadable := ledger.get("unreadable"):
             raise UserError(min(unreadable))
         _check_balance(ledger)
@@ -107,14 +106,14 @@ def _check_balance(ledger: dict[str, Any]) -> None:
         )
 
 
-def _check_dead_letters(ledger: dict[str, Any], path: str, limit: float) -> None:
+def _check_dead_letters(ledger: dict[str, Any], path: Path, limit: float) -> None:
     dead, read = sum(ledger["dead_letters"].values()), ledger["read"]
     if dead <= limit * read:
         return
     # TFX deletes the outputs of a failed execution, but not what lies beside them.
-    kept_path = f"{os.path.dirname(path)}-{DEAD_LETTERS}"
-    fileio.copy(path, kept_path, overwrite=True)
-    with fileio.open(path, "rb") as stream:
+    kept_path = path.parent.with_name(f"{path.parent.name}-{DEAD_LETTERS}")
+    shutil.copyfile(path, kept_path)
+    with path.open("rb") as stream:
         first = [json.loads(line) for _, line in zip(range(3), stream, strict=False)]
     reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(ledger["dead_letters"].items()))
     examples = "; ".join(

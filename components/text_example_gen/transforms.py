@@ -28,18 +28,18 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from tfx.dsl.io import fileio
 
 from data.errors import DataError
 from data.facts import add_counts, precedence, same_text, split_facts
 from data.features import CHARACTERS, TEXT
+from data.files import whole_file, write_whole
 from data.records import SPLITS, DeadLetter, Record, Source
 
 Counts = dict[str, Any]  # a part of the ledger: numbers, nested
@@ -66,8 +66,8 @@ class Ingest(beam.PTransform):
         max_characters: int,
         files_per_split: int,
         split_uris: Mapping[str, str],
-        dead_letters_path: str,
-        ledger_path: str,
+        dead_letters_path: Path,
+        ledger_path: Path,
     ):
         super().__init__()
         self._source = source
@@ -225,24 +225,24 @@ def _write_examples(
     examples = sorted(group[1])
     if len({key for key, _ in examples}) < len(examples):
         raise AssertionError(f"{split}: the reader gave the same key to different records")
-    path = os.path.join(split_uris[split], f"data_tfrecord-{file}-of-{files:05d}.gz")
-    fileio.makedirs(split_uris[split])
-    # Unfinished files stand one folder up: TFX reads whatever lies in the split's own.
-    unfinished = _unfinished(split_uris[split])
-    with tf.io.TFRecordWriter(unfinished, options="GZIP") as writer:
+    folder = Path(split_uris[split])
+    # Written one folder up: TFX reads every file in the split's own folder.
+    with (
+        whole_file(folder / f"data_tfrecord-{file}-of-{files:05d}.gz", folder.parent) as unfinished,
+        tf.io.TFRecordWriter(str(unfinished), options="GZIP") as writer,
+    ):
         for _, example in examples:
             writer.write(example)
-    fileio.rename(unfinished, path, overwrite=True)
     return {"examples": {split: len(examples)}}
 
 
-def _write_dead_letters(_: None, path: str, dead_letters: list[DeadLetter]) -> None:
+def _write_dead_letters(_: None, path: Path, dead_letters: list[DeadLetter]) -> None:
     ordered = sorted(dead_letters, key=lambda letter: (letter.file, letter.line, letter.reason))
     lines = [json.dumps(asdict(letter), ensure_ascii=False) + "\n" for letter in ordered]
-    _write_text(path, "".join(lines))
+    write_whole(path, "".join(lines))
 
 
-def _write_ledger(counts: Counts, source: Source, path: str) -> None:
+def _write_ledger(counts: Counts, source: Source, path: Path) -> None:
     ledger: Counts = {
         "source": {
             "task": source.task,
@@ -259,21 +259,7 @@ def _write_ledger(counts: Counts, source: Source, path: str) -> None:
         "facts": {split: {} for split in SPLITS},
     }
     add_counts(ledger, counts)
-    text = json.dumps(ledger, indent=1, sort_keys=True, ensure_ascii=False)
-    _write_text(path, text + "\n")
-
-
-def _write_text(path: str, text: str) -> None:
-    unfinished = _unfinished(path)
-    with fileio.open(unfinished, "wb") as stream:  # bytes: not in the locale's encoding
-        stream.write(text.encode())
-    fileio.rename(unfinished, path, overwrite=True)
-
-
-def _unfinished(path: str) -> str:
-    """A temporary name beside `path` that no other worker has."""
-    folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.{os.urandom(4).hex()}")
+    write_whole(path, json.dumps(ledger, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def _facts(record: Record, markers: tuple[str, ...]) -> Counts:

@@ -65,12 +65,11 @@ def of_vocabulary(transform_graph_folder: str | Path) -> Hashes:
     """Hashes the pieces of a TransformGraph artifact, and its assets as the files that they are."""
     import tensorflow_transform as tft
 
-    from pipeline.transform.tokenization import read_vocabulary
+    from pipeline.transform.vocabulary import pieces_sha256
 
-    pieces = read_vocabulary(str(transform_graph_folder))
     assets = Path(transform_graph_folder, tft.TFTransformOutput.TRANSFORM_FN_DIR, "assets")
     return {
-        "pieces": hashlib.sha256("\n".join(pieces).encode()).hexdigest(),
+        "pieces": pieces_sha256(str(transform_graph_folder)),
         **{
             file.name: hashlib.sha256(file.read_bytes()).hexdigest()
             for file in sorted(assets.iterdir())

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.transform.tokenization import LINE_END_ID, PADDING_ID, START_ID
+from pipeline.transform.token_ids import LINE_END_ID, PADDING_ID, START_ID
 
 
 class Windows:

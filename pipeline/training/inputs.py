@@ -30,6 +30,7 @@ from mamba_model import (
 from pipeline.config import TrainingConfig
 from pipeline.training.batches import LabelledTexts, WholeDocuments, Windows
 from pipeline.transform import tokenization
+from pipeline.transform.vocabulary import read_vocabulary
 
 Model = SentimentModel | SentimentEnsemble | NextTokenModel
 Labelled = tuple[list[np.ndarray], np.ndarray]  # token ids of each text, and the labels
@@ -61,7 +62,7 @@ class Inputs:
         facts["training"]["scan"] = available_scan(facts["training"]["scan"])
         label = TASKS[facts["task"]].label
         transform = tft.TFTransformOutput(fn_args.transform_graph_path)
-        vocabulary = tokenization.read_vocabulary(fn_args.transform_graph_path)
+        vocabulary = read_vocabulary(fn_args.transform_graph_path)
 
         def read(files: Sequence[str]) -> Labelled:
             return _read_examples(fn_args.data_accessor, files, transform, label)

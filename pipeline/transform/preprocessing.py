@@ -17,6 +17,7 @@ from data import features
 from data.normal_form import NormalForm
 from data.tasks import TASKS
 from pipeline.transform import tokenization
+from pipeline.transform.vocabulary import learned_vocabulary
 
 
 def normalize(strings: tf.Tensor, form: NormalForm) -> tf.Tensor:
@@ -43,7 +44,7 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     task = TASKS[custom_config["task"]]
     text = normalize(tf.squeeze(inputs[features.TEXT], 1), task.normal_form)
     words = tokenization.split_words(text)
-    vocabulary = tokenization.learned_vocabulary(words, custom_config["vocabulary_size"])
+    vocabulary = learned_vocabulary(words, custom_config["vocabulary_size"])
     tokens = tokenization.encode(words, vocabulary)
     if task.head == "sentiment":
         tokens = head_and_tail(tokens, custom_config["head"], custom_config["tail"])

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import bible, bible_formats, imdb
-from data.normal_form import BIBLE, IMDB, NormalForm
+from data.bible_normal_form import BIBLE
+from data.imdb_normal_form import IMDB
+from data.normal_form import NormalForm
 from data.records import Record
 
 # Pieces out of which a rule's input may be put together by other rules.

@@ -103,6 +103,7 @@ def test_nothing_runs_where_nothing_was_edited(places, code):
         ("components/data_gate.py", {"DataGate", "RunReport"}),
         ("pipeline/transform/preprocessing.py", TRANSFORMED),
         ("pipeline/transform/tokenization.py", TRANSFORMED),
+        ("pipeline/transform/vocabulary.py", TRANSFORMED),
         ("pipeline/training/trainer.py", TRAINED),
         ("pipeline/export/saved_model.py", TRAINED),
         ("mamba_model/scan.py", TRAINED),

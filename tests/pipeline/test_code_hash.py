@@ -36,6 +36,7 @@ STAGES = {
         ("data/normal_form.py", {"transform", "train"}),
         ("data/bible_formats.py", set()),
         ("pipeline/transform/tokenization.py", {"transform", "train"}),
+        ("pipeline/transform/vocabulary.py", {"transform", "train"}),
         ("mamba_model/scan.py", {"train"}),
         ("mamba_model/native/selective_scan.h", {"train"}),
         ("pipeline/export/saved_model.py", {"train"}),

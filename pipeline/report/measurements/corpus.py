@@ -46,12 +46,14 @@ def vocabulary(run: Run) -> dict[str, Any]:
     """
     import tensorflow_transform as tft
 
-    from pipeline.transform import tokenization
+    from pipeline.transform.token_ids import RESERVED
+    from pipeline.transform.tokenization import byte_alphabet
+    from pipeline.transform.vocabulary import read_vocabulary
 
     folder = run.artifacts["Transform.transform_graph"]
-    alphabet = tokenization.byte_alphabet()
-    pieces = [_readable(piece, alphabet) for piece in tokenization.read_vocabulary(folder)]
-    first_learned = len(tokenization.RESERVED) + 256
+    alphabet = byte_alphabet()
+    pieces = [_readable(piece, alphabet) for piece in read_vocabulary(folder)]
+    first_learned = len(RESERVED) + 256
     texts = []
     for example in read_examples(run.artifacts["TextExampleGen.examples"], "eval"):
         texts.append(run.task.normal_form.apply(example[features.TEXT]))
@@ -72,7 +74,7 @@ def vocabulary(run: Run) -> dict[str, Any]:
         "tokens": int(counts.sum()),
         "written": sum(len(p) * int(n) for p, n in zip(pieces, counts, strict=True)),
         "used": int((counts > 0).sum()),
-        "byte_tokens": int(counts[len(tokenization.RESERVED) : first_learned].sum()),
+        "byte_tokens": int(counts[len(RESERVED) : first_learned].sum()),
         "longest": [pieces[i] for i in by_length[:_LONGEST]],
         "frequent": [[pieces[i], int(counts[i])] for i in by_count[:_LONGEST]],
     }

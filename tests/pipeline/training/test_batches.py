@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.training.batches import LabelledTexts, WholeDocuments, Windows
-from pipeline.transform.tokenization import LINE_END_ID, PADDING_ID, START_ID
+from pipeline.transform.token_ids import LINE_END_ID, PADDING_ID, START_ID
 
 
 def _documents(lengths):

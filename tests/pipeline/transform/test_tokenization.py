@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from data import bible, imdb
 from data.records import Record
 from data.tasks import TASKS
-from pipeline.transform import tokenization
+from pipeline.transform import tokenization, vocabulary
 from pipeline.transform.preprocessing import head_and_tail, normalize
-from pipeline.transform.tokenization import LINE_END_ID, RESERVED, byte_alphabet
+from pipeline.transform.token_ids import LINE_END_ID, RESERVED
+from pipeline.transform.tokenization import byte_alphabet
 
 
 def _texts(module, most=None):
@@ -28,7 +29,7 @@ def vocabulary_file(tmp_path_factory):
     """A vocabulary learned on 60 chapters."""
     words = tokenization.split_words(tf.constant(_texts(bible, 60))).flat_values.numpy()
     counts = zip(*np.unique(words, return_counts=True), strict=True)
-    pieces = tokenization.learn([(word, int(n)) for word, n in counts], size=600)
+    pieces = vocabulary.learn([(word, int(n)) for word, n in counts], size=600)
     path = tmp_path_factory.mktemp("vocabulary") / "vocabulary.txt"
     path.write_text("".join(f"{piece}\n" for piece in pieces), "utf-8")
     return path
@@ -109,12 +110,12 @@ def test_vocabulary_begins_with_reserved_and_bytes_and_is_not_larger_than_asked(
 def test_learning_does_not_depend_on_the_order_of_counts():
     words = tokenization.split_words(tf.constant(_texts(bible, 3))).flat_values.numpy()
     counts = [(w, int(n)) for w, n in zip(*np.unique(words, return_counts=True), strict=True)]
-    assert tokenization.learn(counts, 400) == tokenization.learn(counts[::-1], 400)
+    assert vocabulary.learn(counts, 400) == vocabulary.learn(counts[::-1], 400)
 
 
 def test_too_small_a_vocabulary_says_why():
     with pytest.raises(ValueError, match=r"more than 258 .* got 100"):
-        tokenization.learn([(b"a", 1)], 100)
+        vocabulary.learn([(b"a", 1)], 100)
 
 
 def test_head_and_tail_keeps_both_ends_and_short_rows_whole():

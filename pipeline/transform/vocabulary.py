@@ -1,0 +1,118 @@
+"""The vocabulary: learned in Transform's analyze phase, then read from the TransformGraph.
+
+Its pieces in the order of their ids: the reserved ones, the single bytes, then learned
+pieces by falling count. Source of the learner: tensorflow_text's
+wordpiece_tokenizer_learner_lib.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+
+from pipeline.transform.token_ids import RESERVED
+from pipeline.transform.tokenization import LONGEST_WORD, byte_alphabet
+
+VOCABULARY_ASSET = "vocabulary.txt"
+
+# The learner sees only the most frequent words: on the reviews' 94,000 distinct words,
+# using all of them took 8 times as long.
+_LEARNER_WORDS = 20_000
+
+
+def read_vocabulary(transform_graph_folder: str) -> list[str]:
+    """The pieces in the order of their ids, from a TransformGraph artifact."""
+    path = os.path.join(
+        transform_graph_folder, tft.TFTransformOutput.TRANSFORM_FN_DIR, "assets", VOCABULARY_ASSET
+    )
+    with tf.io.gfile.GFile(path) as file:
+        return file.read().split("\n")[:-1]
+
+
+def pieces_sha256(transform_graph_folder: str) -> str:
+    """SHA-256, in hexadecimal, of the pieces of a TransformGraph artifact."""
+    return hashlib.sha256("\n".join(read_vocabulary(transform_graph_folder)).encode()).hexdigest()
+
+
+def learned_vocabulary(words: tf.RaggedTensor, size: int) -> tf.Tensor:
+    """Learns a vocabulary of at most `size` pieces over all words of the analyzed split.
+
+    Returns: () string, the path of the vocabulary file, known after the analyze phase.
+    """
+    before_analysis = "\n".join((*RESERVED, *byte_alphabet(), ""))
+    # Counted by batch, in the graph: words one by one would cost Beam more than all else.
+    distinct, _, counts = tf.unique_with_counts(words.flat_values, tf.int64)
+    (path,) = tft.experimental.ptransform_analyzer(
+        inputs=[distinct, counts],
+        ptransform=_LearnVocabulary(size),
+        output_dtypes=[tf.string],
+        output_shapes=[[]],
+        output_asset_default_values=[before_analysis.encode()],
+        name="vocabulary",
+    )
+    return path
+
+
+class _LearnVocabulary(tft_beam.experimental.PTransformAnalyzer):
+    def __init__(self, size: int):
+        super().__init__()
+        self._size = size
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        path = os.path.join(self.base_temp_dir, VOCABULARY_ASSET)
+        return (
+            batches
+            | "OfBatch" >> beam.FlatMap(_pairs)
+            | "Count" >> beam.CombinePerKey(sum)
+            | "ToList" >> beam.combiners.ToList()
+            | "Learn" >> beam.Map(learn, size=self._size)
+            | "Write" >> beam.Map(_write_vocabulary, path=path)
+        )
+
+
+def learn(counts: Iterable[tuple[bytes, int]], size: int) -> list[str]:
+    """Learns at most `size` pieces, reserved ones and single bytes first.
+
+    The result does not depend on the order of `counts`.
+    """
+    from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
+
+    bytes_first = [*RESERVED, *byte_alphabet()]
+    if size <= len(bytes_first):
+        raise ValueError(
+            f"vocabulary size: expected more than {len(bytes_first)}"
+            f" (padding, start and 256 bytes), got {size}"
+        )
+    by_count = sorted(((w.decode(), n) for w, n in counts), key=lambda item: (-item[1], item[0]))
+    pieces = learner.learn(
+        by_count,
+        vocab_size=size,
+        # A piece has to be this frequent at most, or `size` of them would hold more than all
+        # the words' text; the search for the frequency starts here.
+        upper_thresh=max(10, 2 * sum(n for _, n in by_count) // size),
+        reserved_tokens=bytes_first,
+        max_input_tokens=_LEARNER_WORDS,
+        max_token_length=LONGEST_WORD + 1,
+        include_joiner_token=False,
+        joiner="",
+    )
+    return pieces[:size]  # the learner's search may end a little above
+
+
+def _pairs(batch: tuple[np.ndarray, np.ndarray]) -> Iterable[tuple[bytes, int]]:
+    distinct, counts = batch
+    return zip(distinct.tolist(), counts.tolist(), strict=True)
+
+
+def _write_vocabulary(pieces: list[str], path: str) -> np.ndarray:
+    tf.io.gfile.makedirs(os.path.dirname(path))
+    with tf.io.gfile.GFile(path, "w") as file:
+        file.write("".join(f"{piece}\n" for piece in pieces))
+    return np.array(path.encode(), dtype=object)
