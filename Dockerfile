@@ -1,4 +1,4 @@
-# The image in which Kubeflow Pipelines and Vertex AI run the stages of a pipeline, with the
+# The image in which Kubeflow Pipelines and Vertex AI run the pipeline's stages, with the
 # current dependency set; see docs/kubeflow.md.
 #
 #   docker build --tag REGISTRY/tf-mamba:VERSION .
@@ -10,12 +10,12 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ \
     && rm -rf /var/lib/apt/lists/*
 
-# Kubeflow's launcher runs as this user too, and puts artifacts into /gcs, /minio or /s3.
+# Kubeflow's launcher also runs as this user and writes artifacts to /gcs, /minio or /s3.
 RUN useradd --create-home --uid 10001 tf_mamba \
     && install --directory --owner tf_mamba /gcs /minio /s3 /tmp/kfp_outputs
 
-# The lock as it stands, as setup_env.py installs it: a package that has no wheel is built by
-# the lock's own setuptools and wheel. A layer of its own, which a change of code leaves alone.
+# Installs the lock as setup_env.py does: the lock's own setuptools and wheel build packages that
+# have no wheel. A separate layer, so that a change of code does not rebuild it.
 ENV PATH=/opt/venv/bin:$PATH
 COPY requirements/current.txt /opt/tf_mamba/requirements/
 WORKDIR /opt/tf_mamba
@@ -27,7 +27,7 @@ RUN python3 -m venv /opt/venv \
        --requirement requirements/current.txt \
     && rm /tmp/build-tools.txt
 
-# Editable: Beam's remote workers install the project from these sources.
+# Editable, because Beam's remote workers install the project from these sources.
 COPY . .
 RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable . \
     && python -m compileall -q components data mamba_model pipeline serving

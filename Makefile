@@ -1,8 +1,8 @@
-# Set-up, runs and checks. `env` comes first wherever `.venv` is needed; once that
-# is ready it costs a fraction of a second. PYTHON=/path/to/python chooses its Python.
+# Set-up, runs and checks. Every target that needs `.venv` runs `env` first, which takes a
+# fraction of a second once `.venv` is ready. PYTHON=/path/to/python chooses its Python.
 PRESET ?= quick
 PYTHON ?=
-# Two processes, as one leaves half of two cores idle. PYTEST=... takes other options.
+# Two processes, because one leaves half of two cores idle. PYTEST=... replaces these options.
 PYTEST ?= -n 2 --no-loadscope-reorder
 BIN := .venv/bin
 
@@ -12,13 +12,13 @@ BIN := .venv/bin
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-env: ## Set up .venv (every target that needs it does so by itself)
+env: ## Set up .venv (targets that need it do so themselves)
 	@command -v python3 >/dev/null || { \
 	  echo "set-up: no python3 on PATH; on Debian: apt install python3 python3-venv" >&2; exit 1; }
 	@python3 setup_env.py $(if $(PYTHON),--python "$(PYTHON)")
 
-# For a CPU build of PyTorch where pip knows none, see requirements/peers.txt.
-peers: env ## Set up .venv-peers: PyTorch and the Mambas on it, to test and measure against
+# If pip finds no CPU build of PyTorch, see requirements/peers.txt.
+peers: env ## Set up .venv-peers: PyTorch and its Mambas, to test and measure against
 	@python3 setup_env.py --peers
 
 run: env ## Run both tasks, bible then imdb (PRESET=quick)
@@ -31,17 +31,17 @@ test: env ## Run the whole test suite
 check: lint ## Lint, check types, and run the fast tests
 	@$(BIN)/python -m pytest $(PYTEST) -m "not slow"
 
-bench: env peers ## Measure speed, memory, baselines and serving (over an hour; alone on the machine)
+bench: env peers ## Measure speed, memory, baselines and serving (over an hour; run nothing else)
 	@for benchmark in scan training generation growth baselines; do \
 	  $(BIN)/python -m benchmarks.$$benchmark || exit; done
-	@$(BIN)/python -m benchmarks.serving || test $$? = 2  # 2: no pushed models, as it has said
+	@$(BIN)/python -m benchmarks.serving || test $$? = 2  # 2: no pushed models; it has said so
 
-lint: env ## Check style, format and types
+lint: env ## Check style, format, types and import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# $(call compile-locks,FOLDER): pins that FOLDER's locks already have are kept where they can be.
+# $(call compile-locks,FOLDER) keeps pins that FOLDER's locks already have, if they still fit.
 define compile-locks
 @$(UV_COMPILE) --override requirements/older.in --constraint requirements/older-constraints.in \
   --python-version 3.10 -o $(1)/older.txt
@@ -51,7 +51,7 @@ UV_COMPILE = $(BIN)/uv pip compile setup.py --extra dev --universal --fork-strat
   --generate-hashes --quiet --system-certs --python $(BIN)/python \
   --custom-compile-command "make lock" $(UPGRADE)
 
-lock: env ## Write requirements/*.txt anew from setup.py (UPGRADE=--upgrade: newest releases)
+lock: env ## Rewrite requirements/*.txt from setup.py (UPGRADE=--upgrade: newest releases)
 	$(call compile-locks,requirements)
 
 lock-check: env ## Fail if requirements/*.txt do not follow from setup.py

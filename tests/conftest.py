@@ -1,4 +1,4 @@
-"""Shared by all tests: real text, and which of them two processes must not part."""
+"""Shared by all tests: real text, and which tests must run in the same process."""
 
 import importlib.util
 import pathlib
