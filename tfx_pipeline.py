@@ -20,7 +20,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from data.errors import UserError
 from pipeline import cli
 from pipeline.commands import options as shared
-from pipeline.pipeline import create_pipeline
+from pipeline.orchestrators.definition import define
 
 
 class Runner(LocalDagRunner):
@@ -46,7 +46,7 @@ def main() -> int:
     try:
         config, source = shared.configuration(options, options.set)
         beam = shared.beam(options)
-        pipeline = create_pipeline(config, source, shared.places(options), beam.pipeline_args())
+        pipeline = define(config, source, shared.places(options), beam.pipeline_args())
     except UserError as error:
         print(f"TF_MAMBA_RUN: {error}", file=sys.stderr)
         return 1

@@ -106,7 +106,9 @@ class AtomicPusher(base_component.BaseComponent):
         model_card: of ModelCard; its files go to assets.extra of the pushed model.
         base_directory: where versions go.
         keep_versions: how many of the newest stay.
-        pushed_models_gone: a part of the cache key only, see pipeline/runs/records.py.
+        pushed_models_gone: how many models that earlier runs pushed are gone; a part of the cache
+            key only, so that a cached push whose model was deleted pushes again.
+        code_sha256: hash of the code of this component; a part of the cache key only.
     """
 
     SPEC_CLASS = AtomicPusherSpec
@@ -122,8 +124,13 @@ class AtomicPusher(base_component.BaseComponent):
         keep_versions: int,
         pushed_models_gone: int = 0,
         infra_validator_blessing: BaseChannel | None = None,
+        code_sha256: str = "",
     ):
-        custom = {"keep_versions": keep_versions, "pushed_models_gone": pushed_models_gone}
+        custom = {
+            "keep_versions": keep_versions,
+            "pushed_models_gone": pushed_models_gone,
+            "code_sha256": code_sha256,
+        }
         super().__init__(
             spec=AtomicPusherSpec(
                 model=model,

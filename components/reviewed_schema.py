@@ -13,8 +13,14 @@ from tfx.types import standard_artifacts
 def ReviewedSchema(
     schema: OutputArtifact[standard_artifacts.Schema],
     pbtxt: Parameter[str],
+    code_sha256: Parameter[str] = "",
 ):
-    """Writes `pbtxt`, a tensorflow_metadata Schema in text format, as the schema artifact."""
+    """Writes the schema artifact.
+
+    Args:
+        pbtxt: a tensorflow_metadata Schema in protobuf's text format.
+        code_sha256: hash of the code of this component; a part of the cache key only.
+    """
     import os
 
     from google.protobuf import text_format

@@ -1,9 +1,13 @@
-"""A stage's code as one hash, so that TFX's cache tells the truth.
+"""Hashes of code, so that TFX's cache is truthful.
 
-TFX keys a cached result by the stage's inputs and parameters, not by the modules that
-our code imports. So each stage takes the hash of its own code as one more parameter.
-Comments and layout do not count; docstrings do. What is not Python, in a folder `native/` or
-`templates/` beside a module, counts as it is written.
+TFX keys a cached result by the stage's inputs and parameters, but not by the modules that the
+stage runs. So each stage takes the hash of its code as one more parameter; stage_code.py says
+which modules that are.
+
+A module counts together with all modules that it imports from the same packages, as syntax
+trees: comments, layout and docstrings do not count. Files in a folder `native/` or `templates/`
+beside a module count byte by byte. The modules in DECLARATIONS do not count, nor what they import,
+because their values reach a stage as its parameters.
 """
 
 from __future__ import annotations
@@ -11,49 +15,15 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.metadata
-from collections.abc import Iterable
+import importlib.util
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from data.errors import UserError
+
+DECLARATIONS = ("data.tasks", "pipeline.config")
 _PACKAGES = ("components", "data", "mamba_model", "pipeline", "serving")
 _LIBRARIES = ("tfx", "tensorflow", "keras", "tensorflow-text", "tensorflow-transform")
-
-
-def code_sha256(*modules: str) -> str:
-    """Hashes the named modules, all of this project's that they import, and library versions.
-
-    Args:
-        modules: names as in `import`, for example "pipeline.transform.preprocessing".
-    """
-    whole = [f"{name}\n{code}\n" for name, code in sorted(_code(modules).items())]
-    whole += [f"{name}=={version}\n" for name, version in library_versions().items()]
-    return hashlib.sha256("".join(whole).encode()).hexdigest()
-
-
-def module_hashes(*modules: str) -> dict[str, str]:
-    """Hashes the named modules, and all of this project's that they import, each by its name."""
-    return {
-        name: hashlib.sha256(code.encode()).hexdigest()
-        for name, code in sorted(_code(modules).items())
-    }
-
-
-def _code(modules: Iterable[str]) -> dict[str, str]:
-    """The named modules and what they import of this project: name to code."""
-    seen: dict[str, str] = {}
-    waiting = list(modules)
-    while waiting:
-        name = waiting.pop()
-        path = _path(name)
-        if name in seen or path is None:
-            continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        seen[name] = ast.dump(tree)
-        for folder in ("native", "templates"):
-            for source in sorted(path.parent.glob(f"{folder}/*")):
-                key = f"{path.parent.name}/{folder}/{source.name}"
-                seen[key] = source.read_text("utf-8")
-        waiting += _imported(tree)
-    return seen
 
 
 def library_versions() -> dict[str, str]:
@@ -61,27 +31,139 @@ def library_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
 
-def _imported(tree: ast.Module) -> list[str]:
-    names = []
+class Code:
+    """The code of modules as it is on the disk; each file is read once."""
+
+    def __init__(self) -> None:
+        self._modules: dict[str, _Module] = {}
+
+    def sha256(self, modules: Iterable[str], values: Mapping[str, str] | None = None) -> str:
+        """Hashes modules, all that they import, and the libraries' versions.
+
+        Args:
+            modules: names as in `import`, for example "pipeline.transform.preprocessing".
+            values: what counts in place of the code of modules that are DECLARATIONS.
+
+        Raises:
+            UserError: if a module has no source file.
+        """
+        values = values or {}
+        parts = []
+        for name, code in self._reachable(modules, opaque=DECLARATIONS).items():
+            if name not in DECLARATIONS:
+                parts.append(f"{name}\n{code}\n")
+            elif name in values:
+                parts.append(f"{name}\n{values[name]}\n")
+        parts += [f"{name}=={version}\n" for name, version in library_versions().items()]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+    def module_hashes(self, modules: Iterable[str]) -> dict[str, str]:
+        """SHA-256 of each of the modules and of all that they import, DECLARATIONS too.
+
+        Raises:
+            UserError: as `sha256`.
+        """
+        return {
+            name: hashlib.sha256(code.encode()).hexdigest()
+            for name, code in self._reachable(modules).items()
+        }
+
+    def _reachable(self, modules: Iterable[str], opaque: Collection[str] = ()) -> dict[str, str]:
+        """Name to code of modules, of what they import, and of the files beside them, sorted.
+
+        `opaque`: modules whose own imports are left out.
+        """
+        waiting = list(modules)
+        packages = {*_PACKAGES, *(name.partition(".")[0] for name in waiting)}
+        found: dict[str, str] = {}
+        while waiting:
+            name = waiting.pop()
+            if name in found:
+                continue
+            module = self._module(name)
+            found[name] = module.code
+            found.update(module.files)
+            for imported, attributes in module.imports if name not in opaque else ():
+                if imported.partition(".")[0] not in packages:
+                    continue
+                waiting.append(imported)
+                # `from a import b`: b is a module of its own, or a name in a.
+                submodules = (f"{imported}.{attribute}" for attribute in attributes)
+                waiting += [name for name in submodules if _file(name)]
+        return dict(sorted(found.items()))
+
+    def _module(self, name: str) -> _Module:
+        if name not in self._modules:
+            self._modules[name] = _Module(name)
+        return self._modules[name]
+
+
+class _Module:
+    """One module: its code, the files beside it that count, and its imports."""
+
+    def __init__(self, name: str) -> None:
+        path = _file(name)
+        if path is None:
+            raise UserError(
+                f"{name}: expected a Python module of which a stage's cache key is made, found no"
+                " source file; correct the name where it is imported, in pipeline/stage_code.py or"
+                " in the task's `reader`"
+            )
+        tree = ast.parse(path.read_text("utf-8"))
+        self.imports = list(_imports(tree))
+        self.code = ast.dump(_without_docstrings(tree))
+        self.files = {
+            f"{path.parent.name}/{folder}/{file.name}": file.read_text("utf-8")
+            for folder in ("native", "templates")
+            for file in sorted(path.parent.glob(f"{folder}/*"))
+        }
+
+
+def _imports(node: ast.AST) -> Iterator[tuple[str, list[str]]]:
+    """The modules that code imports as it runs, and the names taken from them."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from ((alias.name, []) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom) and child.module and child.level == 0:
+            yield child.module, [alias.name for alias in child.names]
+        elif isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        else:
+            yield from _imports(child)
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            # `from a import b`: b may be a module of its own, or a name in a.
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return names
+        if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return tree
 
 
-def _path(name: str) -> Path | None:
-    # By file, as importlib's find_spec would import the parents.
+def _file(name: str) -> Path | None:
+    """The source file of a module; None if there is none. Imports nothing."""
     package, *rest = name.split(".")
-    if package not in _PACKAGES:
-        return None
-    root = Path(__file__).parent.parent
-    for path in (
-        root.joinpath(package, *rest, "__init__.py"),
-        root.joinpath(package, *rest).with_suffix(".py"),
-    ):
-        if path.is_file():
-            return path
-    return None  # a name in a module, not a module
+    for folder in _folders(package):
+        for path in (
+            folder.joinpath(*rest, "__init__.py"),
+            folder.joinpath(*rest).with_suffix(".py"),
+        ):
+            if path.is_file():
+                return path
+    return None
+
+
+def _folders(package: str) -> list[Path]:
+    """Where the modules of a top-level package or module lie."""
+    if package in _PACKAGES:
+        return [Path(__file__).parents[1] / package]
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is not None:
+        return [Path(folder) for folder in spec.submodule_search_locations]
+    return [Path(spec.origin).with_suffix("")] if spec.origin else []
+
+
+def code_sha256(*modules: str) -> str:
+    return Code().sha256(modules)

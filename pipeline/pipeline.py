@@ -1,4 +1,7 @@
-"""The pipeline: every stage, in the order in which data flows. It knows no orchestrator."""
+"""The pipeline: every stage, in the order in which data flows. It knows no orchestrator.
+
+The definition is a function of its arguments: it reads no disk, no store and no past run.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.trainer.component import Trainer
@@ -18,121 +22,53 @@ from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
 from components.atomic_push import AtomicPusher
-from components.infra_check.component import INFRA_CHECK_MODULES, InfraCheck
+from components.infra_check.component import InfraCheck
 from components.last_pushed_model import LastPushedModel
 from components.newest_served_model import NewestServedModel
 from data.records import Source
 from data.tasks import TASKS
-from pipeline.code_hash import code_sha256, library_versions
 from pipeline.config import RunConfig, TrainingConfig
 from pipeline.evaluation.eval_config import eval_config
 from pipeline.export.expected_signatures import SIGNATURES
 from pipeline.places import Places
-from pipeline.report import page
 from pipeline.report.component import RunReport
 from pipeline.report.model_card import ModelCard
-from pipeline.runs import store as metadata
-from pipeline.runs.reruns import infra_checks_failed, infra_validations_failed, pushed_models_gone
+from pipeline.run_context import RunContext
 from pipeline.text_stages import TextStages, from_source_to_ids
 from pipeline.tuning.search_space import Range
 
 
-def _trainer(
-    run_fn: str,
-    training: TrainingConfig,
+def create_pipeline(
     config: RunConfig,
-    text: TextStages,
+    source: Source,
     places: Places,
-    base: Trainer | None = None,
-) -> Trainer:
-    """Trains as `training` says, from random weights or from the model of `base`."""
-    return Trainer(
-        examples=text.transform.outputs["transformed_examples"],
-        transform_graph=text.transform.outputs["transform_graph"],
-        schema=text.schema.outputs["schema"],
-        base_model=base.outputs["model"] if base else None,
-        run_fn=f"pipeline.training.trainer.{run_fn}",
-        train_args=trainer_pb2.TrainArgs(num_steps=training.steps),
+    beam_args: Sequence[str],
+    context: RunContext,
+) -> Pipeline:
+    """Defines the pipeline of one run.
+
+    Args:
+        config: the configuration, which determines the result together with source and code.
+        source: the text, opened and verified.
+        places: where artifacts, checkpoints and pushed models go.
+        beam_args: options of Beam for every stage that runs on it.
+        context: what else the stages depend on.
+    """
+    text = from_source_to_ids(config, source, context)
+    pretrainer = _pretrainer(config, text, places, context)
+    trainer = Trainer(
+        **_training_inputs(text, pretrainer),
+        run_fn="pipeline.training.trainer.run_fn",
+        train_args=trainer_pb2.TrainArgs(num_steps=config.training.steps),
         custom_config={
-            "config": _training_config(config, training),
-            "code_sha256": code_sha256("pipeline.training.trainer"),
+            "config": _json(_read_by_training(config, config.training)),
+            "code_sha256": context.code["Trainer"],
             "checkpoints": str(places.checkpoints(config.task)),
-            "export": json.dumps(dataclasses.asdict(config.export), sort_keys=True),
+            "export": _json(config.export),
         },
     )
 
-
-def _pretrainer(config: RunConfig, text: TextStages, places: Places) -> Trainer | None:
-    if not config.pretraining.steps:
-        return None
-    return _trainer("pretrain_fn", config.pretraining, config, text, places).with_id("Pretrainer")
-
-
-def _infra_validator(
-    config: RunConfig, text: TextStages, trainer: Trainer, places: Places
-) -> BaseNode | None:
-    if not config.infra_check.tfx_infra_validator:
-        return None
-    from components.infra_validator import InfraValidator  # with the clients of docker, Kubernetes
-
-    signatures = SIGNATURES[TASKS[config.task].head]
-    return InfraValidator(
-        model=trainer.outputs["model"],
-        examples=text.example_gen.outputs["examples"],
-        signatures=[name for name, inputs in signatures.items() if inputs == ("examples",)],
-        time_limit=config.infra_check.time_limit,
-        code_sha256=code_sha256("components.infra_validator"),
-        failed_before=infra_validations_failed(places, config.task),
-    )
-
-
-def _sections(config: RunConfig, *sections: str) -> str:
-    """The named sections of the configuration as JSON."""
-    whole = dataclasses.asdict(config)
-    return json.dumps({name: whole[name] for name in sections}, sort_keys=True)
-
-
-def _training_config(config: RunConfig, training: TrainingConfig) -> str:
-    """All settings that a training reads, as JSON: it runs again only if one of them changes."""
-    parts = {
-        "task": config.task,
-        "seed": config.seed,
-        "model": dataclasses.asdict(config.model),
-        "training": dataclasses.asdict(training),
-    }
-    return json.dumps(parts, sort_keys=True)
-
-
-def _baseline(trainer: Trainer, places: Places, task: str) -> BaseNode:
-    """What the model is compared with."""
-    if not places.has_metadata_store:
-        stage = NewestServedModel(serving_models=str(places.serving_models / task))
-    else:
-        stage = Resolver(
-            strategy_class=LastPushedModel,
-            model=Channel(type=standard_artifacts.Model),
-            pushed_model=Channel(type=standard_artifacts.PushedModel),
-            candidate=trainer.outputs["model"],
-        )
-    return stage.with_id("Baseline")
-
-
-def create_pipeline(
-    config: RunConfig, source: Source, places: Places, beam_args: Sequence[str]
-) -> Pipeline:
-    """Builds the pipeline of one run.
-
-    Args:
-        config: all that determines the result.
-        source: what to read, opened and verified.
-        places: where artifacts, metadata and pushed models go.
-        beam_args: passed to every stage that runs on Beam.
-    """
-    text = from_source_to_ids(config, source)
-    pretrainer = _pretrainer(config, text, places)
-    trainer = _trainer("run_fn", config.training, config, text, places, base=pretrainer)
-
-    baseline = _baseline(trainer, places, config.task)
+    baseline = _baseline(config, trainer, places, context)
     evaluator = Evaluator(
         examples=text.example_gen.outputs["examples"],
         model=trainer.outputs["model"],
@@ -143,10 +79,10 @@ def create_pipeline(
         model=trainer.outputs["model"],
         signatures=SIGNATURES[TASKS[config.task].head],
         time_limit=config.infra_check.time_limit,
-        code_sha256=code_sha256(*INFRA_CHECK_MODULES),
-        failed_before=infra_checks_failed(places, config.task),
+        code_sha256=context.code["InfraCheck"],
+        failed_before=context.infra_checks_failed,
     )
-    infra_validator = _infra_validator(config, text, trainer, places)
+    infra_validator = _infra_validator(config, text, trainer, context)
     server_blessing = infra_validator.outputs["blessing"] if infra_validator else None
     model_card = ModelCard(
         records=text.example_gen.outputs["records"],
@@ -155,19 +91,25 @@ def create_pipeline(
         model_run=trainer.outputs["model_run"],
         evaluation=evaluator.outputs["evaluation"],
         infra_blessing=infra_check.outputs["blessing"],
-        config=_sections(config, "task", "preset", "seed", "transform", "model", "training"),
-        code_sha256=code_sha256("pipeline.training.trainer", "pipeline.report.model_card"),
+        config=_json(
+            {
+                name: getattr(config, name)
+                for name in ("task", "seed", "preset", "model", "training")
+            }
+        ),
+        training_code_sha256=context.code["Trainer"],
+        code_sha256=context.code["ModelCard"],
     )
     pusher = AtomicPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=infra_check.outputs["blessing"],
+        infra_validator_blessing=server_blessing,
         model_card=model_card.outputs["card"],
         base_directory=str(places.serving_models / config.task),
         keep_versions=config.push.keep_versions,
-        # A cached push whose model was deleted since must push again.
-        pushed_models_gone=pushed_models_gone(places, config),
-        infra_validator_blessing=server_blessing,
+        pushed_models_gone=context.pushed_models_gone,
+        code_sha256=context.code["Pusher"],
     ).with_id("Pusher")
 
     run_report = RunReport(
@@ -183,17 +125,14 @@ def create_pipeline(
         infra_blessing=infra_check.outputs["blessing"],
         infra_validator_blessing=server_blessing,
         pushed_model=pusher.outputs["pushed_model"],
-        config=json.dumps(dataclasses.asdict(config), sort_keys=True),
-        versions=json.dumps(library_versions()),
-        code_sha256=code_sha256(
-            "pipeline.report.component",
-            # What it names by strings only:
-            *(f"pipeline.report.sections.{name}" for name in page.SECTIONS),
-        ),
+        config=_json(config),
+        versions=_json(context.versions),
+        code_sha256=context.code["RunReport"],
     )
 
     judged = (trainer, baseline, evaluator, infra_check, infra_validator, model_card, pusher)
-    return _pipeline(config, places, beam_args, *text.stages, pretrainer, *judged, run_report)
+    stages = (*text.stages, pretrainer, *judged, run_report)
+    return _pipeline(config, places, beam_args, context, stages)
 
 
 def create_tuning_pipeline(
@@ -201,51 +140,120 @@ def create_tuning_pipeline(
     source: Source,
     places: Places,
     beam_args: Sequence[str],
+    context: RunContext,
     *,
     ranges: Sequence[Range],
     trials: int,
     search: Path,
 ) -> Pipeline:
-    """Builds the pipeline of a search: that of a run as far as the Trainer, and a Tuner for it.
+    """Defines the pipeline of a search: the stages before the Trainer, then a Tuner.
 
-    Name and root are the run's, so that both take what they share from each other's cache.
+    It has the name and root of the run's pipeline, so that both share cached results.
 
     Args:
-        ranges: what varies, and between which bounds.
+        config, source, places, beam_args, context: as in `create_pipeline`.
+        ranges: the settings to vary, and their bounds.
         trials: how many.
-        search: folder of the search's books, which must be a function of all that determines
-            what a trial gives; see trials.py.
+        search: folder of the search's records; see tuning/trials.py. It must be a function of
+            all that determines a trial's result.
     """
-    text = from_source_to_ids(config, source)
-    pretrainer = _pretrainer(config, text, places)
+    text = from_source_to_ids(config, source, context)
+    pretrainer = _pretrainer(config, text, places, context)
     tuner = Tuner(
-        examples=text.transform.outputs["transformed_examples"],
-        transform_graph=text.transform.outputs["transform_graph"],
-        schema=text.schema.outputs["schema"],
-        base_model=pretrainer.outputs["model"] if pretrainer else None,
+        **_training_inputs(text, pretrainer),
         tuner_fn="pipeline.tuning.tuner.tuner_fn",
         train_args=trainer_pb2.TrainArgs(num_steps=config.training.steps),
         custom_config={
-            "config": _training_config(config, config.training),
+            "config": _json(_read_by_training(config, config.training)),
             "ranges": json.dumps([dataclasses.asdict(each) for each in ranges]),
             "trials": trials,
             "search": str(search),
         },
     )
-    return _pipeline(config, places, beam_args, *text.stages, pretrainer, tuner)
+    return _pipeline(config, places, beam_args, context, (*text.stages, pretrainer, tuner))
+
+
+def _pretrainer(
+    config: RunConfig, text: TextStages, places: Places, context: RunContext
+) -> Trainer | None:
+    if not config.pretraining.steps:
+        return None
+    return Trainer(
+        **_training_inputs(text),
+        run_fn="pipeline.training.trainer.pretrain_fn",
+        train_args=trainer_pb2.TrainArgs(num_steps=config.pretraining.steps),
+        custom_config={
+            "config": _json(_read_by_training(config, config.pretraining)),
+            "code_sha256": context.code["Pretrainer"],
+            "checkpoints": str(places.checkpoints(config.task)),
+        },
+    ).with_id("Pretrainer")
+
+
+def _training_inputs(text: TextStages, base: Trainer | None = None) -> dict[str, Channel | None]:
+    return {
+        "examples": text.transform.outputs["transformed_examples"],
+        "transform_graph": text.transform.outputs["transform_graph"],
+        "schema": text.schema.outputs["schema"],
+        "base_model": base.outputs["model"] if base else None,
+    }
+
+
+def _read_by_training(config: RunConfig, training: TrainingConfig) -> dict[str, Any]:
+    """The part of the configuration that a training reads: no other part makes it run again."""
+    return {"task": config.task, "seed": config.seed, "model": config.model, "training": training}
+
+
+def _baseline(config: RunConfig, trainer: Trainer, places: Places, context: RunContext) -> BaseNode:
+    """The model that the new one is compared with: the last pushed one."""
+    if context.metadata is None:
+        stage = NewestServedModel(serving_models=str(places.serving_models / config.task))
+    else:
+        stage = Resolver(
+            strategy_class=LastPushedModel,
+            model=Channel(type=standard_artifacts.Model),
+            pushed_model=Channel(type=standard_artifacts.PushedModel),
+            candidate=trainer.outputs["model"],
+        )
+    return stage.with_id("Baseline")
+
+
+def _infra_validator(
+    config: RunConfig, text: TextStages, trainer: Trainer, context: RunContext
+) -> BaseNode | None:
+    if not config.infra_check.tfx_infra_validator:
+        return None
+    from components.infra_validator import InfraValidator  # with clients of docker and Kubernetes
+
+    signatures = SIGNATURES[TASKS[config.task].head]
+    return InfraValidator(
+        model=trainer.outputs["model"],
+        examples=text.example_gen.outputs["examples"],
+        signatures=[name for name, inputs in signatures.items() if inputs == ("examples",)],
+        time_limit=config.infra_check.time_limit,
+        code_sha256=context.code["InfraValidator"],
+        failed_before=context.infra_validations_failed,
+    )
+
+
+def _json(value: Any) -> str:
+    """A parameter, in one form for equal values: dataclasses become objects."""
+    return json.dumps(value, default=dataclasses.asdict, sort_keys=True)
 
 
 def _pipeline(
-    config: RunConfig, places: Places, beam_args: Sequence[str], *stages: BaseNode | None
+    config: RunConfig,
+    places: Places,
+    beam_args: Sequence[str],
+    context: RunContext,
+    stages: Sequence[BaseNode | None],
 ) -> Pipeline:
-    """`stages`: None for what the configuration does without."""
+    """`stages`: None for a stage that this configuration does not have."""
     return Pipeline(
         pipeline_name=config.task,
         pipeline_root=places.pipeline_root(config.task),
         components=[stage for stage in stages if stage is not None],
         enable_cache=True,
-        metadata_connection_config=(
-            metadata.connection_config(places) if places.has_metadata_store else None
-        ),
+        metadata_connection_config=context.metadata,
         beam_pipeline_args=list(beam_args),
     )

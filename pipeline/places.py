@@ -30,11 +30,6 @@ class Places:
         root = root.resolve()
         return cls(root / "runs", root / "serving_models", metadata)
 
-    @property
-    def has_metadata_store(self) -> bool:
-        """Whether runs keep ML Metadata that this project can open."""
-        return True
-
     def pipeline_root(self, task: str) -> str:
         """Where the stages' artifacts go: a path, or what else the orchestrator takes."""
         return str(self.artifacts(task))

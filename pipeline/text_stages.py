@@ -1,10 +1,9 @@
-"""The stages from the source to token ids, which every pipeline begins with."""
+"""The stages from the source to token ids, with which every pipeline begins."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
 
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.statistics_gen.component import StatisticsGen
@@ -17,13 +16,13 @@ from components.reviewed_schema import ReviewedSchema
 from components.text_example_gen.component import TextExampleGen
 from data.records import Source
 from data.tasks import TASKS
-from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
+from pipeline.run_context import RunContext
 
 
 @dataclass(frozen=True)
 class TextStages:
-    """Those stages, in the order in which they run."""
+    """The stages, in the order in which they run."""
 
     example_gen: TextExampleGen
     statistics_gen: StatisticsGen
@@ -37,8 +36,8 @@ class TextStages:
         return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
 
 
-def from_source_to_ids(config: RunConfig, source: Source) -> TextStages:
-    """Ingest, validate, and turn into ids; anomalies stop the run before Transform."""
+def from_source_to_ids(config: RunConfig, source: Source, context: RunContext) -> TextStages:
+    """Ingests, validates and tokenizes; anomalies stop the run before Transform."""
     task = TASKS[config.task]
 
     example_gen = TextExampleGen(
@@ -47,16 +46,14 @@ def from_source_to_ids(config: RunConfig, source: Source) -> TextStages:
         fraction=config.data.fraction,
         max_characters=config.data.max_characters,
         max_dead_letter_share=config.data.max_dead_letter_share,
-        code_sha256=code_sha256(
-            "components.text_example_gen.executor", "components.artifacts", task.reader
-        ),
+        code_sha256=context.code["TextExampleGen"],
     )
 
     # The test split is read by nothing but a final score.
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["examples"], exclude_splits=["test"]
     )
-    schema = ReviewedSchema(pbtxt=schema_file(task.schema).read_text("utf-8"))
+    schema = ReviewedSchema(pbtxt=context.schema, code_sha256=context.code["ReviewedSchema"])
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema.outputs["schema"]
     )
@@ -65,7 +62,7 @@ def from_source_to_ids(config: RunConfig, source: Source) -> TextStages:
         records=example_gen.outputs["records"],
         reader=task.reader,
         mode=config.data.gate,
-        code_sha256=code_sha256("components.data_gate", task.reader),
+        code_sha256=context.code["DataGate"],
     )
 
     transform = Transform(
@@ -77,7 +74,7 @@ def from_source_to_ids(config: RunConfig, source: Source) -> TextStages:
             "task": config.task,
             "vocabulary_size": config.model.vocabulary_size,
             **dataclasses.asdict(config.transform),
-            "code_sha256": code_sha256("pipeline.transform.preprocessing"),
+            "code_sha256": context.code["Transform"],
         },
         disable_analyzer_cache=True,
         disable_statistics=True,
@@ -85,10 +82,3 @@ def from_source_to_ids(config: RunConfig, source: Source) -> TextStages:
     transform.add_upstream_node(data_gate)
 
     return TextStages(example_gen, statistics_gen, schema, example_validator, data_gate, transform)
-
-
-def schema_file(name: str) -> Path:
-    """A reviewed schema's file in data/schema/."""
-    import data
-
-    return Path(data.__path__[0]) / "schema" / name

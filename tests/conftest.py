@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 _WHOLE_RUNS = "tests/e2e/"
-_RUNS_OF_THEIR_OWN = ("concurrent_runs", "faults", "pretraining")  # files there that share none
+_RUNS_OF_THEIR_OWN = (
+    "concurrent_runs",
+    "faults",
+    "pretraining",
+    "reruns",
+)  # files there that share none
 
 
 def pytest_collection_modifyitems(items):

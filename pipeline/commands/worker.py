@@ -7,6 +7,7 @@ import sys
 import time
 
 from data.errors import UserError
+from data.tasks import TASKS
 from pipeline.commands import options as shared
 from pipeline.commands.terminal import import_tensorflow
 
@@ -27,8 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs it; returns the exit code."""
-    from pipeline.code_hash import code_sha256
     from pipeline.runs import lock as run_lock
+    from pipeline.stage_code import stage_hashes
     from pipeline.training.workers import TF_CONFIG, Workers
 
     workers = Workers.from_environment()
@@ -40,14 +41,14 @@ def run(options: argparse.Namespace) -> int:
     import_tensorflow(options.debug)
     from pipeline.training import joint as joint_training
 
-    places, me = shared.places(options), workers.name(workers.rank)
+    task, places, me = TASKS[options.task], shared.places(options), workers.name(workers.rank)
     print(f"{me}: waits for {options.task} in {places.runs}", file=sys.stderr)
     before = run_lock.told(places.runs, options.task)
     trained, deadline = 0, time.monotonic() + options.wait
     while True:
         job = joint_training.waiting_job(places.checkpoints(options.task), workers)
         if job is not None:
-            summary = joint_training.follow(workers, job, code_sha256("pipeline.training.trainer"))
+            summary = joint_training.follow(workers, job, stage_hashes(task)["Trainer"])
             trained, deadline = trained + 1, time.monotonic() + options.wait
             print(f"{me}: took part in {summary['steps']} steps", file=sys.stderr)
             _until_gone(job)

@@ -1,7 +1,7 @@
-"""The DAG of a task, which Airflow reads and this project never imports.
+"""The DAG of a task, read by Airflow and never imported by this project.
 
-`tf-mamba airflow` writes this file with COMPILED filled in. Airflow has an environment
-of its own, without TFX: each stage runs in the project's, by `tf-mamba stage`.
+`tf-mamba airflow` writes this file with COMPILED filled in. Airflow has its own environment
+without TFX; each stage runs in the project's environment, by `tf-mamba stage`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ except ImportError:  # Airflow 2
 
 COMPILED: dict[str, Any] = {}
 
-# Airflow renders these when a stage starts. Its own id of the run stays the same when a failed
-# stage is cleared and runs again; DAGs that start at one time have the same, but for the task.
+# Airflow renders these when a stage starts. Its run id stays the same when a failed stage is
+# cleared and runs again. DAGs that start at the same time share it, so the task is added.
 ENVIRONMENT = {
     "TF_MAMBA_ROOT": "{{ var.value.get('tf_mamba_root', '" + COMPILED["root"] + "') }}",
     "TF_MAMBA_RUN_ID": "{{ run_id | replace(':', '') }}-" + COMPILED["arguments"][0],
@@ -46,7 +46,7 @@ with DAG(
     start_date=datetime(2024, 1, 1, tzinfo=timezone.utc),
     schedule=None,
     catchup=False,
-    # One run of a task at a time in a root folder, and in it one stage: they share a lock.
+    # One run of a task at a time in a root folder, and one stage of it: they share a lock.
     max_active_runs=1,
     max_active_tasks=1,
     tags=["tf-mamba"],
@@ -54,5 +54,5 @@ with DAG(
     stages = {name: stage(name) for name in COMPILED["stages"]}
     for name, upstream in COMPILED["stages"].items():
         stages[name].set_upstream([stages[other] for other in upstream])
-    # Also of a run that failed, and then fails itself: by its last task Airflow judges a run.
+    # Runs after a failure too, and then fails itself: Airflow judges a run by its last task.
     stage("summary", trigger_rule="all_done").set_upstream(list(stages.values()))

@@ -1,6 +1,6 @@
-"""Writes the DAG file by which Airflow runs the pipeline, stage by stage; see docs/airflow.md.
+"""Writes the DAG file that lets Airflow run the pipeline stage by stage.
 
-TFX's own AirflowDagRunner is not used: docs/airflow.md says why.
+docs/airflow.md says why TFX's own AirflowDagRunner is not used.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.files import write_whole
 from data.records import Source
 from pipeline.config import RunConfig
 from pipeline.orchestrators import stage_runner
@@ -28,13 +29,13 @@ def write_dag_file(
     arguments: Sequence[str],
     output: Path,
 ) -> str:
-    """Writes a DAG of the pipeline's stages, each waiting for those that it waits for in TFX.
+    """Writes a DAG of the pipeline's stages with the same dependencies as in TFX.
 
     Args:
-        config, source, places: as in local_runner.py; which stages there are depends on them.
-        root: of the runs, unless Airflow's variable tf_mamba_root names another one.
-        arguments: task and options that every stage is started with, see stage.py.
-        output: the file, which is there whole or not at all.
+        config, source, places: as in local_runner.py; they determine the stages.
+        root: folder of the runs, unless Airflow's variable tf_mamba_root names another one.
+        arguments: task and options of each `tf-mamba stage`, see commands/stage.py.
+        output: the file; it is written atomically.
 
     Returns:
         The DAG's id.
@@ -48,10 +49,7 @@ def write_dag_file(
         "stages": stage_runner.upstream(config, source, places),
     }
     before, found, after = _DAG.read_text("utf-8").partition(_EMPTY)
-    assert found, f"{_DAG} has lost the line that is filled in"
+    assert found, f"{_DAG} lacks the line to fill in"
     filled = _EMPTY.replace("{}", pprint.pformat(compiled, width=99, sort_dicts=False))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = output.with_name(f".{output.name}.unfinished")  # no name of a Python file
-    unfinished.write_text(before + filled + after, "utf-8")
-    unfinished.replace(output)
+    write_whole(output, before + filled + after)
     return dag_id

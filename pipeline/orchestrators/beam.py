@@ -1,4 +1,4 @@
-"""Apache Beam's runner and options, which go to every stage that runs on Beam."""
+"""Apache Beam's runner and options, the same for every stage that runs on Beam."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from data.errors import UserError
 
 IN_MEMORY = "FnApiRunner"
 _WORKERS = "TF_MAMBA_BEAM_WORKERS"
-# Those that run in processes of this machine, and take --direct_* options.
+# Runners on this machine, which take --direct_* options.
 _DIRECT = {"FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner"}
 
 
@@ -19,9 +19,9 @@ _DIRECT = {"FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "SwitchingD
 class Beam:
     """How Beam runs: `Beam()` is in memory, in this process, with one worker."""
 
-    workers: int = 1  # of a direct runner; the result does not depend on it
+    workers: int = 1  # of a runner on this machine; the result does not depend on it
     runner: str = IN_MEMORY
-    arguments: tuple[str, ...] = ()  # of Beam, as "--name=value" or "name=value"; the last count
+    arguments: tuple[str, ...] = ()  # Beam's, "--name=value" or "name=value"; the last one wins
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -31,23 +31,23 @@ class Beam:
             if name == "--runner":
                 raise UserError(f"--beam-arg {argument}: use --beam-runner")
             if (name, value) == ("--direct_running_mode", "multi_threading"):
-                # Its workers are told of by gRPC, whose buffers another thread flushes once
-                # a second: what is written meanwhile is dropped.
+                # A thread flushes the gRPC buffers once a second, and what is written meanwhile
+                # is dropped.
                 raise UserError(
-                    f"--beam-arg {argument}: records get lost in this mode of Beam; use"
-                    " --beam-workers with in_memory or multi_processing"
+                    f"--beam-arg {argument}: Beam loses records in this mode; use --beam-workers"
+                    " with in_memory or multi_processing"
                 )
 
     def pipeline_args(self) -> list[str]:
         """Beam's options, for `create_pipeline`.
 
-        All of them are a part of TFX's cache key; so the number of workers, on which no
-        result depends, stands here as the name of an environment variable, see `announce`.
+        They are a part of TFX's cache key. No result depends on the number of workers, so it
+        is given as the name of an environment variable, which `announce` sets.
         """
         from tfx.dsl.placeholder.runtime_placeholders import environment_variable
 
-        # Unnamed, Beam would look for another engine, and download it. Without a setup file,
-        # TFX would pack its own sources before each stage.
+        # Without a runner's name, Beam would try to download an engine. Without a setup file,
+        # TFX would package itself before each stage.
         setup_file = Path(__file__).parents[2] / "setup.py"
         args = [f"--runner={self.runner}"]
         if self.runner in _DIRECT:
@@ -57,9 +57,9 @@ class Beam:
         return [*args, f"--setup_file={setup_file}", *self._given()]
 
     def container_args(self, setup_file: str) -> list[str]:
-        """The same for a stage in a container, which gets them as plain text.
+        """Beam's options in a stage's container, as plain text.
 
-        In memory only: artifacts are files of the container, which no other machine sees.
+        Beam runs in memory there: artifacts are files of the container that no other machine sees.
         """
         return [
             f"--runner={IN_MEMORY}",
@@ -69,7 +69,7 @@ class Beam:
         ]
 
     def announce(self) -> None:
-        """Sets what `pipeline_args` left to the environment; before the pipeline runs."""
+        """Sets the environment variable that `pipeline_args` names; call it before the run."""
         os.environ[_WORKERS] = str(self.workers)
 
     def check(self) -> None:

@@ -1,15 +1,15 @@
-"""What the container of a stage runs on Kubeflow Pipelines and Vertex AI.
+"""The program in a stage's container on Kubeflow Pipelines and Vertex AI.
 
     python -m pipeline.orchestrators.kubeflow_executor --executor_class_path MODULE.CLASS
         --json_serialized_invocation_args '{"inputs": ..., "outputs": ...}' [options of Beam]
 
-It is TFX's `kubeflow_v2_run_executor`, and three things that one lacks:
+It extends TFX's `kubeflow_v2_run_executor` in three ways:
 
-- Artifacts are files. Their URIs are those of an object store; Kubeflow's launcher copies inputs
-  from there to a folder before a stage, and outputs back after it, and Vertex AI mounts the
-  store as that folder. So stages need no client of a store.
-- Types of artifacts of our own are found by their names, and those of inputs in the spec.
-- An input that stands for none, as the first run's model to compare with, is left out.
+- Artifacts are files. Their URIs name an object store; Kubeflow's launcher copies inputs from
+  there to a folder before a stage and outputs back after it, and Vertex AI mounts the store as
+  that folder. So stages need no client of a store.
+- It finds our own artifact types by their names, and the types of inputs in the spec.
+- It drops an input that stands for none, such as the model that a first run is compared with.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-# As Kubeflow's launcher has them, and the `path` of an artifact in its SDK.
+# The mount points of Kubeflow's launcher, which its SDK uses for an artifact's `path` too.
 _FOLDERS = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/"}
 STORES = tuple(_FOLDERS)
-# What these folders lie in, if not in `/`; the launcher's own variable for trying things out.
+# The launcher's own variable: the folder of these mount points, if it is not `/`.
 LOCAL_ROOT = "ARTIFACT_LOCAL_PATH"
 
 
 def local_path(uri: str) -> str:
-    """The folder in which a container finds what a URI names; a path stays as it is."""
+    """The path at which a container finds a URI's content; a path stays as it is."""
     for store, folder in _FOLDERS.items():
         if uri.startswith(store):
             return os.environ.get(LOCAL_ROOT, "") + folder + uri.removeprefix(store)
@@ -40,7 +39,7 @@ def local_path(uri: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one stage's executor; returns the exit code."""
+    """Runs the executor of one stage and returns the exit code."""
     from absl import flags
     from tfx.orchestration.kubeflow.v2 import compiler_utils
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
@@ -48,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from components import artifacts
     from data.errors import UserError
+    from data.files import write_whole
 
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--executor_class_path", required=True)
@@ -55,14 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json_serialized_inputs_spec_args", required=True)
     options, of_beam = parser.parse_known_args(arguments)
 
-    # As the local runner does: batches of a fixed number of bytes, not such as the clock tells.
+    # As in local_runner.py: batches of a fixed number of bytes.
     flags.FLAGS([sys.argv[0], "--tfxio_use_byte_size_batching"], known_only=True)
     for type_ in artifacts.TYPES:
         compiler_utils.TITLE_TO_CLASS_PATH[type_.TYPE_NAME] = name_utils.get_full_name(type_)
 
     asked = json.loads(options.json_serialized_invocation_args)
     takes = json.loads(options.json_serialized_inputs_spec_args)
-    with tempfile.TemporaryDirectory() as scratch:  # also where Beam keeps what is on its way
+    with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch, "stage", "executor_output.json")
         options.json_serialized_invocation_args = json.dumps(in_container(asked, takes, report))
         try:
@@ -71,20 +71,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"tf-mamba: {error}", file=sys.stderr)
             return 1
         told = _outside(json.loads(report.read_text("utf-8")), asked)
-        _write_whole(Path(local_path(asked["outputs"]["outputFile"])), json.dumps(told))
+        write_whole(local_path(asked["outputs"]["outputFile"]), json.dumps(told))
     return 0
 
 
 def in_container(
     asked: Mapping[str, Any], takes: Mapping[str, Any], report: Path
 ) -> dict[str, Any]:
-    """An ExecutorInput with paths for URIs, and without the inputs that stand for none.
+    """Returns the ExecutorInput with paths for URIs, without the inputs that stand for none.
 
     Args:
         asked: the ExecutorInput, as JSON.
-        takes: the stage's ComponentInputsSpec, which says of what types the inputs are;
-            Kubeflow's driver leaves the type of an input empty.
-        report: where TFX is to write the ExecutorOutput.
+        takes: the stage's ComponentInputsSpec, which has the types of the inputs; Kubeflow's
+            driver leaves the type of an input empty.
+        report: where TFX writes the ExecutorOutput.
     """
     from components.newest_served_model import ABSENT
 
@@ -113,20 +113,13 @@ def _with_paths(found: Mapping[str, Any], type_: Mapping[str, Any] | None = None
 
 
 def _outside(told: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """An ExecutorOutput with URIs for paths."""
+    """Returns the ExecutorOutput with URIs for paths."""
     for name, found in told.get("artifacts", {}).items():
         (was,) = asked["outputs"]["artifacts"][name]["artifacts"]
         for each in found["artifacts"]:
             below = each["uri"].removeprefix(local_path(was["uri"]))  # a file in the folder
             each["uri"] = was["uri"] + below
     return told
-
-
-def _write_whole(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.write_text(text, "utf-8")
-    shutil.move(unfinished, path)
 
 
 if __name__ == "__main__":

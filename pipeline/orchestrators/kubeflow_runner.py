@@ -1,15 +1,13 @@
 """Compiles the pipeline to a spec that Kubeflow Pipelines v2 and Vertex AI Pipelines run.
 
-The stages are those of the local runner; each becomes a container of one image (Dockerfile),
-which runs kubeflow_executor.py. Artifacts go to an object store. Pushed models and checkpoints
-go to a folder that all containers share: with Kubeflow a volume, with Vertex AI the store,
-which it mounts.
+The stages are those of the local runner. Each becomes a container of one image (Dockerfile)
+that runs kubeflow_executor.py. Artifacts go to an object store. Pushed models and checkpoints go
+to a folder that all containers share: a volume on Kubeflow, the mounted object store on Vertex AI.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +16,11 @@ from typing import Any
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from data.errors import UserError
+from data.files import write_whole
 from data.records import Source
 from pipeline.config import RunConfig
 from pipeline.orchestrators.beam import Beam
+from pipeline.orchestrators.definition import without_metadata
 from pipeline.orchestrators.kubeflow_executor import STORES
 from pipeline.pipeline import create_pipeline
 from pipeline.places import Places
@@ -53,22 +53,22 @@ class Volume:
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a cluster's containers are made from, and where they keep what they make."""
+    """The image of a cluster's containers, and where they keep their files."""
 
     image: str
     root: str  # of artifacts: URI of a folder in an object store
-    shared: Path  # a folder that is the same in every container
+    shared: Path  # a folder that all containers see
     serving_models: Path  # pushed models, <task>/<version>
-    volume: Volume | None = None  # what `shared` is; None: it is there anyway
+    volume: Volume | None = None  # mounted at `shared`; None: the cluster mounts it by itself
 
     @classmethod
     def kubeflow(
         cls, image: str, root: str, volume: Volume, serving_models: Path | None = None
     ) -> Cluster:
-        """Kubeflow Pipelines: a volume is shared.
+        """Kubeflow Pipelines: containers share a volume.
 
         Raises:
-            UserError: if an argument is none of its kind, or models would not be kept.
+            UserError: if an argument is malformed, or pushed models would be lost.
         """
         root = _checked_root(root, STORES)
         pushed = serving_models or volume.path / "serving_models"
@@ -81,10 +81,10 @@ class Cluster:
 
     @classmethod
     def vertex(cls, image: str, root: str, serving_models: Path | None = None) -> Cluster:
-        """Vertex AI: buckets are mounted at /gcs.
+        """Vertex AI: containers see buckets at /gcs.
 
         Raises:
-            UserError: if an argument is none of its kind, or models would not be kept.
+            UserError: if an argument is malformed, or pushed models would be lost.
         """
         root = _checked_root(root, ("gs://",))
         shared = Path("/gcs", root.removeprefix("gs://"))
@@ -97,28 +97,24 @@ class Cluster:
         return cls(_checked_image(image), root, shared, pushed)
 
     def places(self) -> Places:
-        """Where stages put things, as a container sees it."""
+        """Where files go, as a container sees it."""
         return _ContainerPlaces(self.shared / "runs", self.serving_models, uri=self.root)
 
     def check_source(self, source: Source) -> None:
-        """Raises UserError if the containers could not read a source."""
+        """Raises UserError if the containers cannot read the source."""
         seen = self.volume.path if self.volume else Path("/gcs")
         if source.kind != "packaged" and not Path(source.path).is_relative_to(seen):
             raise UserError(
-                f"--source {source.path}: the stages' containers see no such path. Put it below"
-                f" {seen}, here and there, or leave the option out for the packaged corpus"
+                f"--source {source.path}: the stages' containers do not see this path. Put it below"
+                f" {seen}, here and there, or omit the option for the packaged corpus"
             )
 
 
 @dataclass(frozen=True)
 class _ContainerPlaces(Places):
-    """Paths as containers see them; the cluster keeps ML Metadata itself."""
+    """Paths as containers see them."""
 
     uri: str = ""
-
-    @property
-    def has_metadata_store(self) -> bool:
-        return False
 
     def pipeline_root(self, task: str) -> str:
         return f"{self.uri}/{task}"
@@ -130,21 +126,21 @@ def compile_spec(
     """Compiles the pipeline.
 
     Returns:
-        A PipelineJob of Kubeflow's API, which holds the PipelineSpec; and the PlatformSpec,
-        where containers mount a volume.
+        A PipelineJob of Kubeflow's API, which holds the PipelineSpec; then, if containers mount
+        a volume, the PlatformSpec.
 
     Raises:
-        UserError: if the containers could not read the source, or a stage cannot run there.
+        UserError: if the containers cannot read the source, or a stage cannot run there.
     """
     cluster.check_source(source)
     if config.infra_check.tfx_infra_validator:
         raise UserError(
-            "infra_check.tfx_infra_validator: TFX compiles no InfraValidator for Kubeflow; leave it"
-            " off, InfraCheck runs"
+            "infra_check.tfx_infra_validator: TFX cannot compile InfraValidator for Kubeflow; leave"
+            " it off, InfraCheck runs"
         )
-    pipeline = create_pipeline(
-        config, source, cluster.places(), beam.container_args(f"{IMAGE_FOLDER}/setup.py")
-    )
+    beam_args = beam.container_args(f"{IMAGE_FOLDER}/setup.py")
+    context = without_metadata(config.task)
+    pipeline = create_pipeline(config, source, cluster.places(), beam_args, context)
     runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
         kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
             default_image=cluster.image,
@@ -155,7 +151,7 @@ def compile_spec(
     job = runner.run(pipeline, write_out=False)
     spec = job["pipelineSpec"]
     spec["defaultPipelineRoot"] = cluster.places().pipeline_root(config.task)
-    # Pushes since are not among its parameters.
+    # Its parameters do not tell of new pushes, so it must not be cached.
     del spec["root"]["dag"]["tasks"]["Baseline"]["cachingOptions"]
     return [job, *_platform(spec, cluster.volume)]
 
@@ -174,12 +170,15 @@ def _platform(spec: dict[str, Any], volume: Volume | None) -> list[dict[str, Any
 
 
 def write_spec(compiled: list[dict[str, Any]], path: Path) -> None:
-    """Writes a compiled pipeline, whole or not at all.
+    """Writes a compiled pipeline atomically.
 
     Args:
-        compiled: of `compile_spec`.
-        path: of YAML, which Kubeflow takes: the spec, and as a second document that of the
-            platform; or of JSON, the job, which Vertex AI takes.
+        compiled: from `compile_spec`.
+        path: a .json file gets the job, for Vertex AI; a YAML file gets the spec and, as a second
+            document, the platform's, for Kubeflow.
+
+    Raises:
+        UserError: if the file cannot be written.
     """
     job, *platform = compiled
     if path.suffix == ".json":
@@ -188,12 +187,9 @@ def write_spec(compiled: list[dict[str, Any]], path: Path) -> None:
         import yaml
 
         text = yaml.safe_dump_all([job["pipelineSpec"], *platform], sort_keys=True)
-    unfinished = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        unfinished.write_text(text, "utf-8")
-        unfinished.replace(path)
+        write_whole(path, text)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise UserError(f"--out {path}: cannot be written: {error.strerror}") from error
 
 

@@ -1,4 +1,4 @@
-"""Runs a pipeline on this machine, stage after stage; writes the run's summary and its page."""
+"""Runs a pipeline on this machine, stage after stage, and writes the run's summary and page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from data.records import Source
 from pipeline.config import RunConfig
 from pipeline.orchestrators import partial_run
 from pipeline.orchestrators.beam import Beam
-from pipeline.pipeline import create_pipeline, create_tuning_pipeline
+from pipeline.orchestrators.definition import define, define_tuning
 from pipeline.places import Places
 from pipeline.runs import files as run_files
 from pipeline.runs import lock as run_lock
@@ -37,7 +37,10 @@ from pipeline.tuning import search_space
 from pipeline.tuning.search_space import Range
 from pipeline.tuning.trials import Search
 
-_LEAST_FREE = 1 << 20  # bytes; with less, a failure is put down to the disk
+_LEAST_FREE = 1 << 20  # bytes; below that, a failure is blamed on the disk
+# What TFX logs, as its log calls have it; a test checks them against TFX's sources.
+RUNNING, FINISHED = "Component %s is running.", "Component %s is finished."
+CACHED, UNRESOLVED = "A cached execution", "Input resolution error"
 
 
 def run(
@@ -50,25 +53,24 @@ def run(
     last: str | None = None,
     cached: bool = True,
 ) -> dict[str, Any]:
-    """Runs the pipeline to its end and returns its summary, also written to the run's folder.
+    """Runs the pipeline and returns the run's summary, which is also written to its folder.
 
     Args:
-        config: all that determines the result.
-        source: what to read, opened and verified.
+        config: the configuration.
+        source: the text, opened and verified.
         places: where artifacts, metadata and pushed models go.
         beam: how Beam runs; None: in memory, with one worker.
-        first, last: the stages from and to which it runs, see partial_run.py; None: from the
-            beginning, to the end.
-        cached: take what an earlier run made by the same code from the same inputs; else every
-            stage runs, and trainings begin at their first step.
+        first, last: the first and last stage to run, see partial_run.py; None: no limit.
+        cached: reuse what earlier runs made from the same inputs by the same code; if false,
+            every stage runs and trainings start at step 0.
 
     Returns:
-        The summary, see run_summary.py; `blessed` says whether the model was good enough.
+        The summary, see runs/summary.py; `blessed` says whether the model was good enough.
 
     Raises:
-        UserError: if the disk is full, another run of the task goes on, there is no metadata
-            store, or no such partial run.
-        Exception: what a stage raised; the summary is written first, with the error in it.
+        UserError: if the disk is full, another run of the task is in progress, the metadata
+            store cannot be opened, or the partial run is not possible.
+        Exception: what a stage raised, after the summary has been written with the error.
     """
     beam = beam or Beam()
     started = datetime.datetime.now()
@@ -78,7 +80,7 @@ def run(
         metadata.open_store(places, create=True)
         partial = None
         try:
-            pipeline = create_pipeline(config, source, places, beam.pipeline_args())
+            pipeline = define(config, source, places, beam.pipeline_args())
             compiled = compile_for(pipeline, run_id, uncached=() if cached else _ids(pipeline))
             if first or last:
                 section = partial_run.mark(compiled, first, last, places)
@@ -86,7 +88,7 @@ def run(
                 _tell(section)
             check_needs(partial["stages"] if partial else _ids(pipeline))
             run_stages(compiled, places, beam)
-        # No room for a summary; no run.
+        # A full disk has no room for a summary; the others raise before a stage has run.
         except (DiskFullError, partial_run.NotPossibleError, LacksError):
             raise
         except Exception as error:
@@ -109,10 +111,11 @@ def tune(
     ranges: Sequence[Range],
     trials: int,
 ) -> Search:
-    """Searches for better settings, or goes on searching, until there are so many trials.
+    """Searches for better settings, or resumes the search, until it has `trials` trials.
 
     Raises:
-        UserError: if the disk is full, another run of the task goes on, or no trial trains.
+        UserError: if the disk is full, another run of the task is in progress, or every trial
+            fails.
         Exception: what a stage raised.
     """
     run_id = f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}-tune"
@@ -122,7 +125,7 @@ def tune(
     with run_lock.hold(places.runs, config.task, run_id):
         metadata.open_store(places, create=True)
         beam = Beam()
-        pipeline = create_tuning_pipeline(
+        pipeline = define_tuning(
             config,
             source,
             places,
@@ -131,14 +134,14 @@ def tune(
             trials=trials,
             search=search.folder,
         )
-        # Not from TFX's cache: what ended before is in the search's own books, if they are there.
+        # Bypasses TFX's cache: the search's own records hold the finished trials.
         run_stages(compile_for(pipeline, run_id, uncached=("Tuner",)), places, beam)
     return search
 
 
 @contextmanager
 def _from_nothing(yes: bool) -> Iterator[None]:
-    """Lets trainings take no checkpoint of earlier ones."""
+    """Makes trainings ignore the checkpoints of earlier ones."""
     if yes:
         os.environ[FROM_NOTHING] = "1"
     try:
@@ -152,22 +155,22 @@ def _tell(section: partial_run.Section) -> None:
         print(f"  from run {section.base_run}: {', '.join(section.taken_over)}", file=sys.stderr)
     if section.changed:
         print(
-            f"warning: {', '.join(section.changed)}: taken over, although with today's"
-            " parameters and code they would run again",
+            f"warning: {', '.join(section.changed)}: reused, although parameters or code have"
+            " changed since",
             file=sys.stderr,
         )
 
 
 class DiskFullError(UserError):
-    """There is no room for what a stage writes, and none for a summary."""
+    """The disk has no room for a stage's output, nor for a summary."""
 
 
 class LacksError(UserError):
-    """A stage needs what this machine lacks."""
+    """A stage needs something that this machine lacks."""
 
 
 def check_needs(stages: Collection[str]) -> None:
-    """Finds at the start what a stage would else find after the training."""
+    """Checks at the start what a stage would otherwise find missing after the training."""
     if "InfraValidator" in stages:
         from components import infra_validator
 
@@ -187,7 +190,7 @@ def compile_for(
     """Compiles a pipeline to be run once.
 
     Args:
-        uncached: ids of stages that run even if nothing has changed.
+        uncached: ids of stages that run even if a cached result exists.
     """
     compiled = compiler.Compiler().compile(pipeline)
     runtime_parameter_utils.substitute_runtime_parameter(
@@ -200,15 +203,15 @@ def compile_for(
 
 
 def run_stages(compiled: pipeline_pb2.Pipeline, places: Places, beam: Beam) -> None:
-    """Runs the stages to the end, with a line of each on standard error.
+    """Runs the stages and prints a line for each on standard error.
 
     Raises:
-        DiskFullError: if the disk is.
+        DiskFullError: if the disk is full.
         Exception: what a stage raised.
     """
     beam.announce()
     stages = _StageLines()
-    # Batches of a fixed number of bytes, not such as Beam tunes by the clock, new in each run.
+    # Batches of a fixed number of bytes: Beam would otherwise tune them by the clock.
     flags.FLAGS(["tf-mamba", "--tfxio_use_byte_size_batching"], known_only=True)
     tfx_log = logging.getLogger("absl")
     absl.logging.set_verbosity(absl.logging.INFO)
@@ -220,8 +223,8 @@ def run_stages(compiled: pipeline_pb2.Pipeline, places: Places, beam: Beam) -> N
     except Exception as error:
         if _is_disk_full(error, places):
             raise DiskFullError(
-                f"{places.runs}: the disk is full; {stages.stage} did not finish, and what came"
-                " before it is kept. Make room and run again."
+                f"{places.runs}: the disk is full; {stages.stage} did not finish. The stages before"
+                " it are kept: free some space and run again."
             ) from error
         raise
     finally:
@@ -230,13 +233,13 @@ def run_stages(compiled: pipeline_pb2.Pipeline, places: Places, beam: Beam) -> N
 
 
 def _is_disk_full(error: Exception, places: Places) -> bool:
-    # TensorFlow, SQLite and Beam have exceptions of their own for it, around the message.
+    # TensorFlow, SQLite and Beam wrap the message into exceptions of their own.
     said = any(words in str(error) for words in ("No space left", "disk is full"))
     return said or shutil.disk_usage(places.runs).free < _LEAST_FREE
 
 
 class _StageLines(logging.Handler):
-    """Turns what TFX logs of its stages into a line each."""
+    """Turns TFX's log of its stages into one line per stage."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -246,14 +249,14 @@ class _StageLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         message = str(record.msg)
-        if "Input resolution error" in message:
-            # TFX would note it down and go on, as if there had been nothing to look up.
+        if UNRESOLVED in message:
+            # TFX logs it and continues as if there were nothing to resolve.
             raise RuntimeError(record.getMessage()) from (record.exc_info or (None, None))[1]
-        if message.startswith("A cached execution"):
+        if message.startswith(CACHED):
             self._cached = True
-        elif message in ("Component %s is running.", "Component %s is finished."):
+        elif message in (RUNNING, FINISHED):
             self.stage = record.getMessage().split()[1]
-            if message.endswith("running."):
+            if message == RUNNING:
                 self._started, self._cached = time.monotonic(), False
                 if sys.stderr.isatty():
                     print(f"  {self.stage}", end="", file=sys.stderr, flush=True)

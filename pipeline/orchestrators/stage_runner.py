@@ -1,7 +1,7 @@
-"""One stage of a run at a time, for an orchestrator that starts each in a process of its own.
+"""Runs one stage at a time, for an orchestrator that starts each in its own process.
 
-All stages that are given one run id make up one run, as if local_runner.py had run them one
-after another: same metadata, cache, lock, summary and page.
+Stages with the same run id make up one run, as if local_runner.py had run them one after
+another: same metadata, cache, lock, summary and page.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from data.errors import UserError
 from data.records import Source
 from pipeline.config import RunConfig
 from pipeline.orchestrators.beam import Beam
+from pipeline.orchestrators.definition import define, without_past_runs
 from pipeline.orchestrators.local_runner import check_needs, compile_for, run_stages
 from pipeline.pipeline import create_pipeline
 from pipeline.places import Places
@@ -25,39 +26,40 @@ from pipeline.runs import summary as run_summary
 
 
 class StageError(UserError):
-    """There is no such stage, or what it needs is not there."""
+    """The stage does not exist, or a stage before it has not finished."""
 
 
 def upstream(config: RunConfig, source: Source, places: Places) -> dict[str, list[str]]:
-    """The stages of a run in an order in which they can run, each with those it waits for."""
-    pipeline = create_pipeline(config, source, places, Beam().pipeline_args())
+    """The stages of a run in a valid order, each with the stages that it waits for."""
+    context = without_past_runs(config, places)
+    pipeline = create_pipeline(config, source, places, Beam().pipeline_args(), context)
     return _upstream(compile_for(pipeline, "any"))
 
 
 def run(
     config: RunConfig, source: Source, places: Places, beam: Beam, *, run_id: str, stage: str
 ) -> bool:
-    """Runs one stage, unless it has ended well in this run already.
+    """Runs one stage, unless it has already succeeded in this run.
 
-    A stage that an orchestrator starts twice must not run twice: what comes after it would
-    get the outputs of both.
+    If an orchestrator starts a stage twice, it must run once: the stages after it would get the
+    outputs of both.
 
     Args:
         run_id: of the run, the same for all its stages.
-        stage: its id.
+        stage: the stage's id.
 
     Returns:
-        Whether it ran.
+        Whether the stage ran.
 
     Raises:
-        UserError: if there is no such stage, one that it waits for has not ended well in this
-            run, another process has the task's lock, or the disk is full.
+        UserError: if the stage does not exist, a stage that it waits for has not succeeded in
+            this run, another process holds the task's lock, or the disk is full.
         Exception: what the stage raised.
     """
     places.runs.mkdir(parents=True, exist_ok=True)
     with run_lock.hold(places.runs, config.task, run_id):
         metadata.open_store(places, create=True)
-        pipeline = create_pipeline(config, source, places, beam.pipeline_args())
+        pipeline = define(config, source, places, beam.pipeline_args())
         compiled = compile_for(pipeline, run_id)
         before = _upstream(compiled)
         if stage not in before:
@@ -76,10 +78,10 @@ def run(
 
 
 def end(config: RunConfig, source: Source, places: Places, run_id: str) -> dict[str, Any]:
-    """Writes the summary and the page of a run whose stages have ended, well or not.
+    """Writes the summary and the page of a run whose stages have succeeded or failed.
 
     Returns:
-        The summary, see run_summary.py; `error` names the stages that did not end well.
+        The summary, see runs/summary.py; `error` names the stages that did not succeed.
     """
     with run_lock.hold(places.runs, config.task, run_id):
         ended = run_summary.stages_that_ended_well(places, run_id)
@@ -99,7 +101,7 @@ def _upstream(compiled: pipeline_pb2.Pipeline) -> dict[str, list[str]]:
 
 
 def _leave_only(compiled: pipeline_pb2.Pipeline, stage: str) -> None:
-    """Lets all other stages be passed over: theirs is what they have made in this run."""
+    """Marks all other stages to be skipped; their outputs in this run are used."""
     never = pipeline_pb2.NodeExecutionOptions.Skip.NEVER
     for node in compiled.nodes:
         if node.pipeline_node.node_info.id != stage:

@@ -37,7 +37,8 @@ def ModelCard(
     infra_blessing: InputArtifact[standard_artifacts.InfraBlessing],
     card: OutputArtifact[ModelCardArtifact],
     config: Parameter[str],
-    code_sha256: Parameter[str],
+    training_code_sha256: Parameter[str],
+    code_sha256: Parameter[str] = "",
 ) -> None:
     """Writes model_card.json and model_card.md.
 
@@ -50,7 +51,8 @@ def ModelCard(
         infra_blessing: of InfraCheck, with its report.
         card: where the two files go.
         config: of the RunConfig, what the card tells, as JSON.
-        code_sha256: hash of the code of training and of this.
+        training_code_sha256: hash of the Trainer's code, which the card shows.
+        code_sha256: hash of the code of this component; a part of the cache key only.
     """
     content = collect(
         records.uri,
@@ -59,7 +61,7 @@ def ModelCard(
         evaluation.uri,
         infra_blessing.uri,
         json.loads(config),
-        code_sha256,
+        training_code_sha256,
     )
     folder = Path(card.uri)
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +76,7 @@ def collect(
     evaluation: str,
     infra_blessing: str,
     config: Mapping[str, Any],
-    code_sha256: str,
+    training_code_sha256: str,
 ) -> dict[str, Any]:
     """The card's content, from the folders of the artifacts."""
     from data.tasks import TASKS
@@ -101,7 +103,7 @@ def collect(
             "licence": words.licence,
         },
         "hashes": {
-            "code": code_sha256,
+            "code": training_code_sha256,
             "weights": training["weights_sha256"],
             "vocabulary": fingerprints.of_vocabulary(transform_graph)["pieces"],
         },

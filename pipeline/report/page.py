@@ -6,22 +6,32 @@ in its place, and so does `Page.failures`.
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 
 from pipeline.report.blocks import Section, Sentence
 from pipeline.report.inputs import Run
+from pipeline.report.sections import (
+    about,
+    data,
+    evaluation,
+    examples,
+    lineage,
+    time,
+    training,
+    verdict,
+    vocabulary,
+)
 
-SECTIONS = {  # module in sections/, and heading
-    "verdict": "Verdict",
-    "about": "What was run, and with what",
-    "data": "Data",
-    "vocabulary": "Vocabulary",
-    "training": "Training",
-    "evaluation": "Evaluation",
-    "examples": "Examples",
-    "time": "Time and memory",
-    "lineage": "Lineage",
+SECTIONS = {  # name to heading and module
+    "verdict": ("Verdict", verdict),
+    "about": ("What was run, and with what", about),
+    "data": ("Data", data),
+    "vocabulary": ("Vocabulary", vocabulary),
+    "training": ("Training", training),
+    "evaluation": ("Evaluation", evaluation),
+    "examples": ("Examples", examples),
+    "time": ("Time and memory", time),
+    "lineage": ("Lineage", lineage),
 }
 
 
@@ -38,9 +48,8 @@ def render(run: Run) -> Page:
     import jinja2
 
     sections, failures = [], []
-    for name, title in SECTIONS.items():
+    for name, (title, module) in SECTIONS.items():
         try:
-            module = importlib.import_module(f"pipeline.report.sections.{name}")
             sections.append(module.section(run))
         except Exception as error:
             what = f"{type(error).__name__}: {error}"

@@ -22,7 +22,8 @@ from data.records import Source
 from data.tasks import TASKS
 from pipeline.code_hash import library_versions
 from pipeline.runs.fingerprints import STAGES
-from pipeline.runs.summary import code_hashes, machine
+from pipeline.runs.summary import machine
+from pipeline.stage_code import module_hashes
 
 _DIGITS = 12  # of a hash that are shown
 
@@ -88,7 +89,7 @@ def changes_since(summary: Mapping[str, Any]) -> list[str]:
     for name in sorted(today | then):
         if then.get(name) != today.get(name):
             changes.append(f"{name} was {then.get(name, 'none')}, is {today.get(name, 'none')}")
-    code = code_hashes(summary["task"])
+    code = module_hashes(TASKS[summary["task"]])
     modules = sorted(
         name for name in code | summary["code"] if code.get(name) != summary["code"].get(name)
     )

@@ -42,14 +42,13 @@ _CONNECTIONS = 10  # attempts at a connection to a SQLite file that another run 
 
 
 def connection_config(places: Places) -> pb.ConnectionConfig:
-    """What TFX and ML Metadata connect by; creates a SQLite file's folder.
+    """What TFX and ML Metadata connect by.
 
     Raises:
         UserError: if the connection string is not one, or holds a password.
     """
     config = pb.ConnectionConfig(retry_options={"max_num_retries": _RETRIES})
     if (path := sqlite_file(places)) is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         config.sqlite.filename_uri = str(path)
         config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
         return config
@@ -104,16 +103,17 @@ def open_store(places: Places, create: bool = False) -> mlmd.MetadataStore | Non
         create: make one if there is none; needed for writing.
 
     Returns:
-        None if there is none, that is no SQLite file, and none is to be made; or none of ours.
+        None if `create` is false and the SQLite file does not exist.
 
     Raises:
         UserError: if it cannot be opened.
     """
     path = sqlite_file(places)
-    if not places.has_metadata_store:
-        return None
-    if path is not None and not create and not path.exists():
-        return None
+    if path is not None:
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        elif not path.exists():
+            return None
     config = connection_config(places)
     if path is not None and not create:
         config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY

@@ -15,7 +15,6 @@ a run did not come to is null.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import platform
@@ -28,14 +27,14 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from data.records import Source
 from data.tasks import TASKS
-from pipeline.code_hash import library_versions, module_hashes
+from pipeline.code_hash import library_versions
 from pipeline.config import RunConfig
 from pipeline.evaluation import summary as evaluation_summary
 from pipeline.evaluation.verdict import judge
 from pipeline.places import Places
 from pipeline.runs import fingerprints, records, stages
 from pipeline.runs import store as metadata
-from pipeline.text_stages import schema_file
+from pipeline.stage_code import module_hashes
 
 _MOST_FINDINGS = 3  # of InfraCheck among the failed thresholds; `infra_check` has all
 
@@ -70,7 +69,7 @@ def collect(
         "partial": partial,
         "config": dataclasses.asdict(config),
         "versions": library_versions(),
-        "code": code_hashes(config.task),
+        "code": module_hashes(TASKS[config.task]),
         "machine": machine(),
         "source": None if source.kind == "packaged" else os.path.abspath(source.path),
         "data_sha256": source.sha256,
@@ -91,24 +90,6 @@ def collect(
         "seconds": {name: node.seconds for name, node in nodes.items() if name not in taken_over},
         "cached": [n for n, node in nodes.items() if node.cached and n not in taken_over],
         "error": None if failure is None else f"{type(failure).__name__}: {failure}",
-    }
-
-
-def code_hashes(task: str) -> dict[str, str]:
-    """Hashes of the code that a run's result depends on: of each module, and of the schema."""
-    schema = schema_file(TASKS[task].schema)
-    return {
-        f"data/schema/{schema.name}": hashlib.sha256(schema.read_bytes()).hexdigest(),
-        **module_hashes(
-            "pipeline.pipeline",
-            # What it names by strings only:
-            "pipeline.transform.preprocessing",
-            "pipeline.training.trainer",
-            "pipeline.evaluation.next_token_metrics",
-            "pipeline.evaluation.calibration",
-            "pipeline.evaluation.intervals",
-            TASKS[task].reader,
-        ),
     }
 
 

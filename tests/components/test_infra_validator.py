@@ -19,10 +19,10 @@ ON = "infra_check.tfx_infra_validator=true"
 
 
 def _pipeline(folder, *settings):
-    from pipeline.pipeline import create_pipeline
+    from pipeline.orchestrators.definition import define
 
     config = with_settings(preset("imdb", "smoke"), settings)
-    return create_pipeline(config, imdb.open_source(None), Places.below(folder), [])
+    return define(config, imdb.open_source(None), Places.below(folder), [])
 
 
 def test_switched_on_it_is_a_stage_and_its_blessing_gates_the_push(tmp_path):

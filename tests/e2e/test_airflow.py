@@ -23,7 +23,7 @@ pytestmark = [
 
 def test_airflow_reads_the_stages_and_what_each_waits_for(tmp_path):
     from pipeline.orchestrators.beam import Beam
-    from pipeline.pipeline import create_pipeline
+    from pipeline.orchestrators.definition import define
 
     root, dags = tmp_path / "root", tmp_path / "dags"
     compiled = {"bible": "smoke", "imdb": "full"}  # with and without pretraining
@@ -46,7 +46,7 @@ def test_airflow_reads_the_stages_and_what_each_waits_for(tmp_path):
         dag = bag["dags"][f"tf_mamba_{task}"]
         assert (dag["schedule"], dag["max_active_runs"], dag["max_active_tasks"]) == ("None", 1, 1)
         config, source = preset(task, compiled[task]), reader.open_source(None)
-        pipeline = create_pipeline(config, source, Places.below(root), Beam().pipeline_args())
+        pipeline = define(config, source, Places.below(root), Beam().pipeline_args())
         expected = {
             stage.id: sorted(other.id for other in stage.upstream_nodes)
             for stage in pipeline.components

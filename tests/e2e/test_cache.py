@@ -57,12 +57,12 @@ def stages_that_run(places: Places, settings=(), source=None) -> set[str]:
 
     from pipeline.orchestrators import local_runner
     from pipeline.orchestrators.beam import Beam
-    from pipeline.pipeline import create_pipeline
+    from pipeline.orchestrators.definition import define
     from pipeline.runs import store as metadata
 
     config = with_settings(preset("imdb", "smoke"), settings)
     source = source or imdb_reader.open_source(None)
-    pipeline = create_pipeline(config, source, places, Beam().pipeline_args())
+    pipeline = define(config, source, places, Beam().pipeline_args())
     compiled = local_runner.compile_for(pipeline, f"run-{uuid.uuid4()}")
     specs = runner_utils.extract_local_deployment_config(compiled)
     again = set()

@@ -8,7 +8,7 @@ from pipeline.orchestrators.beam import Beam
     ("arguments", "message"),
     [
         (("--runner=FlinkRunner",), "use --beam-runner"),
-        (("direct_running_mode=multi_threading",), "records get lost"),
+        (("direct_running_mode=multi_threading",), "Beam loses records"),
     ],
 )
 def test_options_that_would_mislead_are_refused(arguments, message):
@@ -71,11 +71,11 @@ def test_a_clusters_options_reach_every_beam_stage_and_are_read_by_beam(
     from tfx.orchestration.local import runner_utils
 
     from data import bible
-    from pipeline.pipeline import create_pipeline
+    from pipeline.orchestrators.definition import define
     from pipeline.places import Places
     from pipeline.presets import preset
 
-    pipeline = create_pipeline(
+    pipeline = define(
         preset("bible", "smoke"),
         bible.open_source(None),
         Places.below(tmp_path),

@@ -153,15 +153,16 @@ def test_a_source_that_containers_do_not_see_is_refused(tmp_path):
     reviews = tmp_path / "reviews.csv"
     reviews.write_text('text,label\n"A moving film.",pos\n')
     source = imdb.open_source(str(reviews))
-    with pytest.raises(UserError, match=r"containers see no such path. Put it below /mnt/tf_mamba"):
+    with pytest.raises(UserError, match=r"containers do not see this path. Put it below /mnt/tf_mamba"):
         Cluster.kubeflow(IMAGE, "s3://bucket/folder", VOLUME).check_source(source)
     Cluster.kubeflow(IMAGE, "s3://bucket/folder", Volume("v", tmp_path)).check_source(source)
 
 
 def test_a_spec_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(UserError, match=r"--out .*spec.yaml: cannot be written"):
-        kubeflow_runner.write_spec([{"pipelineSpec": {}}], tmp_path / "no" / "spec.yaml")
-    assert not list(tmp_path.iterdir())
+        (tmp_path / "file").touch()
+        kubeflow_runner.write_spec([{"pipelineSpec": {}}], tmp_path / "file" / "spec.yaml")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from page_reader import PageReader, check
 
-from pipeline import code_hash
+from pipeline.code_hash import Code
 from pipeline.presets import preset
 from pipeline.report import figures, page
 from pipeline.report.inputs import Item, Run, Stage
@@ -178,5 +178,5 @@ def test_the_check_of_pages_notices_what_it_is_for(fault):
 
 
 def test_a_change_of_a_template_is_a_change_of_the_code():
-    hashed = code_hash.module_hashes("pipeline.report.page")
+    hashed = Code().module_hashes(["pipeline.report.page"])
     assert {"report/templates/page.html.j2", "report/templates/style.css"} <= set(hashed)

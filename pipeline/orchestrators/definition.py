@@ -1,0 +1,72 @@
+"""Defines pipelines for this machine: reads the context, then calls the pure definition."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfx.orchestration.pipeline import Pipeline
+
+from data.records import Source
+from data.tasks import TASKS
+from pipeline import stage_code
+from pipeline.code_hash import library_versions
+from pipeline.config import RunConfig
+from pipeline.pipeline import create_pipeline, create_tuning_pipeline
+from pipeline.places import Places
+from pipeline.run_context import RunContext
+from pipeline.runs import reruns, store
+from pipeline.tuning.search_space import Range
+
+
+def define(config: RunConfig, source: Source, places: Places, beam_args: Sequence[str]) -> Pipeline:
+    """Defines the pipeline of a run; the arguments are those of `create_pipeline`.
+
+    Raises:
+        UserError: if the metadata store cannot be opened, or a stage's module has no file.
+    """
+    context = dataclasses.replace(
+        without_past_runs(config, places),
+        infra_checks_failed=reruns.infra_checks_failed(places, config.task),
+        infra_validations_failed=reruns.infra_validations_failed(places, config.task),
+        pushed_models_gone=reruns.pushed_models_gone(places, config),
+    )
+    return create_pipeline(config, source, places, beam_args, context)
+
+
+def define_tuning(
+    config: RunConfig,
+    source: Source,
+    places: Places,
+    beam_args: Sequence[str],
+    *,
+    ranges: Sequence[Range],
+    trials: int,
+    search: Path,
+) -> Pipeline:
+    """Defines the pipeline of a search; the arguments are those of `create_tuning_pipeline`.
+
+    Raises:
+        UserError: as `define`.
+    """
+    context = without_past_runs(config, places)
+    return create_tuning_pipeline(
+        config, source, places, beam_args, context, ranges=ranges, trials=trials, search=search
+    )
+
+
+def without_past_runs(config: RunConfig, places: Places) -> RunContext:
+    """The context as in a first run: enough where only the names of stages are asked for."""
+    return dataclasses.replace(
+        without_metadata(config.task), metadata=store.connection_config(places)
+    )
+
+
+def without_metadata(task: str) -> RunContext:
+    """The context for an orchestrator that keeps ML Metadata itself."""
+    return RunContext(
+        schema=stage_code.schema_file(TASKS[task]).read_text("utf-8"),
+        code=stage_code.stage_hashes(TASKS[task]),
+        versions=library_versions(),
+    )
