@@ -23,7 +23,6 @@ from data.errors import DataError, UserError
 from data.records import Source
 from data.tasks import TASKS
 from pipeline.code_hash import library_versions
-from pipeline.config import RunConfig
 from pipeline.orchestrators.beam import Beam
 from pipeline.places import Places
 from pipeline.runs.fingerprints import STAGES
@@ -120,7 +119,7 @@ def reproduce(
     """
     from pipeline.orchestrators import local_runner
 
-    config = config_from_dict(RunConfig, summary["config"])
+    config = config_from_dict(summary["config"])
     if keep is not None:
         if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
             raise UserError(f"--keep {keep}: expected a new or empty folder; name another one")
