@@ -47,9 +47,8 @@ class TrainingConfig:
     # Sentiment: (longest text, texts per step) of each bucket. Their product is near 4,096
     # tokens, as more does not fit the CPU's cache.
     buckets: Buckets = ((144, 28), (208, 20), (288, 14), (400, 10))
-    learning_rate: Annotated[float, Field(gt=0)] = (
-        2e-3  # peak, reached after warmup_steps, before the cosine decay
-    )
+    # The peak: a linear warm-up reaches it, and a cosine decay follows.
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     final_learning_rate: float = 0.0
     warmup_steps: Natural = 100
     beta_2: float = 0.99
