@@ -1,104 +1,113 @@
-"""The configuration of a run: one frozen dataclass, a section for each stage.
+"""The configuration of a run: one frozen dataclass, with one section per stage.
 
-Every number of a run stands here; stages read it and nothing else.
+Only declarations: presets.py holds the values, settings.py changes and validates them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from mamba_model.config import MambaConfig
+
+Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Buckets = Annotated[tuple[tuple[Count, Count], ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """Ingest and validation."""
 
-    fraction: float = 1.0  # share of the records that is kept, chosen by the hash of their keys
-    max_characters: int = 20_000  # a longer record is a dead letter; see data/schema/
-    max_dead_letter_share: float = 0.01  # of all records read; more stops the run
-    gate: Literal["stop", "report"] = "stop"  # what DataGate does about anomalies
+    fraction: Share = 1.0  # share of the records that is kept, chosen by the hash of their keys
+    max_characters: Count = 20_000  # a longer record is a dead letter; see data/schema/
+    max_dead_letter_share: Share = 0.01  # of all records read; a larger share stops the run
+    gate: Literal["stop", "report"] = "stop"  # what DataGate does when it finds anomalies
 
 
 @dataclass(frozen=True)
 class TransformConfig:
-    """Text to ids; the vocabulary's size is the model's."""
+    """Text to ids. The vocabulary size is in the model's section."""
 
-    head: int = 0  # sentiment: tokens kept from a text's start ...
-    tail: int = 0  # ... and from its end
+    head: Natural = 0  # sentiment: tokens kept from the start of a text ...
+    tail: Natural = 0  # ... and from its end
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Optimizer, schedule, batches, and what is kept."""
+    """Optimizer, schedule, batches, evaluations and checkpoints."""
 
-    steps: int = 1_000  # batches; no pretraining: 0
-    members: int = 1  # sentiment: models trained side by side, which answer together
-    batch: int = 8  # next token: windows a step
-    window: int = 256  # next token: tokens a window
-    # Sentiment: (longest text, texts a step) of each bucket; b * l is near 4,096 tokens, as
-    # more does not fit the cache.
-    buckets: tuple[tuple[int, int], ...] = ((144, 28), (208, 20), (288, 14), (400, 10))
-    learning_rate: float = 2e-3  # peak, reached after warmup_steps, then falling as a cosine
+    steps: Natural = 1_000  # batches; 0: no pretraining
+    members: Count = 1  # sentiment: models of the ensemble, trained side by side
+    batch: Count = 8  # next token: windows per step
+    window: Count = 256  # next token: tokens per window
+    # Sentiment: (longest text, texts per step) of each bucket. Their product is near 4,096
+    # tokens, as more does not fit the CPU's cache.
+    buckets: Buckets = ((144, 28), (208, 20), (288, 14), (400, 10))
+    # The peak: a linear warm-up reaches it, and a cosine decay follows.
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     final_learning_rate: float = 0.0
-    warmup_steps: int = 100
+    warmup_steps: Natural = 100
     beta_2: float = 0.99
     weight_decay: float = 0.05
     clip_norm: float = 1.0  # of all gradients together
-    accumulate: int = 1  # batches whose gradients are averaged before the weights move
-    label_smoothing: float = 0.0
+    accumulate: Count = 1  # batches whose gradients are averaged for one update of the weights
+    label_smoothing: Share = 0.0
     average_momentum: float = 0.99  # of the moving average of the weights, which is exported
-    # Of the averaged weights, on `eval`, in steps; the best are kept. 0: once, at the end.
-    evaluate_every: int = 0
-    patience: int = 0  # evaluations without a better one that end training; 0: none do
-    checkpoint_every: int = 100  # steps, which is the most that a kill can cost
-    # "native" trains through the scan in C++: faster, needs a compiler, has other last bits.
+    # Steps between two evaluations of the averaged weights on split eval; training keeps the
+    # best weights. 0: one evaluation, at the end.
+    evaluate_every: Natural = 0
+    patience: Natural = 0  # evaluations without improvement that end training; 0: no early stop
+    checkpoint_every: Count = 100  # steps; a killed training loses at most as many
+    # "native" trains with the scan in C++: faster, needs a compiler, differs in the last bits.
     scan: Literal["xla", "native"] = "xla"
 
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What a model must reach to be blessed."""
+    """Thresholds for blessing a model."""
 
     # sentiment
     min_accuracy: float = 0.0
     max_calibration_error: float = 1.0  # expected calibration error, see calibration.py
     # next token
     max_bits_per_char: float = 99.0
-    # against the last pushed model: worse by more than this is not blessed
+    # largest loss of quality against the last pushed model
     tolerance: float = 0.0
 
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """What the exported model takes in a request; more gives INVALID_ARGUMENT."""
+    """Limits of a request to the exported model; a larger one gets INVALID_ARGUMENT."""
 
-    max_text_bytes: int = 65_536  # of each text; four times the longest review
-    max_rows: int = 4_096  # texts
-    max_generation_rows: int = 64  # prompts, as each takes thousands of times longer
-    max_new_tokens: int = 1_024
+    max_text_bytes: Count = 65_536  # of each text; four times the longest review
+    max_rows: Count = 4_096  # texts
+    max_generation_rows: Count = 64  # prompts, as each takes thousands of times longer
+    max_new_tokens: Count = 1_024
 
 
 @dataclass(frozen=True)
 class InfraCheckConfig:
-    """What an export must stand before it is pushed."""
+    """How an export is tried out before it is pushed."""
 
-    time_limit: int = 300  # seconds for all of it; it takes about 15
-    # TFX's InfraValidator too, a stage of its own: needs docker's engine with tensorflow/serving.
+    time_limit: Count = 300  # seconds for the whole check, which takes about 15
+    # Also run TFX's InfraValidator as its own stage; needs Docker with tensorflow/serving.
     tfx_infra_validator: bool = False
 
 
 @dataclass(frozen=True)
 class PushConfig:
-    """What becomes of pushed models."""
+    """Retention of pushed models."""
 
-    keep_versions: int = 5  # newest ones; older are deleted by the next push
+    keep_versions: Count = 5  # the newest ones; the next push deletes older ones
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All that determines a run's result, besides code and dependency set."""
+    """All that determines a run's result, apart from data, code and library versions."""
 
     task: str
     preset: str

@@ -70,7 +70,7 @@ def rerun(
     from pipeline.places import Places
     from pipeline.settings import config_from_dict
 
-    config = config_from_dict(RunConfig, summary["config"])
+    config = config_from_dict(summary["config"])
     if keep is not None:
         if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
             raise UserError(f"--keep {keep}: expected a new or empty folder; name another one")

@@ -22,6 +22,8 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from data.errors import UserError
 from data.records import Source
+from data.tasks import TASKS
+from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
 from pipeline.orchestrators import partial_run
 from pipeline.orchestrators.beam import Beam
@@ -119,8 +121,14 @@ def tune(
         Exception: what a stage raised.
     """
     run_id = f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}-tune"
+    code = code_sha256(
+        "components.text_example_gen.executor",
+        TASKS[config.task].reader,
+        "pipeline.transform.preprocessing",
+        "pipeline.tuning.tuner",
+    )
     search = Search.below(
-        places.tuning(config.task), search_space.what_determines(config, source, ranges)
+        places.tuning(config.task), search_space.what_determines(config, source, ranges, code)
     )
     with run_lock.hold(places.runs, config.task, run_id):
         metadata.open_store(places, create=True)

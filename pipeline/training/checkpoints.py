@@ -1,9 +1,9 @@
-"""Checkpoints of a training, from which it goes on to the same bits.
+"""Checkpoints of a training. Resumed from one, the training ends with the same bits.
 
-    <folder>/<step>-<hash>.safetensors     arrays, and `facts` as JSON among its metadata
+    <folder>/<step>-<hash>.safetensors     arrays, and `facts` as JSON in the file's metadata
 
-A file's name holds the hash of its bytes, and a file gets its name when it is whole on the
-disk. So a kill leaves the checkpoints before it, and one that rotted is noticed.
+Files are written atomically, so a kill leaves the earlier checkpoints intact. A file's name
+holds the hash of its bytes, so a damaged file is noticed.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-# Environment variable: where it is set, a training begins at its first step, whatever it left.
+from data.files import write_whole
+
+# Environment variable: if set, trainings ignore their checkpoints and begin at the first step.
 FROM_NOTHING = "TF_MAMBA_FROM_NOTHING"
 _NAME = re.compile(r"(\d{8})-([0-9a-f]{16})\.safetensors")
-_UNFINISHED = ".unfinished"
 
 
 class Checkpoints:
-    """The checkpoints of one training, of which the last `keep` stay.
+    """The checkpoints of one training; keeps the last `keep`.
 
-    `folder` must be a function of all that determines the result: what another training
-    left there would be taken for this one's.
+    `folder` must be a function of all that determines the result, as `load` takes any
+    checkpoint that it finds there.
     """
 
     def __init__(self, folder: Path, keep: int = 2, read_only: bool = False):
@@ -43,29 +44,22 @@ class Checkpoints:
             shutil.rmtree(folder, ignore_errors=True)
 
     def save(self, step: int, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Writes the checkpoint after `step` steps, whole or not at all.
+        """Writes the checkpoint after `step` steps atomically, and deletes the oldest.
 
         Raises:
-            OSError: if it cannot be written; the ones before are left.
+            OSError: if it cannot be written; the earlier checkpoints stay.
         """
         if self._read_only:
             return
         content = safetensors.numpy.save(arrays, {"facts": json.dumps(facts)})
-        self.folder.mkdir(parents=True, exist_ok=True)
-        unfinished = self.folder / _UNFINISHED
-        with open(unfinished, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        path = self.folder / f"{step:08d}-{_hash(content)}.safetensors"
-        unfinished.replace(path)
+        write_whole(self.folder / f"{step:08d}-{_hash(content)}.safetensors", content)
         for old in self._paths()[: -self._keep]:
             old.unlink()
 
     def load(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """Arrays and facts of the last checkpoint that is sound; None if there is none.
+        """Arrays and facts of the last intact checkpoint; None if there is none.
 
-        One that is not is left out with a warning on standard error, and removed.
+        Removes damaged checkpoints, with a warning on standard error.
         """
         for path in reversed(self._paths()):
             content = path.read_bytes()
@@ -74,24 +68,24 @@ class Checkpoints:
                     facts = json.loads(file.metadata()["facts"])
                 return safetensors.numpy.load(content), facts
             print(
-                f"warning: {path}: the checkpoint is not as it was written"
-                f" ({len(content)} bytes); going on from the one before",
+                f"warning: {path}: damaged checkpoint ({len(content)} bytes, whose hash differs"
+                " from that in its name); resuming from the one before it",
                 file=sys.stderr,
             )
             path.unlink()
         return None
 
     def latest(self) -> Path | None:
-        """The path of the last checkpoint."""
+        """The path of the last checkpoint; None if there is none."""
         return next(iter(reversed(self._paths())), None)
 
     def _paths(self) -> list[Path]:
-        """All checkpoints, the oldest first."""
+        """All checkpoints, oldest first."""
         return sorted(p for p in self.folder.glob("*.safetensors") if _NAME.fullmatch(p.name))
 
 
 def prune(root: Path, keep: int) -> None:
-    """Leaves the `keep` trainings below `root` that wrote a checkpoint last."""
+    """Deletes all trainings below `root` but the `keep` that wrote a checkpoint last."""
     folders = sorted(root.iterdir(), key=lambda folder: folder.stat().st_mtime)
     for folder in folders[:-keep]:
         shutil.rmtree(folder)

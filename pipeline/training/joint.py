@@ -30,6 +30,7 @@ import safetensors.numpy
 import tensorflow as tf
 
 from data.errors import UserError
+from data.files import write_whole
 from pipeline.training.checkpoints import FROM_NOTHING, Checkpoints
 from pipeline.training.child_process import die_with_parent, only_python_on_stderr
 from pipeline.training.inputs import Inputs, Labelled, depend_on_seed, prepare
@@ -101,10 +102,7 @@ def _write(job: Path, inputs: Inputs, variables: list[Any]) -> None:
         arrays[f"{split}/labels"] = labels
     for other in job.parent.parent.glob(f"*/{JOB_FILE}"):  # of a chief that was killed
         other.unlink()
-    job.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = job.with_name(f".{JOB_FILE}")
-    unfinished.write_bytes(safetensors.numpy.save(arrays, {"facts": json.dumps(inputs.facts())}))
-    unfinished.replace(job)
+    write_whole(job, safetensors.numpy.save(arrays, {"facts": json.dumps(inputs.facts())}))
 
 
 def _read(content: bytes) -> tuple[Inputs, list[np.ndarray]]:

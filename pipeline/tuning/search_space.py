@@ -17,8 +17,6 @@ from typing import Any
 
 from data.errors import UserError
 from data.records import Source
-from data.tasks import TASKS
-from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
 
 
@@ -108,20 +106,19 @@ def ranges(config: RunConfig, fixed: Collection[str] = ()) -> tuple[Range, ...]:
     return tuple(each.with_value(operator.attrgetter(each.name)(config)) for each in free)
 
 
-def what_determines(config: RunConfig, source: Source, ranges: Sequence[Range]) -> dict[str, Any]:
-    """All that a search's trials depend on, as JSON values; their number is not in it."""
+def what_determines(
+    config: RunConfig, source: Source, ranges: Sequence[Range], code_sha256: str
+) -> dict[str, Any]:
+    """All that determines the trials of a search except their number, as JSON values.
+
+    `code_sha256`: of the code of all stages from ExampleGen to the Tuner.
+    """
     whole = dataclasses.asdict(config)
     for name in ("preset", "evaluation"):
         del whole[name]
-    reader = TASKS[config.task].reader
     return {
         "data_sha256": source.sha256,
-        "code_sha256": code_sha256(
-            "components.text_example_gen.executor",
-            reader,
-            "pipeline.transform.preprocessing",
-            "pipeline.tuning.tuner",
-        ),
+        "code_sha256": code_sha256,
         "config": whole,
         "ranges": [dataclasses.asdict(each) for each in ranges],
     }

@@ -1,12 +1,12 @@
-"""The books of a search for better settings: what each trial gave, and the table of all.
+"""Records of a search for better settings: each trial's result, and a table of all trials.
 
-    runs/tuning/<task>/<key>/search.json              what the key stands for
-                             trials.csv               a row a trial, in their order
-                             trials/<key>/result.json what this one gave
+    runs/tuning/<task>/<key>/search.json              the facts that the key is the hash of
+                             trials.csv               one row per trial, in their order
+                             trials/<key>/result.json the trial's result
                                           training.csv, tensorboard/, checkpoints/
 
-All that determines a trial's result is in the two keys: data, code, configuration and
-ranges in the first, the trial's own settings in the second. So a result that is there holds
+The two keys hash all that determines a trial's result: the first covers data, code,
+configuration and ranges, the second the trial's own settings. So a stored result stays valid
 whenever the same trial comes up again.
 """
 
@@ -17,23 +17,26 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tabulate import tabulate
+
+from data.files import write_whole
+
 _RESULT, _TABLE, _SEARCH = "result.json", "trials.csv", "search.json"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One training with its own settings, and what it gave on split eval."""
+    """One training with its own settings, and its figures on split eval."""
 
-    number: int  # from 0, which is the configuration as it is
+    number: int  # from 0, the unchanged configuration
     settings: Mapping[str, float]
-    loss: float | None = None  # nats; None: the training broke down
+    loss: float | None = None  # nats; None: the training failed
     accuracy: float | None = None
     steps: int | None = None
     seconds: float | None = None
@@ -57,9 +60,9 @@ class Search:
 
     @classmethod
     def below(cls, root: Path, facts: Mapping[str, Any]) -> Search:
-        """The one below `root` that belongs to the facts, which see search_space.py."""
+        """The search below `root` that belongs to `facts`; see search_space.what_determines."""
         search = cls(root / _key(facts))
-        _write(search.folder / _SEARCH, json.dumps(facts, indent=2) + "\n")
+        write_whole(search.folder / _SEARCH, json.dumps(facts, indent=2) + "\n")
         return search
 
     @property
@@ -70,41 +73,39 @@ class Search:
         return self.folder / "trials" / _key(dict(settings))
 
     def result(self, settings: Mapping[str, float]) -> Trial | None:
-        """What a trial with these settings gave; None if it has not ended yet."""
+        """The result of the trial with these settings; None if it has not ended yet."""
         return _read(self.trial_folder(settings) / _RESULT)
 
     def keep(self, trial: Trial) -> None:
-        """Writes a trial's result, and the table anew, each whole or not at all."""
+        """Writes a trial's result, and rewrites the table, both atomically."""
         result = json.dumps(dataclasses.asdict(trial), indent=2) + "\n"
-        _write(self.trial_folder(trial.settings) / _RESULT, result)
-        _write(self.table, _as_csv(self.trials()))
+        write_whole(self.trial_folder(trial.settings) / _RESULT, result)
+        write_whole(self.table, _as_csv(self.trials()))
 
     def trials(self) -> list[Trial]:
-        """All that have ended, in the order of their numbers."""
+        """All trials that have ended, by number."""
         found = map(_read, self.folder.glob(f"trials/*/{_RESULT}"))
         return sorted((trial for trial in found if trial), key=lambda trial: trial.number)
 
 
 def best_first(trials: Sequence[Trial]) -> list[Trial]:
-    """By loss; those that broke down come last."""
+    """By loss; failed trials come last."""
     return sorted(trials, key=lambda t: (t.loss is None, t.loss, t.number))
 
 
 def as_table(trials: Sequence[Trial]) -> str:
     """The trials as lines of aligned columns, best first."""
     names = [name.split(".")[-1] for name in trials[0].settings]
-    rows = [["trial", "loss", "accuracy", "seconds", *names]]
-    for trial in best_first(trials):
-        figures = (trial.loss, trial.accuracy, trial.seconds)
-        texts = [
-            "failed" if figure is None else format(figure, form)
-            for figure, form in zip(figures, (".4f", ".4f", ".0f"), strict=True)
-        ]
-        rows.append([str(trial.number), *texts, *(f"{v:g}" for v in trial.settings.values())])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
-        for row in rows
+    return tabulate(
+        [
+            [trial.number, trial.loss, trial.accuracy, trial.seconds, *trial.settings.values()]
+            for trial in best_first(trials)
+        ],
+        headers=["trial", "loss", "accuracy", "seconds", *names],
+        tablefmt="plain",
+        floatfmt=("g", ".4f", ".4f", ".0f", *["g"] * len(names)),
+        missingval="failed",
+        colalign=["right"] * (4 + len(names)),
     )
 
 
@@ -130,16 +131,5 @@ def _read(path: Path) -> Trial | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):
-        print(f"warning: {path}: not as it was written; the trial runs again", file=sys.stderr)
+        print(f"warning: {path}: damaged; the trial runs again", file=sys.stderr)
         return None
-
-
-def _write(path: Path, text: str) -> None:
-    """Writes a file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}")
-    with open(unfinished, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)

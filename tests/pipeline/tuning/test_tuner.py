@@ -72,17 +72,18 @@ def test_a_search_belongs_to_all_that_determines_its_trials(tmp_path):
     config, source = preset("bible", "smoke"), bible_reader.open_source(None)
     every = ranges(config)
 
-    def folder(config, every):
-        return Search.below(tmp_path, what_determines(config, source, every)).folder
+    def folder(config, every, code="c0de"):
+        return Search.below(tmp_path, what_determines(config, source, every, code)).folder
 
     changed = [
         (with_settings(config, ["seed=2"]), every),
         (with_settings(config, ["training.steps=7"]), every),
         (with_settings(config, ["data.fraction=0.2"]), every),
         (config, every[1:]),
+        (config, every, "c0de of another version"),
     ]
     folders = {folder(*each) for each in [(config, every), *changed]}
-    assert len(folders) == 5
+    assert len(folders) == 6
     blessing = with_settings(config, ["evaluation.max_bits_per_char=1"])
     assert folder(blessing, every) == folder(config, every) in folders
 
@@ -117,10 +118,10 @@ def test_the_table_has_a_row_of_each_trial_in_their_order(search):
 
 def test_the_printed_table_begins_with_the_best_and_ends_with_what_broke_down():
     assert as_table(TRIALS).splitlines() == [
-        "trial    loss  accuracy  seconds  learning_rate  word_dropout",
-        "    2  2.2500    0.5000        3        0.00123           0.2",
-        "    0  2.5000    0.4000        3        0.00123             0",
-        "    1  failed    failed   failed        0.00123           0.1",
+        "  trial    loss    accuracy    seconds    learning_rate    word_dropout",
+        "      2  2.2500      0.5000          3          0.00123             0.2",
+        "      0  2.5000      0.4000          3          0.00123               0",
+        "      1  failed      failed     failed          0.00123             0.1",
     ]
 
 
@@ -140,9 +141,7 @@ def test_a_damaged_result_is_noticed_and_left_out(search, capsys):
     path = search.trial_folder(SETTINGS) / "result.json"
     path.write_text(path.read_text()[:-30])
     assert search.result(SETTINGS) is None
-    assert (
-        f"warning: {path}: not as it was written; the trial runs again" in capsys.readouterr().err
-    )
+    assert f"warning: {path}: damaged; the trial runs again" in capsys.readouterr().err
     assert search.trials() == TRIALS[1:]
     search.keep(TRIALS[0])
     assert search.trials() == TRIALS
