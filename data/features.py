@@ -19,3 +19,10 @@ TESTAMENT = "testament"
 
 # Transformed.
 TOKENS = "tokens"  # ragged int64
+
+
+def is_positive(probability):
+    """Whether a probability of positive (float or array) counts as positive: above 0.5, as in
+    TFMA's BinaryAccuracy.
+    """
+    return probability > 0.5
