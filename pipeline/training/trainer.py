@@ -18,6 +18,7 @@ import numpy as np
 from mamba_model import save_checkpoint
 from pipeline.config import ExportConfig
 from pipeline.export import saved_model as exporting
+from pipeline.places import TRAINING_FILE
 from pipeline.settings import config_from_dict
 from pipeline.training import joint as joint_training
 from pipeline.training.checkpoints import Checkpoints, prune
@@ -25,7 +26,6 @@ from pipeline.training.inputs import Inputs, prepare
 from pipeline.training.loop import fit
 from pipeline.training.workers import Cluster
 
-TRAINING_FILE = "training.json"
 _TRAININGS_KEPT = 4  # whose checkpoints stay, of each task
 
 

@@ -145,6 +145,12 @@ def read_vocabulary(transform_graph_folder: str) -> list[str]:
         return file.read().split("\n")[:-1]
 
 
+def pieces_sha256(transform_graph_folder: str) -> str:
+    """SHA-256 of the pieces in the order of their ids, from a TransformGraph artifact."""
+    pieces = read_vocabulary(transform_graph_folder)
+    return hashlib.sha256("\n".join(pieces).encode()).hexdigest()
+
+
 def learned_vocabulary(words: tf.RaggedTensor, size: int) -> tf.Tensor:
     """Learns a vocabulary of at most `size` pieces over all words of the analyzed split.
 
