@@ -73,7 +73,14 @@ def create_pipeline(
         examples=text.example_gen.outputs["examples"],
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
-        eval_config=eval_config(config),
+        eval_config=eval_config(
+            config,
+            code_sha256(
+                "pipeline.evaluation.next_token_metrics",
+                "pipeline.evaluation.calibration",
+                "pipeline.evaluation.intervals",
+            ),
+        ),
     )
     infra_check = InfraCheck(
         model=trainer.outputs["model"],

@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+TRAINING_FILE = "training.json"  # in a ModelRun artifact: facts about the training
+
 
 @dataclass(frozen=True)
 class Places:

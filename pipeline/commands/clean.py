@@ -1,4 +1,4 @@
-"""`tf-mamba clean`: says what no run and no model refers to, asks, and removes it."""
+"""`tf-mamba clean`: removes files that no recent run and no pushed model needs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=shared.positive,
         default=5,
         metavar="N",
-        help="the newest N runs of each task stay (default: 5)",
+        help="keep the newest N runs of each task (default: 5)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what and how much")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--dry-run", action="store_true", help="only list what would be removed")
+    parser.add_argument("--yes", action="store_true", help="remove without asking")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Removes, or says only what it would remove; returns the exit code."""
+    """Lists the files, asks and removes them; returns the exit code."""
     import_tensorflow(options.debug)
     from pipeline.runs import cleaning
     from pipeline.runs import lock as run_lock
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     with ExitStack() as locks:
         if not options.dry_run:
-            for task in tasks:  # a run must not lose what it has just found in the cache
+            for task in tasks:  # so that no run loses what it just found in the cache
                 locks.enter_context(run_lock.hold(places.runs, task, "`tf-mamba clean`"))
         found = cleaning.plan(places, tasks, options.keep)
         if not found.removals and not found.artifacts:
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         print(found.as_text())
         if options.dry_run:
             return 0
-        if not (options.yes or _agreed()):
+        if not (options.yes or _confirmed()):
             print("nothing was removed")
             return 1
         cleaning.remove(places, found)
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _agreed() -> bool:
+def _confirmed() -> bool:
     if not sys.stdin.isatty():
-        raise UserError("clean: nobody to ask whether to remove this; say --yes, or --dry-run")
+        raise UserError("clean: nobody to ask, as this is no terminal; use --yes or --dry-run")
     return input("Remove it? [y/N] ").strip().lower() in ("y", "yes")

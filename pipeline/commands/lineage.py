@@ -1,4 +1,4 @@
-"""`tf-mamba lineage`: where a pushed model came from."""
+"""`tf-mamba lineage`: what a pushed model was made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tf-mamba report`: names a run's page, makes it if it is missing, and opens it if asked to."""
+"""`tf-mamba report`: prints the path of a run's page; writes the page if it is missing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pipeline.commands.terminal import import_tensorflow
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("run", nargs="?", default="latest", help="a run's id (default: latest)")
-    parser.add_argument("--task", choices=shared.TASK_NAMES, help="of which `latest` is meant")
-    parser.add_argument("--open", action="store_true", help="in the browser")
+    parser.add_argument("--task", choices=shared.TASK_NAMES, help="the task of `latest`")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -25,11 +25,11 @@ def run(options: argparse.Namespace) -> int:
     places = shared.places(options)
     summary = records.find(places, options.run, options.task)
     path = files.page_file(places, summary)
-    if not path.exists():  # of an older run, or one whose page failed
+    if not path.exists():  # of an older version's run, or one whose page failed
         from pipeline.runs import page as run_page
 
         run_page.write(summary, places)
     print(path)
     if options.open and not webbrowser.open(path.as_uri()):
-        raise UserError(f"{path}: found no browser to open it with; open it by hand")
+        raise UserError(f"{path}: found no browser to open it; open it by hand")
     return 0

@@ -1,4 +1,4 @@
-"""`tf-mamba reproduce`: a past run again, from nothing, compared stage by stage."""
+"""`tf-mamba reproduce`: runs a past run again in an empty folder and compares the hashes."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:  # slow to import
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("run", help="a run's id, or `latest`")
-    parser.add_argument("--task", choices=shared.TASK_NAMES, help="of which `latest` is meant")
+    parser.add_argument("--task", choices=shared.TASK_NAMES, help="the task of `latest`")
     parser.add_argument(
         "--keep",
         type=Path,
         metavar="FOLDER",
-        help="run there and keep it (default: a temporary one)",
+        help="run in this folder and keep it (default: a temporary one)",
     )
     shared.add_beam(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the table of hashes; returns 1 if one differs."""
+    """Prints the table of hashes; returns 1 if any hash differs, else 0."""
     import_tensorflow(options.debug)
     from pipeline.runs import records, reproduction
     from pipeline.training.workers import TF_CONFIG
@@ -43,8 +43,11 @@ def run(options: argparse.Namespace) -> int:
     source = reproduction.open_source_of(summary)
     for change in reproduction.changes_since(summary):
         print(f"warning: since that run, {change}; results may differ", file=sys.stderr)
-    print(f"{summary['task']} run {summary['run_id']} again, from nothing", file=sys.stderr)
-    os.environ.pop(TF_CONFIG, None)  # one process gives the same bits as several
+    print(
+        f"running {summary['task']} run {summary['run_id']} again, from an empty folder",
+        file=sys.stderr,
+    )
+    os.environ.pop(TF_CONFIG, None)  # one process gives the same result as several
     again = rerun(summary, source, options.keep, shared.beam(options))
     rows = reproduction.compare(summary, again)
     print(f"{reproduction.table(rows)}\n{reproduction.verdict(rows)}")

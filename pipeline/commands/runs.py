@@ -12,15 +12,15 @@ from pipeline.commands.terminal import import_tensorflow
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     actions = parser.add_subparsers(metavar="show RUN | diff A B", dest="action")
-    show = actions.add_parser("show", help="one run's summary as JSON")
+    show = actions.add_parser("show", help="print a run's summary as JSON")
     show.add_argument("run", help="a run's id, or `latest`")
-    diff = actions.add_parser("diff", help="in what two runs differ")
+    diff = actions.add_parser("diff", help="print the differences between two runs")
     diff.add_argument("runs", nargs=2, metavar="RUN", help="a run's id, or `latest`")
     diff.add_argument("--json", action="store_true")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints what was asked for; returns the exit code."""
+    """Prints the list, a summary or a comparison; returns the exit code."""
     import_tensorflow(options.debug)
     from pipeline.runs import diff as run_diff  # ML Metadata imports TensorFlow
     from pipeline.runs import listing, records

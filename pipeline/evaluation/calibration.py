@@ -1,33 +1,34 @@
-"""Calibration of a sentiment model: of those texts to which it gives 0.8, are 8 in 10 positive?
+"""Calibration of a sentiment model: are 8 in 10 of the texts that it gives 0.8 really positive?
 
-Probabilities of `positive` are sorted into bins of equal width. The expected calibration
-error is the mean, over texts, of the gap in their bin between the mean probability and the
-share of positives: 0 is best, and a gap of 0.05 all over gives 0.05. (Naeini, Cooper,
-Hauskrecht, AAAI 2015, there by the confidence in the predicted label.)
+Probabilities of positive are put into bins of equal width. In each bin, the gap is the distance
+between the mean probability and the share of positives. The expected calibration error is the
+mean of the gaps, weighted by the number of texts in the bin: 0 is best, and a gap of 0.05 in
+every bin gives 0.05. Naeini, Cooper and Hauskrecht (AAAI 2015) define it for the confidence in
+the predicted label instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-from tensorflow_model_analysis.metrics import metric_types, metric_util
+from tensorflow_model_analysis.metrics import metric_types
 
-from pipeline.evaluation.sums import BINS, Sums, SumsCombiner, add_reviews
+from pipeline.evaluation.sums import BINS, Sums, add_reviews, of_sums, ratio
 
 
 class CalibrationError(metric_types.Metric):
     """`calibration_error`, and for each bin i `reliability_<i>_count`, `_probability`, `_positive`.
 
-    A bin's probability and share of positives are means; of an empty bin there is its count only.
+    `_probability` is the bin's mean probability, `_positive` its share of positives; both are nan
+    for an empty bin.
     """
 
     def __init__(self, name: str = "calibration_error", code_sha256: str = ""):
-        super().__init__(metric_util.merge_per_key_computations(_computations), name=name)
+        super().__init__(of_sums(add_reviews, _metrics), name=name)
 
 
 def calibration_error(sums: Sums) -> float:
-    """Of sums as add_reviews makes them; nan if there is no text."""
+    """The error from the sums of `add_reviews`; nan if there are no texts."""
     total = sums.get("count", 0)
     gaps = [
         abs(sums[f"bin_{i}_probability"] - sums.get(f"bin_{i}_positive", 0))
@@ -38,7 +39,7 @@ def calibration_error(sums: Sums) -> float:
 
 
 def reliability(numbers: Mapping[str, float]) -> list[dict[str, float]]:
-    """The bins that have texts: bounds, count, mean probability, share of positives."""
+    """The bins that are not empty: bounds, count, mean probability, share of positives."""
     return [
         {
             "from": i / BINS,
@@ -52,28 +53,10 @@ def reliability(numbers: Mapping[str, float]) -> list[dict[str, float]]:
     ]
 
 
-def _computations(
-    name: str = "",
-    model_name: str = "",
-    output_name: str = "",
-    eval_config: Any = None,
-    **_: Any,
-) -> list[metric_types.MetricComputation]:
-    def figures(sums: Sums) -> Iterator[tuple[str, float]]:
-        yield name, calibration_error(sums)
-        for i in range(BINS):
-            count = sums.get(f"bin_{i}_count", 0)
-            yield f"reliability_{i}_count", float(count)
-            for what in ("probability", "positive"):
-                mean = sums.get(f"bin_{i}_{what}", 0) / count if count else float("nan")
-                yield f"reliability_{i}_{what}", float(mean)
-
-    def add(sums: Sums, element: Any) -> None:
-        add_reviews(sums, element, eval_config, model_name, output_name)
-
-    def key(figure: str) -> metric_types.MetricKey:
-        return metric_types.MetricKey(figure, model_name=model_name, output_name=output_name)
-
-    combiner = SumsCombiner(add, lambda sums: {key(n): v for n, v in figures(sums)})
-    keys = [key(figure) for figure, _ in figures({})]
-    return [metric_types.MetricComputation(keys=keys, preprocessors=None, combiner=combiner)]
+def _metrics(name: str, sums: Sums) -> dict[str, float]:
+    found = {name: calibration_error(sums)}
+    for i in range(BINS):
+        found[f"reliability_{i}_count"] = float(sums.get(f"bin_{i}_count", 0))
+        for what in ("probability", "positive"):
+            found[f"reliability_{i}_{what}"] = ratio(f"bin_{i}_{what}", f"bin_{i}_count")(sums)
+    return found

@@ -1,9 +1,8 @@
-"""Evaluator: metrics, slices and what a model must reach to be blessed.
+"""The Evaluator's metrics, slices and thresholds.
 
-Reviews are judged by the probability that the served model gives, the Bible by the
-bits that its `score_examples` signature counts: a model's loss over tokens would change
-with the vocabulary, bits per character do not. Where there is no blessed model before, as in
-a first run, bounds alone decide.
+Reviews are judged by the served model's probability, the Bible by the bits that the model's
+`score_examples` signature counts: a loss per token depends on the vocabulary, bits per character
+do not. Without an earlier blessed model, as in a first run, only the fixed bounds count.
 """
 
 from __future__ import annotations
@@ -15,57 +14,66 @@ from google.protobuf import wrappers_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
 from data.tasks import TASKS
-from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
 
-_METRICS = "pipeline.evaluation.next_token_metrics"
+_NEXT_TOKEN = "pipeline.evaluation.next_token_metrics"
 
 
-def eval_config(config: RunConfig) -> config_pb2.EvalConfig:
-    """The Evaluator's configuration; thresholds are on all of `eval`, slices only inform."""
+def eval_config(config: RunConfig, code_sha256: str) -> config_pb2.EvalConfig:
+    """The Evaluator's configuration; thresholds apply to all of `eval`, slices only inform.
+
+    Args:
+        code_sha256: hash of the code of this project's metrics, which the Evaluator's cache key
+            would otherwise lack.
+    """
     task = TASKS[config.task]
+    limits = config.evaluation
+
+    def metric(class_name: str, name: str, module: str = "", **threshold: Any) -> Any:
+        named = {"name": name} | ({"code_sha256": code_sha256} if module else {})
+        return config_pb2.MetricConfig(
+            class_name=class_name,
+            config=json.dumps(named),
+            module=module,
+            per_slice_thresholds=[_threshold(**threshold)] if threshold else [],
+        )
+
+    metrics = [config_pb2.MetricConfig(class_name="ExampleCount")]
     if task.head == "sentiment":
         model = config_pb2.ModelSpec(
             signature_name="serving_examples",
             label_key=task.label,
             prediction_key="probability",
         )
-        metrics = [
-            config_pb2.MetricConfig(class_name="ExampleCount"),
-            _metric_with_bounds(
+        metrics += [
+            metric(
                 "BinaryAccuracy",
                 "accuracy",
-                config_pb2.MetricDirection.HIGHER_IS_BETTER,
-                bound={"lower_bound": config.evaluation.min_accuracy},
-                tolerance=config.evaluation.tolerance,
+                lower_bound=limits.min_accuracy,
+                tolerance=limits.tolerance,
             ),
-            config_pb2.MetricConfig(class_name="AUC", config=_named("auc")),
-            config_pb2.MetricConfig(class_name="BinaryCrossentropy", config=_named("log_loss")),
-            _metric_with_bounds(
+            metric("AUC", "auc"),
+            metric("BinaryCrossentropy", "log_loss"),
+            metric(
                 "CalibrationError",
                 "calibration_error",
-                config_pb2.MetricDirection.LOWER_IS_BETTER,
-                bound={"upper_bound": config.evaluation.max_calibration_error},
-                module="pipeline.evaluation.calibration",
+                "pipeline.evaluation.calibration",
+                upper_bound=limits.max_calibration_error,
             ),
-            _intervals("ReviewIntervals"),
+            metric("ReviewIntervals", "intervals", "pipeline.evaluation.intervals"),
         ]
     else:
         model = config_pb2.ModelSpec(signature_name="score_examples")
-        metrics = [
-            config_pb2.MetricConfig(class_name="ExampleCount"),
-            _metric_with_bounds(
+        metrics += [
+            metric(
                 "BitsPerChar",
                 "bits_per_char",
-                config_pb2.MetricDirection.LOWER_IS_BETTER,
-                bound={"upper_bound": config.evaluation.max_bits_per_char},
-                tolerance=config.evaluation.tolerance,
-                module=_METRICS,
+                _NEXT_TOKEN,
+                upper_bound=limits.max_bits_per_char,
+                tolerance=limits.tolerance,
             ),
-            config_pb2.MetricConfig(
-                class_name="TokenTop1", config=_named("top1", _METRICS), module=_METRICS
-            ),
-            _intervals("TextIntervals"),
+            metric("TokenTop1", "top1", _NEXT_TOKEN),
+            metric("TextIntervals", "intervals", "pipeline.evaluation.intervals"),
         ]
     return config_pb2.EvalConfig(
         model_specs=[model],
@@ -77,32 +85,26 @@ def eval_config(config: RunConfig) -> config_pb2.EvalConfig:
     )
 
 
-def _intervals(class_name: str) -> config_pb2.MetricConfig:
-    module = "pipeline.evaluation.intervals"
-    return config_pb2.MetricConfig(
-        class_name=class_name, config=_named("intervals", module), module=module
-    )
-
-
-def _named(name: str, module: str = "") -> str:
-    # Evaluator's cache key holds this, but not our module's code.
-    return json.dumps({"name": name} | ({"code_sha256": code_sha256(module)} if module else {}))
-
-
-def _metric_with_bounds(
-    class_name: str,
-    name: str,
-    direction: Any,
-    bound: dict[str, float],
+def _threshold(
+    lower_bound: float | None = None,
+    upper_bound: float | None = None,
     tolerance: float | None = None,
-    module: str = "",
-) -> config_pb2.MetricConfig:
-    """`tolerance`: None for no comparison with the last pushed model."""
-    sign = -1 if direction == config_pb2.MetricDirection.HIGHER_IS_BETTER else 1
+) -> config_pb2.PerSliceMetricThreshold:
+    """A bound of a metric over all examples.
+
+    Args:
+        lower_bound: given if higher is better.
+        upper_bound: given if lower is better.
+        tolerance: how much worse than the last pushed model; None: no comparison.
+    """
+    if lower_bound is not None:
+        bounds = {"lower_bound": wrappers_pb2.DoubleValue(value=lower_bound)}
+        direction, sign = config_pb2.MetricDirection.HIGHER_IS_BETTER, -1
+    else:
+        bounds = {"upper_bound": wrappers_pb2.DoubleValue(value=upper_bound)}
+        direction, sign = config_pb2.MetricDirection.LOWER_IS_BETTER, 1
     threshold = config_pb2.MetricThreshold(
-        value_threshold=config_pb2.GenericValueThreshold(
-            **{side: wrappers_pb2.DoubleValue(value=value) for side, value in bound.items()}
-        )
+        value_threshold=config_pb2.GenericValueThreshold(**bounds)
     )
     if tolerance is not None:
         threshold.change_threshold.CopyFrom(
@@ -110,13 +112,6 @@ def _metric_with_bounds(
                 direction=direction, absolute=wrappers_pb2.DoubleValue(value=sign * tolerance)
             )
         )
-    return config_pb2.MetricConfig(
-        class_name=class_name,
-        config=_named(name, module),
-        module=module,
-        per_slice_thresholds=[
-            config_pb2.PerSliceMetricThreshold(
-                slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold
-            )
-        ],
+    return config_pb2.PerSliceMetricThreshold(
+        slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold
     )

@@ -1,16 +1,16 @@
-"""What the Evaluator found, as a run's summary tells it.
+"""The Evaluator's result, in the form of a run's summary.
 
-`metrics` of split `eval`: each metric's value by its name, and
+`metrics` of split `eval` has each metric's value by its name, and
 
     "intervals": {"accuracy": [0.855, 0.883], ...}          95%, see intervals.py
     "slices": {"length_bucket=1-127": {"accuracy": 0.88, ...}, ...}
     "slice_intervals": {"length_bucket=1-127": {"accuracy": [0.85, 0.91], ...}, ...}
     "reliability": [{"from": 0.0, "to": 0.1, "count": 900, "probability": 0.03,
-                     "positive": 0.05}, ...]                of reviews, see calibration.py
+                     "positive": 0.05}, ...]                for reviews, see calibration.py
     "fairness": {"length_bucket": {"accuracy_gap": 0.03, "lowest": "285+", "highest": "1-127"}}
 
-Numbers come from TFMA as they are; where there is a baseline, `accuracy_diff` and the like are
-differences from the last pushed model. A slice of too few texts has no intervals.
+Numbers are TFMA's own. If there is a baseline, `accuracy_diff` and the like are differences from
+the last pushed model. A slice with too few texts has no intervals.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import Any
 
 from data import features
 
-_FAIR = (features.LENGTH_BUCKET,)  # slices between which accuracy should not differ much
+_FAIR = (features.LENGTH_BUCKET,)  # features whose slices should have about the same accuracy
 
 
 def collect(folder: str | None) -> dict[str, Any]:
     """Reads an Evaluator's output: `metrics` by split, `blessed`, `failed_thresholds`.
 
     Args:
-        folder: of the ModelEvaluation artifact; None: there is none.
+        folder: of the ModelEvaluation artifact; None: the model was not evaluated.
     """
     import tensorflow_model_analysis as tfma
 
@@ -48,14 +48,14 @@ def collect(folder: str | None) -> dict[str, Any]:
 
 
 def of_split(slices: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """The metrics of a split; see the module's header.
+    """The metrics of a split, see the module's docstring.
 
     Args:
-        slices: the numbers that TFMA gives, of `all` and of each slice.
+        slices: TFMA's numbers for `all` and for each slice.
     """
     from pipeline.evaluation.calibration import reliability
 
-    # In one order, as TFMA gives slices in the order in which Beam's workers came to them.
+    # Sorted, as TFMA's order of slices depends on Beam's workers.
     values = {name: _values(numbers) for name, numbers in sorted(slices.items())}
     intervals = {name: _intervals(numbers) for name, numbers in sorted(slices.items())}
     found: dict[str, Any] = {
@@ -103,12 +103,12 @@ def _gap(slices: Mapping[str, Mapping[str, float]], feature: str) -> dict[str, A
 
 
 def _numbers(metrics: dict[str, dict[str, dict[str, dict[str, float]]]]) -> dict[str, float]:
-    # In JSON, TFMA writes what is no number as "NaN".
+    # float() as TFMA writes nan as the JSON string "NaN".
     return {name: float(value["doubleValue"]) for name, value in metrics[""][""].items()}
 
 
 def _failures(validation: Any) -> Iterable[str]:
-    """Each threshold that the model missed, as `accuracy 0.52, expected at least 0.8`."""
+    """Each threshold that the model failed, as `accuracy 0.52, expected at least 0.8`."""
     for in_slice in validation.metric_validations_per_slice:
         for failure in in_slice.failures:
             value = failure.metric_value.double_value.value

@@ -1,13 +1,14 @@
-"""Sums over examples by which metrics are computed: exact, so that no order changes a bit.
+"""Metrics as functions of exact sums over examples, the same bits in any order.
 
-Beam adds up in any order, and floats added in another order have other last bits; fractions
-have no rounding.
+Beam adds in any order, and the last bits of a sum of floats depend on the order. Fractions are
+not rounded.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -15,15 +16,53 @@ import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
+from data.features import is_positive
+
 Sums = dict[str, Any]  # int, Fraction, or a float that is not finite
 
 BINS = 10  # of the probability, for calibration
-_RANKS = 10_000  # of the probability, for the area under the curve; as many as TFMA takes
-_EPSILON = 1e-7  # a probability's least distance from 0 and 1 in the log loss, as Keras has it
+_RANKS = 10_000  # of the probability, for the area under the curve; as many as TFMA uses
+_EPSILON = 1e-7  # least distance of a probability from 0 and 1 in the log loss; Keras' value
+
+
+def of_sums(
+    add: Callable[..., None],
+    metrics: Callable[[str, Sums], Mapping[str, float]],
+    preprocessors: Sequence[metric_types.Preprocessor] | None = None,
+) -> Callable[..., metric_types.MetricComputations]:
+    """Builds what a TFMA metric is made from: a function that returns its computations.
+
+    Args:
+        add: adds an element to sums; called with (sums, element) and the keywords eval_config,
+            model_name and output_name.
+        metrics: the values by name, from the metric's own name and the sums, which may be empty.
+        preprocessors: of TFMA; None: elements have labels and predictions only.
+    """
+
+    def computations(
+        name: str = "",
+        model_name: str = "",
+        output_name: str = "",
+        eval_config: Any = None,
+        **_: Any,
+    ) -> list[metric_types.MetricComputation]:
+        def key(metric: str) -> metric_types.MetricKey:
+            return metric_types.MetricKey(metric, model_name=model_name, output_name=output_name)
+
+        combiner = SumsCombiner(
+            functools.partial(
+                add, eval_config=eval_config, model_name=model_name, output_name=output_name
+            ),
+            lambda sums: {key(metric): value for metric, value in metrics(name, sums).items()},
+        )
+        keys = [key(metric) for metric in metrics(name, {})]
+        return [metric_types.MetricComputation(keys, preprocessors, combiner)]
+
+    return metric_util.merge_per_key_computations(computations)
 
 
 class SumsCombiner(beam.CombineFn):
-    """Adds each example's numbers to sums by name, and makes metrics of the sums."""
+    """Adds the numbers of examples to named sums, and computes metrics from the sums."""
 
     def __init__(
         self,
@@ -43,54 +82,70 @@ class SumsCombiner(beam.CombineFn):
     def merge_accumulators(self, accumulators: Iterable[Sums]) -> Sums:
         merged: Sums = {}
         for sums in accumulators:
-            for name, value in sums.items():
-                merged[name] = merged.get(name, 0) + value
+            add_to(merged, sums)
         return merged
 
     def extract_output(self, sums: Sums) -> dict[metric_types.MetricKey, float]:
         return self._metrics(sums)
 
 
-def exact(number: float) -> Fraction | float:
-    """The number as a fraction; what is not finite has none, and stays."""
-    # Added to a fraction, it gives what it gives to a float.
-    return Fraction(number) if math.isfinite(number) else number
+def add_to(sums: Sums, more: Mapping[str, Any], prefix: str = "") -> None:
+    """Adds numbers to sums by name; the names get a prefix."""
+    for name, number in more.items():
+        sums[prefix + name] = sums.get(prefix + name, 0) + number
+
+
+def ratio(numerator: str, denominator: str) -> Callable[[Sums], float]:
+    """A metric that is one sum over another; nan if the denominator is 0."""
+
+    def value(sums: Sums) -> float:
+        if not sums.get(denominator):
+            return math.nan
+        return float(sums.get(numerator, 0) / sums[denominator])
+
+    return value
 
 
 def add_reviews(
     sums: Sums, element: Any, eval_config: Any, model_name: str, output_name: str
 ) -> None:
-    """Adds a text's label (0, 1) and probability of positive: what all metrics of them need."""
-    for label, prediction, _ in metric_util.to_label_prediction_example_weight(
+    """Adds what the metrics need of a review: its label (0, 1) and probability of positive."""
+    for labels, predictions, _ in metric_util.to_label_prediction_example_weight(
         element, eval_config=eval_config, model_name=model_name, output_name=output_name
     ):
-        for is_positive, probability in zip(np.ravel(label), np.ravel(prediction), strict=True):
-            _add_review(sums, int(is_positive), float(probability))
+        for label, probability in zip(np.ravel(labels), np.ravel(predictions), strict=True):
+            add_review(sums, int(label), float(probability))
 
 
-def _add_review(sums: Sums, is_positive: int, probability: float) -> None:
-    def add(name: str, number: Fraction | float) -> None:
-        sums[name] = sums.get(name, 0) + number
-
-    add("count", 1)
+def add_review(sums: Sums, label: int, probability: float) -> None:
+    """Adds one label (0, 1) and its probability of positive."""
     if not math.isfinite(probability):
-        add("log_loss", math.nan)
+        add_to(sums, {"count": 1, "log_loss": math.nan})
         return
-    of_label = probability if is_positive else 1 - probability
-    add("correct", int((probability > 0.5) == bool(is_positive)))
-    add("log_loss", exact(-math.log(min(max(of_label, _EPSILON), 1 - _EPSILON))))
+    of_label = probability if label else 1 - probability
     i = min(int(probability * BINS), BINS - 1)
-    add(f"bin_{i}_count", 1)
-    add(f"bin_{i}_probability", exact(probability))
-    add(f"bin_{i}_positive", is_positive)
-    add(f"rank_{int(probability * _RANKS):05d}_{is_positive}", 1)
+    numbers = {
+        "count": 1,
+        "correct": int(is_positive(probability) == bool(label)),
+        "log_loss": _exact(-math.log(min(max(of_label, _EPSILON), 1 - _EPSILON))),
+        f"bin_{i}_count": 1,
+        f"bin_{i}_probability": _exact(probability),
+        f"bin_{i}_positive": label,
+        f"rank_{int(probability * _RANKS):05d}_{label}": 1,
+    }
+    add_to(sums, numbers)
 
 
-def add_documents(sums: Sums, element: Any, model_name: str) -> None:
-    """Adds what `score_examples` counts of a document: bits, characters, tokens, correct."""
+def add_documents(sums: Sums, element: Any, model_name: str, **_: Any) -> None:
+    """Adds what `score_examples` counts in a document: bits, characters, tokens, correct."""
     predictions = element.get_predictions()
     if model_name in predictions:
         predictions = predictions[model_name]
     for name in ("bits", "characters", "tokens", "correct"):
         for number in np.ravel(predictions[name]).tolist():
-            sums[name] = sums.get(name, 0) + exact(number)
+            add_to(sums, {name: _exact(number)})
+
+
+def _exact(number: float) -> Fraction | float:
+    """The number as a fraction; nan and infinities stay floats."""
+    return Fraction(number) if math.isfinite(number) else number

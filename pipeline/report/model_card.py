@@ -23,8 +23,7 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import IngestRecords
 from components.artifacts import ModelCard as ModelCardArtifact
-
-_JSON, _MARKDOWN = "model_card.json", "model_card.md"
+from data.files import write_whole
 
 
 @component
@@ -63,10 +62,8 @@ def ModelCard(
         json.loads(config),
         training_code_sha256,
     )
-    folder = Path(card.uri)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _JSON).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    (folder / _MARKDOWN).write_text(as_markdown(content), "utf-8")
+    write_whole(Path(card.uri, "model_card.json"), json.dumps(content, indent=2) + "\n")
+    write_whole(Path(card.uri, "model_card.md"), as_markdown(content))
 
 
 def collect(
@@ -83,9 +80,9 @@ def collect(
     from pipeline.code_hash import library_versions
     from pipeline.evaluation import summary as evaluation_summary
     from pipeline.export.expected_signatures import SIGNATURES
+    from pipeline.places import TRAINING_FILE
     from pipeline.report.model_card_words import about
-    from pipeline.runs import fingerprints
-    from pipeline.training.trainer import TRAINING_FILE
+    from pipeline.transform.vocabulary import pieces_sha256
 
     task = TASKS[config["task"]]
     words = about(task.name)
@@ -105,7 +102,7 @@ def collect(
         "hashes": {
             "code": training_code_sha256,
             "weights": training["weights_sha256"],
-            "vocabulary": fingerprints.of_vocabulary(transform_graph)["pieces"],
+            "vocabulary": pieces_sha256(transform_graph),
         },
         "versions": library_versions(),
         "training": {name: config[name] for name in ("preset", "seed", "model", "training")},

@@ -1,16 +1,16 @@
-"""What no run and no model refers to any more, and its removal.
+"""Finds and removes files that no recent run and no pushed model needs.
 
-There stays, of each task,
+Of each task, these files stay:
 
-- what its newest runs made or took from the cache, and all that this came from;
-- the same of the last pushed model, and of every pushed version that is still there;
-- each push of a model that stays, by which a later run finds it to compare itself with;
-- the folders of those runs, and checkpoints written since the oldest of the newest runs began
-  (a training that was killed goes on from them);
-- the books of searches that are among the newest runs.
+- the outputs of the newest runs, cached ones too, and everything that they were made from;
+- the same for the last pushed model and for every pushed version that still exists;
+- the PushedModel artifacts of models that stay: a later run finds its baseline by them;
+- the folders of these runs, and checkpoints written since the oldest of the newest runs began
+  (a killed training resumes from them);
+- the records of searches that are among the newest runs.
 
-Artifacts that go are marked as deleted in ML Metadata before their files go, so that TFX's
-cache never offers them; their records stay, and so do those of the runs. Pushed models are
+Artifacts are marked as deleted in ML Metadata before their files are removed, so that TFX's
+cache never offers them. ML Metadata keeps the records of artifacts and runs. Pushed models are
 never touched.
 """
 
@@ -35,35 +35,35 @@ from pipeline.runs import records
 from pipeline.runs import store as metadata
 from pipeline.runs.records import PastRun
 
-KINDS = ("artifacts", "leftovers", "run folders", "checkpoints", "tuning books")
+KINDS = ("artifacts", "leftovers", "run folders", "checkpoints", "tuning records")
 
 
 @dataclass(frozen=True)
 class Removal:
-    """A folder or file that goes."""
+    """A folder or file to remove."""
 
     task: str
-    kind: str  # one of KINDS; leftovers: of executions, without a record of its own
+    kind: str  # one of KINDS; leftovers: files that ML Metadata has no artifact for
     path: Path
     size: int  # bytes
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that goes."""
+    """Everything to remove."""
 
     removals: tuple[Removal, ...]
-    artifacts: tuple[pb.Artifact, ...]  # that are to be marked as deleted
+    artifacts: tuple[pb.Artifact, ...]  # to mark as deleted
 
     def as_text(self) -> str:
-        """How much of what, a line each."""
+        """The number and size of the removals, one line per task and kind."""
         lines = []
         number: Counter[tuple[str, str]] = Counter((r.task, r.kind) for r in self.removals)
         for (task, kind), count in sorted(number.items()):
             size = sum(r.size for r in self.removals if (r.task, r.kind) == (task, kind))
             lines.append(f"{task:<6} {kind:<13} {count:5}  {_bytes(size):>9}")
         total = sum(removal.size for removal in self.removals)
-        lines.append(f"{'in all':<20} {len(self.removals):5}  {_bytes(total):>9}")
+        lines.append(f"{'total':<20} {len(self.removals):5}  {_bytes(total):>9}")
         return "\n".join(lines)
 
 
@@ -107,14 +107,14 @@ def remove(places: Places, found: Plan) -> None:
 
 
 class _TaskFiles:
-    """What ML Metadata says of a task's files in one root folder."""
+    """A task's files in one root folder, by ML Metadata, and which of them stay."""
 
     def __init__(self, store: mlmd.MetadataStore, places: Places, task: str, keep: int):
         self.task = task
         self._root = f"{places.artifacts(task)}{os.sep}"
         pipeline = store.get_context_by_type_and_name(records.PIPELINE, task)
         self._artifacts = {a.id: a for a in store.get_artifacts_by_context(pipeline.id)}
-        self._refuse_those_of_elsewhere()
+        self._check_root()
         executions = {e.id: e for e in store.get_executions_by_context(pipeline.id)}
         self._events = store.get_events_by_execution_ids(list(executions)) if executions else []
         self._made_by = {
@@ -128,7 +128,7 @@ class _TaskFiles:
             for run in records.runs_in(store)
             if run.task == task
         }
-        # A server's store may have runs of other root folders.
+        # A store on a server may also have runs of other root folders.
         known = [run for run, ids in of_run.items() if self._is_here(run, ids, places)]
         self.newest = known[-keep:]
         self.known = {run.run_id for run in known}
@@ -146,7 +146,7 @@ class _TaskFiles:
 
     @property
     def unreferenced(self) -> list[pb.Artifact]:
-        """Artifacts that are to be marked."""
+        """Artifacts to mark as deleted."""
         return [
             artifact
             for artifact in self._artifacts.values()
@@ -157,19 +157,19 @@ class _TaskFiles:
 
     @property
     def uris(self) -> set[str]:
-        """Of artifacts that stay."""
+        """URIs of artifacts that stay."""
         return {self._artifacts[n].uri for n in self._kept if n in self._artifacts}
 
     @property
     def all_uris(self) -> set[str]:
         return {artifact.uri for artifact in self._artifacts.values()}
 
-    def _refuse_those_of_elsewhere(self) -> None:
+    def _check_root(self) -> None:
         live = [a.uri for a in self._artifacts.values() if a.state == pb.Artifact.LIVE]
         if live and not any(uri.startswith(self._root) for uri in live):
             raise UserError(
-                f"{self._root}: the metadata store has no record of it, but of such as"
-                f" {live[-1]}: name the --root of these runs"
+                f"{self._root}: the metadata store has no files there, but for example"
+                f" {live[-1]}; give the --root of these runs"
             )
 
     def _is_here(self, run: PastRun, executions: set[int], places: Places) -> bool:
@@ -183,17 +183,17 @@ class _TaskFiles:
         )
 
     def _used(self, executions: Collection[int]) -> set[int]:
-        """Artifacts that went into them, came out of them or were looked up by them."""
+        """The inputs and outputs of executions, and what they looked up."""
         return {e.artifact_id for e in self._events if e.execution_id in executions}
 
     def _pushed_models(self) -> set[int]:
-        """The last that was pushed, and those whose version is still there."""
+        """The last pushed model, and those whose version still exists."""
         last = [push.id for push in self._pushed if push.state == pb.Artifact.LIVE][-1:]
         return {p.id for p in self._pushed if _is_there(Path(records.pushed_to(p)))} | set(last)
 
     def _with_origins(self, artifacts: set[int]) -> set[int]:
         found, waiting = set(artifacts), list(artifacts)
-        # With what else was made along with it: the cache wants all of an execution or nothing.
+        # All outputs of an execution stay together: the cache needs all or none.
         around: dict[int, list[int]] = {}
         for event in self._events:
             if event.type in (pb.Event.INPUT, pb.Event.OUTPUT):
@@ -219,14 +219,14 @@ class _TaskFiles:
 
 
 def _is_there(pushed: Path) -> bool:
-    """Whether a pushed version is, or another that has its content by a rollback."""
+    """Whether a pushed version exists, or a rollback gave its content to another version."""
     base = pushed.parent
     contents = {rollback.content_of(base, n) for n in serving_versions.versions(base)}
     return pushed.is_dir() or pushed.name in map(str, contents)
 
 
 def _searches(executions: Iterable[pb.Execution]) -> set[str]:
-    """The folders of the searches that Tuner was given."""
+    """The search folders in the Tuners' parameters."""
     found = set()
     for execution in executions:
         text = execution.custom_properties["custom_config"].string_value
@@ -236,7 +236,7 @@ def _searches(executions: Iterable[pb.Execution]) -> set[str]:
 
 
 def _unreferenced(files: _TaskFiles, places: Places) -> Iterator[tuple[str, Path]]:
-    """Kind and path of all that goes."""
+    """Kind and path of everything to remove."""
     kept, known = files.uris, files.all_uris
     for stage in _entries(places.artifacts(files.task)):
         for output in _entries(stage):
@@ -260,7 +260,7 @@ def _unreferenced(files: _TaskFiles, places: Places) -> Iterator[tuple[str, Path
                 yield "checkpoints", path
     for path in _entries(places.tuning(files.task)):
         if str(path) not in files.searches:
-            yield "tuning books", path
+            yield "tuning records", path
 
 
 def _entries(folder: Path) -> list[Path]:

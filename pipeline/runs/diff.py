@@ -1,4 +1,4 @@
-"""In what two runs differ: parameters, data, code, versions, results.
+"""Compares two runs: parameters, data, code, versions, results.
 
 parameters
   preset                   smoke       quick
@@ -9,28 +9,31 @@ metrics
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_DIGITS = 12  # of a hash that are shown
-_HASH = 64
-_LONGEST = 40  # characters of a value in the table
+from tabulate import tabulate
+
+_HASH = 64  # digits of a hash
+_DIGITS = 12  # of a hash, in the table
+_LONGEST = 40  # characters of a value, in the table
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not the same in two runs."""
+    """A value that differs between two runs."""
 
     section: str  # parameters, data, code, versions, results or metrics
     name: str
-    first: Any  # None: there is no such thing
+    first: Any  # None: the run does not have it
     second: Any
 
     @property
     def change(self) -> float | None:
-        """By how much a number grew."""
+        """The second number minus the first; None if they are not numbers."""
         values = (self.first, self.second)
         if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
             return None
@@ -38,7 +41,7 @@ class Difference:
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:
-    """All in which two summaries (see run_summary.py) differ, by sections."""
+    """The differences between two summaries (see runs/summary.py), by section."""
     differences = []
     for section, one in _sections(first).items():
         other = _sections(second)[section]
@@ -56,7 +59,7 @@ def _sections(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "parameters": {
             "task": summary["task"],
             "partial": (summary.get("partial") or {}).get("stages"),
-            # Preset and seed among it.
+            # With preset and seed.
             **summary["config"],
         },
         "data": {
@@ -77,7 +80,7 @@ def _sections(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         },
         "metrics": metrics.get("eval") or {},
     }
-    # Names of modules have dots of their own; those of others are made of what they are in.
+    # Nested names are joined with dots; names of modules have dots already.
     return {section: dict(_flat(values)) for section, values in parts.items()}
 
 
@@ -90,7 +93,7 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
 
 
 def as_json(differences: Sequence[Difference], first: str, second: str) -> str:
-    """As {"runs": [first, second], section: {name: [first's, second's]}}."""
+    """As JSON: {"runs": [first, second], section: {name: [first value, second value]}}."""
     found: dict[str, Any] = {"runs": [first, second]}
     for each in differences:
         found.setdefault(each.section, {})[each.name] = [each.first, each.second]
@@ -98,25 +101,21 @@ def as_json(differences: Sequence[Difference], first: str, second: str) -> str:
 
 
 def as_text(differences: Sequence[Difference], first: str, second: str) -> str:
-    """As aligned columns, a heading a section."""
+    """As a table with one heading per section."""
     if not differences:
-        return f"{first} and {second} differ in nothing"
-    rows = [("", "", first, second, "")]
-    section = ""
-    for each in differences:
-        if each.section != section:
-            section = each.section
-            rows.append((section, "", "", "", ""))
-        change = "" if each.change is None else f"{each.change:+.4g}"
-        rows.append(("", each.name, _cell(each.first), _cell(each.second), change))
-    widths = [max(len(row[column]) for row in rows) for column in range(1, 5)]
-    return "\n".join(
-        (
-            heading
-            or "  "
-            + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        ).rstrip()
-        for heading, *cells in rows
+        return f"{first} and {second} do not differ"
+    rows = []
+    for section, group in itertools.groupby(differences, key=lambda each: each.section):
+        rows.append((section, "", "", ""))
+        for each in group:
+            change = "" if each.change is None else f"{each.change:+.4g}"
+            rows.append((f"  {each.name}", _cell(each.first), _cell(each.second), change))
+    return tabulate(
+        rows,
+        headers=("", first, second, ""),
+        tablefmt="plain",
+        disable_numparse=True,
+        preserve_whitespace=True,
     )
 
 

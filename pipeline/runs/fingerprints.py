@@ -1,14 +1,14 @@
-"""What a run made as hashes, stage by stage, so that two runs can be compared without their files.
+"""Hashes of what each stage of a run made; they let two runs be compared without their files.
 
-    {"examples": {"eval": "5f0c...", "train": "b1e2..."},     the records, in any order
+    {"examples": {"eval": "5f0c...", "train": "b1e2..."},     the records, order ignored
      "statistics": {"eval": "...", "train": "..."},
-     "vocabulary": {"pieces": "...", "vocabulary.txt": "..."}, the pieces by id; the graph's asset
-     "transformed examples": {"eval": "...", "train": "..."},  the records, in any order
+     "vocabulary": {"pieces": "...", "vocabulary.txt": "..."}, pieces in order of ids; asset file
+     "transformed examples": {"eval": "...", "train": "..."},  the records, order ignored
      "pretrained weights": {...}, "weights": {"backbone/embedding/embeddings": "...", ...},
      "metrics": {"accuracy": "...", "length_bucket=285+ accuracy": "...", ...}}
 
-Only what has one form is hashed. The order of records is not, as Beam does not promise it
-with more than one worker, nor are saved_model.pb and gzipped files, whose bytes vary.
+Hashes leave out what may vary between equal runs: the order of records, which Beam does not
+guarantee with more than one worker, and the bytes of saved_model.pb and of gzipped files.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ STAGES = (
     "metrics",
 )
 
-Hashes = dict[str, str]  # what of a stage, in the order of the names -> SHA-256
+Hashes = dict[str, str]  # name of a part of the output to its SHA-256, sorted by name
 
 
 def of_examples(folder: str | Path) -> Hashes:
-    """Hashes the splits of an Examples artifact: which examples there are, and how often each."""
+    """Hashes each split of an Examples artifact: the examples and how often each occurs."""
     import tensorflow as tf
 
     hashes = {}
@@ -49,7 +49,7 @@ def of_examples(folder: str | Path) -> Hashes:
 
 
 def of_statistics(folder: str | Path) -> Hashes:
-    """Hashes the splits of an ExampleStatistics artifact, features in the order of their names."""
+    """Hashes each split of an ExampleStatistics artifact, with the features sorted by name."""
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
     hashes = {}
@@ -62,7 +62,7 @@ def of_statistics(folder: str | Path) -> Hashes:
 
 
 def of_vocabulary(transform_graph_folder: str | Path) -> Hashes:
-    """Hashes the pieces of a TransformGraph artifact, and its assets as the files that they are."""
+    """Hashes the vocabulary of a TransformGraph artifact: its pieces, and its asset files."""
     import tensorflow_transform as tft
 
     from pipeline.transform.vocabulary import pieces_sha256
@@ -78,10 +78,10 @@ def of_vocabulary(transform_graph_folder: str | Path) -> Hashes:
 
 
 def of_metrics(metrics: Mapping[str, Any]) -> Hashes:
-    """Hashes the numbers of a split, slices too, as Python writes them: to the last bit.
+    """Hashes the metrics of a split and of its slices, to the last bit.
 
-    Differences from the last pushed model are left out: they tell of that one too, and a run
-    made again from nothing has none.
+    Differences from the last pushed model (`_diff`) are left out: they depend on that model, and
+    a reproduction in an empty folder has none.
     """
     slices = {"": {n: v for n, v in metrics.items() if n != "slices"}, **metrics["slices"]}
     return {

@@ -1,7 +1,7 @@
-"""Where a pushed model came from, by ML Metadata: back to the hash of the source's content.
+"""The lineage of a pushed model in ML Metadata, back to the hash of the source's content.
 
-A graph of artifacts and of the executions that made them, each made once, however many runs
-took it from the cache; see pipeline/report/lineage_graph.py.
+It is a graph of artifacts and the executions that made them. An artifact that several runs took
+from the cache appears once. See pipeline/report/lineage_graph.py.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pipeline.report.lineage_graph import Edge, Lineage, Node
 from pipeline.runs import records
 from pipeline.runs import store as metadata
 
-# Inputs with which a result is only compared: shown, but not traced further back.
-_COMPARED_WITH = ("baseline_model",)
+# Inputs that a result is only compared with: shown, but not traced further back.
+_BASELINES = ("baseline_model",)
 
 
 def of_model(places: Places, model: str) -> Lineage:
@@ -38,19 +38,19 @@ def of_model(places: Places, model: str) -> Lineage:
     """
     folder = _folder(places, model)
     task = folder.parent.name
-    # Of a version that a rollback made, that of the one whose content it has.
+    # For a version that a rollback made: the version that it is a copy of.
     version = str(rollback.content_of(folder.parent, int(folder.name)))
     folder = folder.with_name(version)
     store = metadata.open_store(places)
     pushed = records.pushed_models(store, task) if store else []
-    # By its place; or, where the whole root was moved, by its version.
+    # By its path; or by its version, if the root folder was moved.
     found = [a for a in pushed if records.pushed_to(a) == str(folder)] or [
         a for a in pushed if Path(records.pushed_to(a)).name == version
     ]
     if not (store and found):
         raise UserError(
             f"{folder}: no run in {places.metadata or metadata.sqlite_file(places)} pushed it;"
-            " name the --root or --metadata of the run that did"
+            " give the --root or --metadata of the run that did"
         )
     return _upstream(store, [found[-1].id])
 
@@ -67,13 +67,13 @@ def _folder(places: Places, model: str) -> Path:
         if versions:
             return max(versions, key=lambda path: int(path.name))
     raise UserError(
-        f"{model}: no pushed model; expected TASK, TASK/VERSION or a version's folder, of those"
-        f" in {places.serving_models}"
+        f"{model}: no pushed model; expected TASK, TASK/VERSION or the folder of a version in"
+        f" {places.serving_models}"
     )
 
 
 def _upstream(store: mlmd.MetadataStore, ends: Sequence[int]) -> Lineage:
-    """All that led to some artifacts."""
+    """Everything that `ends` (ids of artifacts) were made from."""
     makers = _makers(store, ends)
     artifacts = sorted({number for maker in makers for _, number in (*maker.reads, *maker.makes)})
     stored = {a.id: a for a in store.get_artifacts_by_id(sorted({*artifacts, *ends}))}
@@ -107,20 +107,20 @@ def _upstream(store: mlmd.MetadataStore, ends: Sequence[int]) -> Lineage:
 
 @dataclass(frozen=True)
 class _Maker:
-    """An execution that made something, not from the cache."""
+    """An execution that made artifacts, rather than take them from the cache."""
 
     id: int
     stage: str
     run: str
     details: dict[str, str]
     source: str | None  # TextExampleGen's parameter
-    reads: tuple[tuple[str, int], ...]  # names of inputs, ids of artifacts
+    reads: tuple[tuple[str, int], ...]  # names of inputs and ids of artifacts
     makes: tuple[tuple[str, int], ...]
-    wanted: set[int]  # of what it makes
+    wanted: set[int]  # ids of those outputs that belong to the lineage
 
 
 def _makers(store: mlmd.MetadataStore, ends: Sequence[int]) -> list[_Maker]:
-    """The executions that led to some artifacts, in the order in which they ran."""
+    """The executions that `ends` were made by, directly or not, in the order they ran in."""
     found: dict[int, _Maker] = {}
     waiting, seen = list(ends), set(ends)
     while waiting:
@@ -139,7 +139,7 @@ def _makers(store: mlmd.MetadataStore, ends: Sequence[int]) -> list[_Maker]:
                 continue
             maker = found[execution.id] = _maker(store, execution, wanted)
             for key, number in maker.reads:
-                if key not in _COMPARED_WITH and number not in seen:
+                if key not in _BASELINES and number not in seen:
                     seen.add(number)
                     waiting.append(number)
     return [found[number] for number in sorted(found)]
@@ -200,7 +200,7 @@ def _artifact_details(artifact: pb.Artifact) -> dict[str, str]:
 
 
 def _hashes(summary: dict[str, Any], stage: str, key: str) -> Iterable[tuple[str, str]]:
-    """Of an artifact's content, as the run that made it noted them down."""
+    """Hashes of an output's content, from the summary of the run that made it."""
     hashes = summary.get("hashes") or {}
     if (stage, key) == ("Trainer", "model") and summary.get("weights_sha256"):
         return [("weights_sha256", summary["weights_sha256"])]

@@ -1,9 +1,9 @@
-"""One run of a task at a time in a root folder.
+"""A lock that allows one run per task at a time in a root folder.
 
     runs/.imdb.lock      {"pid": 4711, "run": "20261124-171423-925385-quick"}
 
-The lock is flock's, which the system takes back when its process ends, however it ends. So a
-file with something in it that is not locked is what a killed process left.
+The lock is an flock, which the system releases when the process ends, also if it is killed. A
+file that has content but is not locked was left by a killed process.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from data.errors import UserError
 def hold(runs: Path, task: str, run_id: str) -> Iterator[None]:
     """Holds the lock of a task.
 
-    Says on standard error if the last process that held it was killed.
+    Warns on standard error if the last process that held it was killed.
 
     Args:
-        run_id: what the others are told.
+        run_id: shown to other processes that ask for the lock.
 
     Raises:
-        UserError: if another process holds it, or this one does already.
+        UserError: if another process, or this one, holds it already.
     """
     path = _path(runs, task)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,13 +40,13 @@ def hold(runs: Path, task: str, run_id: str) -> Iterator[None]:
         except BlockingIOError:
             by = _read(path)
             raise UserError(
-                f"{task}: {by.get('run', 'a run')} is going on in {runs} (process"
-                f" {by.get('pid', 'unknown')}); wait for its end, or use another --root"
+                f"{task}: {by.get('run', 'a run')} is running in {runs} (process"
+                f" {by.get('pid', 'unknown')}); wait until it ends, or use another --root"
             ) from None
         if left := _read(path):
             print(
-                f"{task}: {left.get('run', 'the run before')} was killed (process"
-                f" {left.get('pid', 'unknown')}); what it finished is used again",
+                f"{task}: {left.get('run', 'the last run')} was killed (process"
+                f" {left.get('pid', 'unknown')}); the stages that it finished are reused",
                 file=sys.stderr,
             )
         _write(path, json.dumps({"pid": os.getpid(), "run": run_id}))
@@ -57,7 +57,7 @@ def hold(runs: Path, task: str, run_id: str) -> Iterator[None]:
 
 
 def holder(runs: Path, task: str) -> str | None:
-    """The run that is going on, as `hold` was told; None if none is."""
+    """The `run_id` of the process that holds the lock; None if none does."""
     path = _path(runs, task)
     if not path.exists():
         return None
@@ -70,9 +70,10 @@ def holder(runs: Path, task: str) -> str | None:
 
 
 def told(runs: Path, task: str) -> str | None:
-    """The run that is going on or was killed, to a process on another machine too.
+    """The `run_id` of the process that holds the lock or was killed with it; None if none.
 
-    Where folders are shared, locks may not be; so this only reads what the holder wrote.
+    This only reads the file, so it also works from another machine: a shared folder may not
+    share its locks.
     """
     try:
         return _read(_path(runs, task)).get("run")
@@ -85,13 +86,13 @@ def _path(runs: Path, task: str) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    # Into the locked file itself: one that took its place would not be locked.
+    # In place: a file that replaced the locked one would not be locked.
     path.write_text(text, "utf-8")
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text("utf-8") or "{}")
-    except ValueError:  # read while it was written
+    except ValueError:  # the holder is writing it just now
         return {}
     return content if isinstance(content, dict) else {}

@@ -1,8 +1,8 @@
-"""The page of a run in its folder, runs/<task>/<run id>/report.html, made when the run has ended.
+"""Writes a run's page, runs/<task>/<run id>/report.html, after the run has ended.
 
-RunReport makes the same page as an artifact, before times and lineage are known; what it
-measured is taken from there. A page is no part of a run's result: where it cannot be made, the
-run stands, and a line on standard error says so.
+RunReport makes the same page as an artifact, before times and lineage are known; this page reuses
+its measurements. A page is not part of the run's result: if it cannot be made, the run does not
+fail, and a warning goes to standard error.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from data.files import write_whole
 from pipeline.places import Places
 from pipeline.report import page
 from pipeline.report.inputs import MEASUREMENTS_FILE, Run
@@ -24,30 +25,27 @@ _PAGE = "RunReport.page_file"
 
 
 def write(summary: dict[str, Any], places: Places) -> Path:
-    """Makes the page of a run that has a summary, whole or not at all; returns its path.
+    """Writes the page of a run atomically; returns its path.
 
-    Sections that fail say so in the page and on standard error.
+    A section that fails says so in the page and on standard error.
     """
-    # As it reads from its file, so that a page made later is the same: JSON has no tuples.
+    # Through JSON, which turns tuples into lists: a page made later reads its summary from JSON.
     run = _read(json.loads(json.dumps(summary)), places)
-    known = _measured_before(run)
+    known = _measurements_of_run_report(run)
     made = page.render(run.with_measurements(measurements.measure(run, known)))
     for failure in made.failures:
         print(f"warning: the run's page: {failure}", file=sys.stderr)
     path = page_file(places, summary)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.write_text(made.html, "utf-8")
-    unfinished.replace(path)
+    write_whole(path, made.html)
     return path
 
 
 def try_to_write(summary: dict[str, Any], places: Places) -> None:
-    """Makes the page at a run's end, which a failure of it must neither hide nor change."""
+    """Writes the page; a failure is only a warning, as it must not change the run's outcome."""
     try:
         write(summary, places)
     except Exception as error:
-        again = f"`tf-mamba report {summary['run_id']}` tries again"
+        again = f"to try again: `tf-mamba report {summary['run_id']}`"
         what = f"{type(error).__name__}: {error}"
         print(f"warning: the run's page could not be made: {what}; {again}", file=sys.stderr)
 
@@ -70,7 +68,7 @@ def _read(summary: dict[str, Any], places: Places) -> Run:
     )
 
 
-def _measured_before(run: Run) -> dict[str, Any]:
+def _measurements_of_run_report(run: Run) -> dict[str, Any]:
     if not run.has(_PAGE):
         return {}
     file = Path(run.artifacts[_PAGE]).with_name(MEASUREMENTS_FILE)

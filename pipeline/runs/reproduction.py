@@ -4,10 +4,9 @@
     examples              train    5f0c21a7be04  5f0c21a7be04  equal
     transformed examples  train    9a77e2c01b52  3d10c4f6a98e  DIFFERS
 
-Both sides are summaries (see run_summary.py and fingerprints.py), so that the first run's
-files need not be there any more. Only what determines the result is taken from it:
-configuration, seed and source; code, libraries and machine are those of today, and where
-they are others than the run's, a warning says so.
+Both sides are summaries (see runs/summary.py and fingerprints.py), so the files of the first run
+need not exist any more. The reproduction takes configuration, seed and source from the first
+run. It uses today's code, libraries and machine, and warns if they have changed.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
+from tabulate import tabulate
+
 from data.errors import DataError, UserError
 from data.records import Source
 from data.tasks import TASKS
@@ -25,16 +26,16 @@ from pipeline.runs.fingerprints import STAGES
 from pipeline.runs.summary import machine
 from pipeline.stage_code import module_hashes
 
-_DIGITS = 12  # of a hash that are shown
+_DIGITS = 12  # of a hash, in the table
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """One thing that a stage made, in the run and in its reproduction."""
+    """One hash of a stage, in the run and in its reproduction."""
 
     stage: str  # one of fingerprints.STAGES
     what: str
-    run: str | None  # SHA-256; None: there is no such thing
+    run: str | None  # SHA-256; None: that run does not have it
     reproduction: str | None
 
     @property
@@ -43,46 +44,46 @@ class Comparison:
 
 
 def open_source_of(summary: Mapping[str, Any]) -> Source:
-    """The source that a run read, after a look whether it is still the same.
+    """Opens the source that a run read.
 
     Raises:
-        UserError: if it is not there any more, or its content is another one.
+        UserError: if it no longer exists, or its content has changed.
     """
     reader = importlib.import_module(TASKS[summary["task"]].reader)
     run_id, place = summary["run_id"], summary["source"] or "the packaged corpus"
     try:
         source: Source = reader.open_source(summary["source"])
     except DataError as error:
-        raise UserError(f"{place}: run {run_id} read it, but now: {error}") from error
+        raise UserError(f"{place}: run {run_id} read it, but not today: {error}") from error
     if source.sha256 != summary["data_sha256"]:
         raise UserError(
             f"{place}: its content has changed since run {run_id}: expected SHA-256"
-            f" {summary['data_sha256']}, got {source.sha256}. Put back what it was."
+            f" {summary['data_sha256']}, got {source.sha256}; restore the former content"
         )
     return source
 
 
 def check(summary: Mapping[str, Any]) -> None:
-    """Raises UserError if the run left nothing that a reproduction could be compared with."""
+    """Raises UserError if the run has no hashes to compare, or was only partial."""
     run_id = summary["run_id"]
     if summary["error"]:
         raise UserError(
-            f"run {run_id} ended with an error, so there is nothing to compare: name a run that"
-            " went to its end; `tf-mamba runs` lists them"
+            f"run {run_id} ended with an error, so there is nothing to compare; choose a run that"
+            " succeeded: `tf-mamba runs` lists them"
         )
     if summary.get("partial"):
         raise UserError(
-            f"run {run_id} was partial, on what {summary['partial']['base_run'] or 'nothing'} made:"
-            " reproduce a whole run; `tf-mamba runs` lists them"
+            f"run {run_id} was partial and ran only {', '.join(summary['partial']['stages'])};"
+            " choose a whole run: `tf-mamba runs` lists them"
         )
     if not summary.get("hashes"):
         raise UserError(
-            f"run {run_id} is of an older version, which kept no hashes to compare: run it again"
+            f"run {run_id} is from an older version, which kept no hashes to compare; run it again"
         )
 
 
 def changes_since(summary: Mapping[str, Any]) -> list[str]:
-    """What may explain a difference: libraries, code or a machine other than the run's."""
+    """What has changed since the run and may explain a difference: libraries, machine, code."""
     changes = []
     then = summary["versions"] | summary["machine"]
     today = library_versions() | machine()
@@ -99,7 +100,7 @@ def changes_since(summary: Mapping[str, Any]) -> list[str]:
 
 
 def compare(run: Mapping[str, Any], reproduction: Mapping[str, Any]) -> list[Comparison]:
-    """All that two summaries have hashes of, in the order in which data flows."""
+    """Compares all hashes of two summaries, in the order of the stages."""
     rows = []
     for stage in STAGES:
         first = run["hashes"].get(stage) or {}
@@ -112,9 +113,8 @@ def compare(run: Mapping[str, Any], reproduction: Mapping[str, Any]) -> list[Com
 
 
 def table(rows: list[Comparison]) -> str:
-    """The comparisons as lines of text, with a header."""
-    cells = [("stage", "what", "run", "reproduction", "")]
-    cells += [
+    """The comparisons as a table of text."""
+    cells = [
         (
             row.stage,
             row.what,
@@ -124,15 +124,12 @@ def table(rows: list[Comparison]) -> str:
         )
         for row in rows
     ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
+    headers = ("stage", "what", "run", "reproduction", "")
+    return tabulate(cells, headers, tablefmt="plain", disable_numparse=True)
 
 
 def verdict(rows: list[Comparison]) -> str:
-    """One line: that all is equal, or the first stage that differs, and what of it."""
+    """One line: all hashes are equal, or the first stage with differences and what differs."""
     differing = [row for row in rows if not row.equal]
     if not differing:
         return f"reproduced: all {len(rows)} hashes are equal"

@@ -1,17 +1,17 @@
-"""Where ML Metadata is kept: a SQLite file of the runs' folder, or a MySQL or MariaDB server.
+"""The connection to ML Metadata: a SQLite file in the runs folder, or a MySQL or MariaDB server.
 
 A connection string is one of
 
     mysql://USER@HOST[:PORT]/DATABASE
     sqlite:///PATH
 
-and the empty one means runs/metadata.sqlite. A server's password comes from the environment
-variable TF_MAMBA_METADATA_PASSWORD and is kept out of all logs.
+An empty string means runs/metadata.sqlite. A server's password comes from the environment
+variable TF_MAMBA_METADATA_PASSWORD and never appears in logs.
 
-ML Metadata has a backend for PostgreSQL too. It is refused here, tried with 1.16 on PostgreSQL
-15: strings with a backslash, such as JSON in JSON, break its SQL; strings above 8 kB break its
-index; and it answers in the order in which rows lie, while TFX's cache counts on the order of
-the ids asked for, so that two outputs of a stage were swapped.
+ML Metadata's PostgreSQL backend is refused. With ML Metadata 1.16 on PostgreSQL 15, strings with
+a backslash, such as JSON in JSON, break its SQL, and strings above 8 kB break its index. It also
+returns rows in storage order, while TFX's cache relies on the order of the requested ids: two
+outputs of a stage were swapped.
 """
 
 from __future__ import annotations
@@ -32,20 +32,19 @@ from data.errors import UserError
 if TYPE_CHECKING:
     from pipeline.places import Places
 
-CONNECTION = "TF_MAMBA_METADATA"  # environment variables
-PASSWORD = "TF_MAMBA_METADATA_PASSWORD"
+PASSWORD = "TF_MAMBA_METADATA_PASSWORD"  # environment variable
 _PORT = 3306
-# Of a call that meets another run's lock; the waits between are 2 s at a mean. 5 is ML
-# Metadata's own number, which four writers at once nearly use up.
+# Retries of a call while another run holds the database's lock, 2 s apart on average. Four
+# concurrent writers nearly use up ML Metadata's default of 5.
 _RETRIES = 30
-_CONNECTIONS = 10  # attempts at a connection to a SQLite file that another run is writing
+_CONNECTIONS = 10  # attempts to open a SQLite file that another run is writing
 
 
 def connection_config(places: Places) -> pb.ConnectionConfig:
     """What TFX and ML Metadata connect by.
 
     Raises:
-        UserError: if the connection string is not one, or holds a password.
+        UserError: if the connection string is invalid or contains a password.
     """
     config = pb.ConnectionConfig(retry_options={"max_num_retries": _RETRIES})
     if (path := sqlite_file(places)) is not None:
@@ -62,7 +61,7 @@ def connection_config(places: Places) -> pb.ConnectionConfig:
 
 
 def sqlite_file(places: Places) -> Path | None:
-    """The SQLite file; None where a server keeps the metadata."""
+    """The SQLite file; None if a server keeps the metadata."""
     if not places.metadata:
         return places.runs / "metadata.sqlite"
     if places.metadata.startswith("sqlite:///"):
@@ -76,18 +75,18 @@ def _server(connection: str) -> SplitResult:
         url = urlsplit(connection)
         _ = url.port
     except ValueError as error:
-        raise UserError(f"--metadata: {expected}, got one that is no address: {error}") from error
+        raise UserError(f"--metadata: {expected}, got an invalid address: {error}") from error
     if url.password is not None:
-        # It would stand in the list of processes, so the string is not repeated here either.
+        # The message does not repeat the string, so that the password does not get into logs.
         raise UserError(
-            "--metadata: a password in the connection string could be read by others: leave it"
-            f" out and set the environment variable {PASSWORD}"
+            "--metadata: others could read a password in the connection string: leave it out and"
+            f" set the environment variable {PASSWORD}"
         )
     database = url.path.lstrip("/")
     if url.scheme.startswith("postgres"):
         raise UserError(
-            "--metadata: ML Metadata's PostgreSQL backend loses track of this pipeline's"
-            f" parameters; {expected}"
+            "--metadata: ML Metadata's PostgreSQL backend does not work with this pipeline;"
+            f" {expected}"
         )
     if url.scheme != "mysql" or not (url.hostname and url.username and database):
         raise UserError(f"--metadata: {expected}, got {connection!r}")
@@ -100,13 +99,13 @@ def open_store(places: Places, create: bool = False) -> mlmd.MetadataStore | Non
     """Opens the store.
 
     Args:
-        create: make one if there is none; needed for writing.
+        create: open it for writing, and create the SQLite file if it does not exist.
 
     Returns:
         None if `create` is false and the SQLite file does not exist.
 
     Raises:
-        UserError: if it cannot be opened.
+        UserError: if the store cannot be opened.
     """
     path = sqlite_file(places)
     if path is not None:
@@ -124,8 +123,8 @@ def open_store(places: Places, create: bool = False) -> mlmd.MetadataStore | Non
             said = " ".join(_without_password(str(error)).split())
             if path is None:
                 raise UserError(
-                    f"{places.metadata}: cannot open the metadata store: {said}. Is the server"
-                    f" there, and do user, database and the password in {PASSWORD} exist?"
+                    f"{places.metadata}: cannot open the metadata store: {said}. Check that the"
+                    f" server runs, and check user, database and the password in {PASSWORD}"
                 ) from None
             if attempt == _CONNECTIONS - 1:
                 raise UserError(f"{path}: cannot open the metadata store: {said}") from None
@@ -139,7 +138,7 @@ def _without_password(text: str) -> str:
 
 
 class HidePassword(logging.Filter):
-    """Takes the password out of what is logged: TFX logs the connection before each run."""
+    """Removes the password from log messages: TFX logs the connection before each run."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         password = os.environ.get(PASSWORD)

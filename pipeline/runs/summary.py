@@ -1,15 +1,21 @@
-"""A run's summary: what it was made of and what came out, collected from ML Metadata.
+"""A run's summary: its inputs and its results, collected from ML Metadata.
 
-Keys: task, run_id, preset, seed, partial (of a partial run: the stages that it ran, those
-that it took over, from which run, and which of them today's parameters or code would change),
-config, versions, code (the hash of each module), machine (processor, cores), source (its
-path; null for the packaged corpus), data_sha256, vocabulary_sha256, weights_sha256, hashes (of
-all that the stages made, see fingerprints.py), records (in, out, dead_letters, repeats,
-sampled_out), data_findings (what DataGate let pass in mode "report"), metrics (per split, see
-evaluation_summary.py), training, pretraining, blessed, failed_thresholds (with what InfraCheck
-found), infra_check (its report), infra_validator (whether TFX's blessed it, where it is switched
-on), pushed_path, seconds (per stage), cached (stages), error. What
-a run did not come to is null.
+Keys; a value is null if the run did not get that far:
+
+- task, run_id, preset, seed, config
+- partial: for a partial run, the stages that it ran, those that it took over, from which run,
+  and those of them that today's parameters or code would change
+- versions (of libraries), code (hash of each module), machine (processor, cores)
+- source (path; null for the packaged corpus), data_sha256
+- vocabulary_sha256, weights_sha256, hashes (of each stage's outputs, see fingerprints.py)
+- records (in, out, dead_letters, repeats, sampled_out)
+- data_findings: what DataGate found but let pass in mode "report"
+- training, pretraining: facts from training.json
+- metrics (per split, see pipeline/evaluation/summary.py)
+- blessed, failed_thresholds (with InfraCheck's and InfraValidator's findings)
+- infra_check: its report
+- infra_validator: whether TFX's InfraValidator blessed the model; null if it is switched off
+- pushed_path, seconds (per stage), cached (stages), error
 """
 
 from __future__ import annotations
@@ -31,7 +37,7 @@ from pipeline.code_hash import library_versions
 from pipeline.config import RunConfig
 from pipeline.evaluation import summary as evaluation_summary
 from pipeline.evaluation.verdict import judge
-from pipeline.places import Places
+from pipeline.places import TRAINING_FILE, Places
 from pipeline.runs import fingerprints, records, stages
 from pipeline.runs import store as metadata
 from pipeline.stage_code import module_hashes
@@ -47,10 +53,11 @@ def collect(
     failure: Exception | None = None,
     partial: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Builds the summary of a run that has ended, well or by `failure`.
+    """Builds the summary of a run that has ended.
 
     Args:
-        partial: what the summary says of a partial run, see partial_run.py.
+        failure: what ended the run; None: it succeeded.
+        partial: the summary's `partial`, see partial_run.py; None: a whole run.
     """
     nodes = _nodes(places, run_id)
     evaluated = _output(nodes, "Evaluator", "evaluation")
@@ -81,7 +88,7 @@ def collect(
         "metrics": evaluation["metrics"],
         "training": training,
         "pretraining": pretraining,
-        # A whole run that did not come to the verdict failed; a partial run has none.
+        # A whole run without a verdict failed, so it is not blessed.
         "blessed": verdict.blessed if partial else bool(verdict.blessed),
         "failed_thresholds": list(verdict.findings),
         "infra_check": infra_check,
@@ -94,10 +101,10 @@ def collect(
 
 
 def machine() -> dict[str, str]:
-    """What the last bits of weights depend on beside code and libraries.
+    """What the last bits of the weights depend on, apart from code and libraries.
 
-    XLA compiles for the processor, and the sums of a matrix product are shared out among the
-    cores that the process may use.
+    XLA compiles for the processor, and the sums in a matrix product are split among the cores
+    that the process may use.
     """
     info = Path("/proc/cpuinfo")
     names = re.findall(r"^model name\s*: (.*)$", info.read_text() if info.exists() else "", re.M)
@@ -107,7 +114,7 @@ def machine() -> dict[str, str]:
 
 @dataclasses.dataclass(frozen=True)
 class _Node:
-    """What ML Metadata knows of one stage of the run."""
+    """A stage of the run that succeeded."""
 
     seconds: float
     cached: bool
@@ -115,12 +122,12 @@ class _Node:
 
 
 def stages_that_ended_well(places: Places, run_id: str) -> list[str]:
-    """Ids of the stages that a run has got so far, in the order in which they ran."""
+    """Names of the stages of a run that have succeeded so far, in the order they ran in."""
     return list(_nodes(places, run_id))
 
 
 def _nodes(places: Places, run_id: str) -> dict[str, _Node]:
-    """The run's stages that ended well, by their names, in the order in which they ran."""
+    """The stages of a run that succeeded, by name, in the order they ran in."""
     store = metadata.open_store(places)
     return {
         name: _Node(
@@ -157,7 +164,7 @@ def _data_findings(nodes: dict[str, _Node]) -> list[str] | None:
 
 
 def _report(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
-    """The report.json in a stage's blessing."""
+    """report.json in a stage's blessing; None if the stage did not succeed."""
     artifact = _output(nodes, node, "blessing")
     if artifact is None:
         return None
@@ -175,7 +182,7 @@ def _hashes(
     pretraining: dict[str, Any] | None,
     metrics: dict[str, Any] | None,
 ) -> dict[str, fingerprints.Hashes | None]:
-    """Takes the weights' hashes out of `training` and `pretraining`."""
+    """Hashes of the stages' outputs; moves the weights' hashes out of the two trainings' facts."""
 
     def of(node: str, key: str, function: Callable[[str], fingerprints.Hashes]) -> Any:
         artifact = _output(nodes, node, key)
@@ -193,8 +200,6 @@ def _hashes(
 
 
 def _training(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
-    from pipeline.training.trainer import TRAINING_FILE
-
     artifact = _output(nodes, node, "model_run")
     if artifact is None:
         return None

@@ -19,13 +19,13 @@ import pydantic
 from mamba_model import save_checkpoint
 from pipeline.config import ExportConfig
 from pipeline.export import saved_model as exporting
+from pipeline.places import TRAINING_FILE
 from pipeline.training import joint as joint_training
 from pipeline.training.checkpoints import Checkpoints, prune
 from pipeline.training.inputs import Inputs, prepare
 from pipeline.training.loop import fit
 from pipeline.training.workers import Workers
 
-TRAINING_FILE = "training.json"
 _TRAININGS_KEPT = 4  # whose checkpoints stay, of each task
 
 

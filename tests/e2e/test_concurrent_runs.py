@@ -41,7 +41,7 @@ def test_of_one_task_one_run_goes_on_and_the_other_says_why_it_does_not(started_
     )
     assert (good, refused) == (0, 1), message
     last = message.splitlines()[-1]
-    assert "imdb: 2" in last and "-smoke is going on in" in last
+    assert "imdb: 2" in last and "-smoke is running in" in last
     assert "wait for its end, or use another --root" in last
     assert "Traceback" not in message
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.places import TRAINING_FILE
 from pipeline.report import figures
 from pipeline.report.blocks import Block, Drawing, Section, Sentence, Table
 from pipeline.report.inputs import Run
@@ -98,4 +99,4 @@ def _memory(run: Run, stage: str) -> str:
     artifact = f"{stage}.model_run"
     if not run.has(artifact):
         return ""
-    return mebibytes(run.read_json(artifact, "training.json")["peak_memory"])
+    return mebibytes(run.read_json(artifact, TRAINING_FILE)["peak_memory"])

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import Any
 
+from pipeline.places import TRAINING_FILE
 from pipeline.report import figures
 from pipeline.report.blocks import Block, Drawing, Section, Sentence, Table
 from pipeline.report.inputs import Run
@@ -26,7 +27,7 @@ def section(run: Run) -> Section:
 
 
 def _facts(run: Run, artifact: str, name: str) -> Table:
-    facts = run.read_json(artifact, "training.json")
+    facts = run.read_json(artifact, TRAINING_FILE)
     rows = [
         ("parameters", count(facts["parameters"])),
         ("steps", count(facts["steps"])),

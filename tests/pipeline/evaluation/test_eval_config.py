@@ -112,7 +112,10 @@ def _evaluate(config, examples, model, folder, baseline=None, workers=1):
     Executor(Executor.Context(beam_pipeline_args=beam)).Do(
         inputs,
         {"evaluation": [evaluation], "blessing": [blessing]},
-        {"eval_config": json_format.MessageToJson(eval_config(config)), "example_splits": "null"},
+        {
+            "eval_config": json_format.MessageToJson(eval_config(config, code_sha256="")),
+            "example_splits": "null",
+        },
     )
     return blessing.get_int_custom_property("blessed"), evaluation_summary.collect(evaluation.uri)
 

@@ -7,13 +7,13 @@ from scipy import stats
 
 from pipeline.evaluation.calibration import calibration_error
 from pipeline.evaluation.intervals import GROUPS, area_under_curve, jackknife
-from pipeline.evaluation.sums import _add_review
+from pipeline.evaluation.sums import add_review
 
 
 def _sums(pairs):
     sums = {}
     for label, probability in pairs:
-        _add_review(sums, label, probability)
+        add_review(sums, label, probability)
     return sums
 
 

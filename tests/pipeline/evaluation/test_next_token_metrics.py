@@ -15,6 +15,7 @@ def _value(bits, characters, bundles=1):
     accumulators = [combiner.create_accumulator() for _ in range(bundles)]
     for i, (top, bottom) in enumerate(zip(bits, characters, strict=True)):
         predictions = {"bits": np.array([top], np.float32), "characters": np.array([bottom])}
+        predictions |= {"tokens": np.array([1]), "correct": np.array([0])}
         element = StandardMetricInputs({"predictions": predictions})
         accumulators[i % bundles] = combiner.add_input(accumulators[i % bundles], element)
     (value,) = combiner.extract_output(combiner.merge_accumulators(accumulators)).values()

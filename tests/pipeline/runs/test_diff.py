@@ -23,12 +23,12 @@ RUN = {
 }
 
 
-def test_runs_of_the_same_differ_in_nothing():
+def test_equal_runs_do_not_differ():
     assert run_diff.compare(RUN, json.loads(json.dumps(RUN))) == []
-    assert run_diff.as_text([], "A", "B") == "A and B differ in nothing"
+    assert run_diff.as_text([], "A", "B") == "A and B do not differ"
 
 
-def test_only_what_differs_is_told_by_sections_with_the_change_of_numbers():
+def test_differences_are_listed_by_section_with_the_change_of_numbers():
     other = json.loads(json.dumps(RUN))
     other["config"]["model"]["d_model"] = 128
     other["code"]["mamba_model.scan"] = "f" * 64
@@ -58,7 +58,7 @@ def test_only_what_differs_is_told_by_sections_with_the_change_of_numbers():
     assert len(columns) == 1
 
 
-def test_a_run_that_failed_is_compared_with_one_that_did_not():
+def test_a_failed_run_can_be_compared():
     failed = RUN | {"metrics": None, "records": None, "error": "ValueError: no", "blessed": False}
     sections = {each.section for each in run_diff.compare(RUN, failed)}
     assert sections == {"data", "results", "metrics"}

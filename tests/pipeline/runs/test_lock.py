@@ -30,20 +30,20 @@ def other(tmp_path):
     process.wait()
 
 
-def test_a_second_run_of_the_task_is_refused_and_told_which_one_goes_on(tmp_path, other):
-    message = rf"imdb: run-1 is going on in .* \(process {other.pid}\); wait for its end"
+def test_a_second_run_of_the_task_is_refused_and_told_which_one_is_running(tmp_path, other):
+    message = rf"imdb: run-1 is running in .* \(process {other.pid}\); wait until it ends"
     with pytest.raises(UserError, match=message), run_lock.hold(tmp_path, "imdb", "run-2"):
         pass
     assert run_lock.holder(tmp_path, "imdb") == "run-1"
 
 
-def test_another_task_may_run_beside_it(tmp_path, other):
+def test_another_task_may_run_at_the_same_time(tmp_path, other):
     with run_lock.hold(tmp_path, "bible", "run-2"):
         assert run_lock.holder(tmp_path, "bible") == "run-2"
     assert run_lock.holder(tmp_path, "bible") is None
 
 
-def test_the_lock_of_a_killed_process_is_taken_and_told_of(tmp_path, other, capsys):
+def test_the_lock_of_a_killed_process_is_taken_with_a_warning(tmp_path, other, capsys):
     other.kill()
     other.wait()
     assert run_lock.holder(tmp_path, "imdb") is None

@@ -1,4 +1,4 @@
-"""The page in a run's folder: what a failure of it does, and that it does not depend on when."""
+"""The page in a run's folder: the same whenever it is made, and no failure of the run."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from pipeline.runs.files import page_file
 
 @pytest.fixture
 def failed_run(tmp_path):
-    """The summary of a run that ended before its first stage, as it is in memory."""
+    """The summary of a run that failed before its first stage, as it is in memory."""
     summary = {
         "task": "imdb", "run_id": "20261124-1-smoke",
         "config": dataclasses.asdict(preset("imdb", "smoke")),
@@ -34,10 +34,10 @@ def test_the_page_from_memory_and_from_the_file_are_the_same_to_the_byte(failed_
     assert b"the source is a directory" in first
 
 
-def test_a_page_that_cannot_be_made_is_told_and_does_not_fail_the_run(failed_run, capsys):
+def test_a_page_that_cannot_be_made_is_a_warning_and_does_not_fail_the_run(failed_run, capsys):
     summary, places = failed_run
     page_file(places, summary).mkdir(parents=True)  # nothing can be renamed to it
     run_page.try_to_write(summary, places)
     told = capsys.readouterr().err
     assert "the run's page could not be made: IsADirectoryError" in told
-    assert f"`tf-mamba report {summary['run_id']}` tries again" in told
+    assert f"to try again: `tf-mamba report {summary['run_id']}`" in told

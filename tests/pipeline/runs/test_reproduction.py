@@ -51,7 +51,9 @@ def chapters_hash(chapters, tmp_path_factory):
     return fingerprints.of_examples(folder)
 
 
-def test_examples_in_any_order_and_number_of_files_have_one_hash(chapters, chapters_hash, tmp_path):
+def test_the_order_of_examples_and_the_number_of_files_do_not_change_the_hash(
+    chapters, chapters_hash, tmp_path
+):
     shuffled = random.Random(3).sample(chapters, len(chapters))
     reversed_features = [dict(reversed(features.items())) for features in shuffled]
     _write(tmp_path, "train", [reversed_features[:7], reversed_features[7:]])
@@ -71,7 +73,7 @@ def test_a_letter_a_repeat_or_a_missing_record_changes_the_hash_of_examples(
     assert len({chapters_hash["train"], *hashes.values()}) == 4
 
 
-def test_statistics_with_their_features_in_any_order_have_one_hash(chapters, tmp_path):
+def test_the_order_of_features_does_not_change_the_hash_of_statistics(chapters, tmp_path):
     import pandas
     import tensorflow_data_validation as tfdv
 
@@ -95,7 +97,7 @@ def test_statistics_with_their_features_in_any_order_have_one_hash(chapters, tmp
     assert hashes["as read"] == hashes["reversed"] != hashes["one less"]
 
 
-def test_a_vocabulary_with_two_pieces_swapped_has_another_hash(tmp_path):
+def test_swapping_two_pieces_changes_the_hash_of_a_vocabulary(tmp_path):
     asset = tmp_path / "transform_fn" / "assets" / "vocabulary.txt"
     asset.parent.mkdir(parents=True)
     asset.write_text("[PAD]\n[START]\nĠthe\nĠand\n", "utf-8")
@@ -116,7 +118,7 @@ def test_the_last_bit_of_a_metric_counts_in_slices_too():
 
 
 def _hashes(**changed):
-    """Two of each stage."""
+    """A summary with two hashes per stage."""
     hashes = {
         stage: {name: f"{number}{name}" * 16 for name in ("eval", "train")}
         for number, stage in enumerate(fingerprints.STAGES)
@@ -124,14 +126,14 @@ def _hashes(**changed):
     return {"hashes": hashes | changed}
 
 
-def test_two_runs_alike_are_equal_in_each_row():
+def test_equal_runs_are_equal_in_each_row():
     rows = reproduction.compare(_hashes(), _hashes())
     assert [row.stage for row in rows[::2]] == list(fingerprints.STAGES)
     assert all(row.equal for row in rows)
     assert reproduction.verdict(rows) == "reproduced: all 14 hashes are equal"
 
 
-def test_the_first_stage_in_the_flow_that_differs_is_named_and_all_are_shown():
+def test_the_first_stage_that_differs_is_named_and_all_rows_are_shown():
     other = _hashes(
         weights={"head/bias": "aa", "eval": "5eval" * 16, "train": "5train" * 16},
         vocabulary={"eval": "bb", "train": "2train" * 16},
@@ -147,7 +149,7 @@ def test_the_first_stage_in_the_flow_that_differs_is_named_and_all_are_shown():
     assert sum(line.endswith("DIFFERS") for line in lines) == 2
 
 
-def test_of_many_weights_that_differ_three_are_named():
+def test_only_three_of_many_differing_weights_are_named():
     variables = {f"block_{i}/scale": "aa" for i in range(9)}
     rows = reproduction.compare(_hashes(weights=variables), _hashes(weights={}))
     assert reproduction.verdict(rows).endswith(
@@ -156,14 +158,14 @@ def test_of_many_weights_that_differ_three_are_named():
 
 
 @pytest.mark.parametrize("stage", fingerprints.STAGES)
-def test_a_stage_that_one_run_did_not_come_to_differs(stage):
+def test_a_stage_that_only_one_run_reached_differs(stage):
     rows = reproduction.compare(_hashes(), _hashes(**{stage: None}))
     assert f"first in stage {stage!r}: eval, train" in reproduction.verdict(rows)
 
 
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory):
-    """Of a run on a file of the user's that left nothing."""
+    """The summary of a run on a user's file, without any stage."""
     folder = tmp_path_factory.mktemp("run")
     file = folder / "verses.tsv"
     file.write_text("Genesis\t1\t1\tIn the beginning God created the heaven and the earth.\n")
@@ -174,28 +176,30 @@ def collected(tmp_path_factory):
 
 @pytest.fixture
 def summary(collected, tmp_path):
-    """The same, with its file copied to tmp_path, and hashes of another run."""
+    """The same, with the file copied to tmp_path, and with hashes."""
     file = shutil.copy(collected["source"], tmp_path)
     return copy.deepcopy(collected) | {"source": file} | _hashes()
 
 
-def test_the_run_must_have_ended_well_and_left_hashes(summary):
+def test_the_run_must_have_succeeded_and_have_hashes(summary):
     reproduction.check(summary)
     with pytest.raises(UserError, match="20260101-smoke ended with an error, so there is nothing"):
         reproduction.check(summary | {"error": "ValueError: no"})
     del summary["hashes"]
-    with pytest.raises(UserError, match="kept no hashes to compare: run it again"):
+    with pytest.raises(UserError, match="kept no hashes to compare; run it again"):
         reproduction.check(summary)
 
 
-def test_the_source_must_be_there_and_be_the_same(summary, tmp_path):
+def test_the_source_must_exist_unchanged(summary, tmp_path):
     file = tmp_path / "verses.tsv"
     assert reproduction.open_source_of(summary).sha256 == summary["data_sha256"]
     file.write_text(file.read_text().replace("God", "god"))
     with pytest.raises(UserError, match=r"verses\.tsv: its content has changed since run 20260101"):
         reproduction.open_source_of(summary)
     file.unlink()
-    with pytest.raises(UserError, match=r"verses\.tsv: run 20260101-smoke read it, but now: "):
+    with pytest.raises(
+        UserError, match=r"verses\.tsv: run 20260101-smoke read it, but not today: "
+    ):
         reproduction.open_source_of(summary)
 
 
@@ -206,7 +210,7 @@ def test_the_packaged_corpus_has_no_path_in_a_summary(tmp_path):
     assert reproduction.open_source_of(summary).kind == "packaged"
 
 
-def test_other_libraries_other_code_and_another_machine_are_told(summary):
+def test_changed_libraries_code_and_machine_are_reported(summary):
     assert reproduction.changes_since(summary) == []
     summary["versions"]["keras"] = "3.0.0"
     summary["machine"]["cores"] = "0"
@@ -218,7 +222,7 @@ def test_other_libraries_other_code_and_another_machine_are_told(summary):
     assert code == "code has changed: data/schema/bible.pbtxt, mamba_model.scan"
 
 
-def test_a_folder_with_something_in_it_is_not_taken(summary, tmp_path):
+def test_a_folder_that_is_not_empty_is_refused(summary, tmp_path):
     source = reproduction.open_source_of(summary)
     with pytest.raises(UserError, match=r"expected a new or empty folder; name another one"):
         rerun(summary, source, keep=tmp_path)
@@ -233,7 +237,7 @@ def test_a_folder_with_something_in_it_is_not_taken(summary, tmp_path):
         (["latest"], "run 20260101-smoke ended with an error"),
     ],
 )
-def test_a_users_mistake_is_answered_on_one_line(summary, tmp_path, capsys, arguments, message):
+def test_a_users_mistake_is_a_user_error(summary, tmp_path, capsys, arguments, message):
     places = Places(tmp_path / "runs", tmp_path / "serving_models")
     files.write_summary(summary | {"error": "ValueError: no"}, places)
     # --debug leaves the process's log settings and its standard error alone.

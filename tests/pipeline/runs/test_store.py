@@ -18,7 +18,7 @@ from pipeline.runs import store as metadata
 
 
 def _summary(run_id: str) -> dict:
-    # As long as a real one, with what SQL would have to escape.
+    # As long as a real one, with characters that SQL must escape.
     code = {f"module{i}": f"{i:064x}" for i in range(400)}
     return {"task": "imdb", "run_id": run_id, "code": code, "error": "ſ '\\n\""}
 
@@ -27,10 +27,13 @@ def _summary(run_id: str) -> dict:
     ("connection", "message"),
     [
         ("oracle://a@b/c", "expected mysql://.*, got 'oracle://a@b/c'"),
-        ("postgresql://user@host/database", "PostgreSQL backend loses .* expected mysql://"),
+        (
+            "postgresql://user@host/database",
+            "PostgreSQL backend does not work .* expected mysql://",
+        ),
         ("mysql://host/database", "expected mysql://"),
         ("mysql://user@host", "expected mysql://"),
-        ("mysql://user@host:port/database", "is no address"),
+        ("mysql://user@host:port/database", "invalid address"),
         ("mysql://user:secret@host/d", "set the environment variable TF_MAMBA_METADATA_PASSWORD"),
     ],
 )
@@ -48,39 +51,39 @@ def test_the_password_comes_from_the_environment_and_is_kept_out_of_logs(
     assert config.mysql.password == "secret"
     assert (config.mysql.host, config.mysql.port) == ("host", 3306)
     log = logging.getLogger("tf-mamba-test")
-    caplog.set_level(logging.WARNING)  # which commands raise for all
+    caplog.set_level(logging.WARNING)  # commands raise it for all loggers
     log.addFilter(metadata.HidePassword())
     log.warning("Using connection config:\n %s", config)
     assert "password" in caplog.text
     assert "secret" not in caplog.text
 
 
-def test_a_server_that_is_not_there_is_an_error_of_one_line(tmp_path):
+def test_an_unreachable_server_is_an_error_of_one_line(tmp_path):
     places = Places.below(tmp_path, "mysql://user@127.0.0.1:1/runs")
     with pytest.raises(UserError, match="cannot open the metadata store") as error:
         metadata.open_store(places)
     assert "\n" not in str(error.value)
 
 
-def test_a_summary_comes_back_as_it_was_without_its_file(tmp_path):
+def test_a_summary_is_read_back_unchanged_without_its_file(tmp_path):
     places = Places.below(tmp_path)
     for run_id in ("2-smoke", "1-smoke"):
         files.write_summary(_summary(run_id), places).unlink()
-        time.sleep(0.002)  # runs are told apart by milliseconds
+        time.sleep(0.002)  # runs are sorted by milliseconds
     assert records.read_summaries(places) == [_summary("2-smoke"), _summary("1-smoke")]
     assert records.find(places, "latest") == _summary("1-smoke")
     files.write_summary({"task": "imdb", "run_id": "2-smoke"}, places)
     assert records.find(places, "2-smoke") == {"task": "imdb", "run_id": "2-smoke"}
 
 
-def test_a_folder_without_runs_is_not_given_a_store(tmp_path):
+def test_reading_does_not_create_a_store(tmp_path):
     places = Places.below(tmp_path)
     assert records.read_summaries(places) == []
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_writers_side_by_side_lose_nothing_and_end(tmp_path):
+def test_concurrent_writers_lose_nothing(tmp_path):
     context = multiprocessing.get_context("spawn")
     writers, number = 3, 8
     work = [
@@ -108,7 +111,7 @@ def _program(name: str) -> str:
 
 
 def _as_user(folder: Path) -> list[str]:
-    """A database server refuses to be root; what a command is prefixed with."""
+    """A prefix for commands: database servers refuse to run as root."""
     if os.getuid() != 0:
         return []
     if shutil.which("setpriv") is None:
@@ -163,7 +166,7 @@ def mysql(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_server_keeps_what_sqlite_keeps(mysql, tmp_path, monkeypatch):
+def test_a_server_stores_the_same_as_sqlite(mysql, tmp_path, monkeypatch):
     places = Places.below(tmp_path, mysql)
     monkeypatch.setenv(metadata.PASSWORD, "secret")
     assert metadata.open_store(places, create=True) is not None
