@@ -14,7 +14,7 @@ from pipeline.commands.terminal import import_tensorflow
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("run", help="a run's id, or `latest`")
-    parser.add_argument("--task", choices=shared.TASK_NAMES, help="of which `latest` is meant")
+    parser.add_argument("--task", choices=shared.task_names(), help="of which `latest` is meant")
     parser.add_argument(
         "--keep",
         type=Path,

@@ -23,7 +23,7 @@ from pipeline.export.requests import (
 )
 from pipeline.transform import tokenization
 from pipeline.transform.preprocessing import normalize
-from pipeline.transform.tokenization import LINE_END_ID, PADDING_ID, START_ID
+from pipeline.transform.token_ids import LINE_END_ID, PADDING_ID, START_ID
 
 _LOGIT_POSITIONS = 256  # positions whose logits are in memory at a time
 

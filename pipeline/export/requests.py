@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from data import features
 from pipeline.config import ExportConfig
-from pipeline.transform.tokenization import PADDING_ID
+from pipeline.transform.token_ids import PADDING_ID
 
 Outputs = dict[str, tf.Tensor]
 Signatures = dict[str, Callable[..., Outputs]]

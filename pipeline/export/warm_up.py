@@ -23,7 +23,7 @@ from tensorflow_serving.apis import (
 from data import features
 from data.tasks import Task
 from pipeline.transform import tokenization
-from pipeline.transform.tokenization import START_ID
+from pipeline.transform.token_ids import START_ID
 
 FILE = "tf_serving_warmup_requests"  # TensorFlow Serving's name for it
 _LENGTHS = 4  # texts: the shortest, the longest, and as many between

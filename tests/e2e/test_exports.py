@@ -21,7 +21,8 @@ from data.errors import UserError
 from data.records import Record
 from mamba_model import MambaConfig, NextTokenModel, SentimentModel
 from pipeline.pushed_models import model as pushed_model
-from pipeline.transform.tokenization import LINE_END_ID, START_ID, read_vocabulary
+from pipeline.transform.token_ids import LINE_END_ID, START_ID
+from pipeline.transform.tokenization import read_vocabulary
 from serving.served_model import ServedModel
 
 pytestmark = pytest.mark.slow

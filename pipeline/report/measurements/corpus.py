@@ -10,6 +10,7 @@ import numpy as np
 
 from data import features
 from pipeline.report.inputs import Run, read_examples
+from pipeline.transform.token_ids import RESERVED
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _WORDS_FROM = 5_000_000  # characters of split train
@@ -51,7 +52,7 @@ def vocabulary(run: Run) -> dict[str, Any]:
     folder = run.artifacts["Transform.transform_graph"]
     alphabet = tokenization.byte_alphabet()
     pieces = [_readable(piece, alphabet) for piece in tokenization.read_vocabulary(folder)]
-    first_learned = len(tokenization.RESERVED) + 256
+    first_learned = len(RESERVED) + 256
     texts = []
     for example in read_examples(run.artifacts["TextExampleGen.examples"], "eval"):
         texts.append(run.task.normal_form.apply(example[features.TEXT]))
@@ -72,7 +73,7 @@ def vocabulary(run: Run) -> dict[str, Any]:
         "tokens": int(counts.sum()),
         "written": sum(len(p) * int(n) for p, n in zip(pieces, counts, strict=True)),
         "used": int((counts > 0).sum()),
-        "byte_tokens": int(counts[len(tokenization.RESERVED) : first_learned].sum()),
+        "byte_tokens": int(counts[len(RESERVED) : first_learned].sum()),
         "longest": [pieces[i] for i in by_length[:_LONGEST]],
         "frequent": [[pieces[i], int(counts[i])] for i in by_count[:_LONGEST]],
     }
