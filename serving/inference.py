@@ -6,6 +6,7 @@ get_model_metadata_impl.cc, get_model_status_impl.cc).
 
 from __future__ import annotations
 
+import os
 import time
 
 import grpc
@@ -19,6 +20,7 @@ from tensorflow_serving.apis import (
     input_pb2,
     model_pb2,
     predict_pb2,
+    prediction_log_pb2,
 )
 
 from serving.errors import ServingError, invalid_argument
@@ -29,6 +31,8 @@ from serving.tensors import decode_inputs, encode, selected_outputs
 DEFAULT_SIGNATURE = "serving_default"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 SIGNATURE_DEF = "signature_def"
+WARM_UP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
+MOST_WARM_UP_REQUESTS = 1000
 
 
 class Inference:
@@ -221,3 +225,33 @@ def _fill_spec(spec: model_pb2.ModelSpec, name: str, model: ServedModel, signatu
 def deadline_after(seconds: float | None) -> float:
     """The deadline of a request that may take so long; None is any time."""
     return NO_DEADLINE if seconds is None else time.time() + seconds
+
+
+def warm_up(model: ServedModel) -> int:
+    """Answers the version's warm-up requests, and returns how many there were.
+
+    Raises:
+        ServingError: of the request that failed, or for more than MOST_REQUESTS.
+        tf.errors.DataLossError: if the file is no TFRecord.
+    """
+    path = os.path.join(model.folder, WARM_UP_REQUESTS)
+    if not tf.io.gfile.exists(path):
+        return 0
+    count = 0
+    for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+        count += 1
+        if count > MOST_WARM_UP_REQUESTS:
+            raise invalid_argument(
+                f"Number of warmup records exceeds the maximum ({MOST_WARM_UP_REQUESTS}) at {path}"
+            )
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        kind = log.WhichOneof("log_type")
+        if kind == "predict_log":
+            predict(model, log.predict_log.request)
+        elif kind == "classify_log":
+            classify(model, log.classify_log.request)
+        else:
+            raise ServingError(
+                grpc.StatusCode.UNIMPLEMENTED, f"{path}: warm-up by {kind} is not implemented"
+            )
+    return count

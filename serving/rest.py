@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,7 @@ from tensorflow_serving.apis import (
     predict_pb2,
 )
 
-from serving import json_requests, json_responses
+from serving import rest_json
 from serving.errors import ServingError, deadline_exceeded, invalid_argument
 from serving.inference import SIGNATURE_DEF, Inference, deadline_after
 from serving.metrics import Metrics
@@ -84,14 +85,12 @@ class Rest:
                 asked = get_model_metadata_pb2.GetModelMetadataRequest()
                 asked.metadata_field.append(SIGNATURE_DEF)
                 _fill_spec(asked.model_spec, name, version, label)
-                return json_responses.encoded(
-                    json_responses.message_json(self._inference.metadata(asked, deadline))
+                return rest_json.encoded(
+                    rest_json.message_json(self._inference.metadata(asked, deadline))
                 )
             of = get_model_status_pb2.GetModelStatusRequest()
             _fill_spec(of.model_spec, name, version, label)
-            return json_responses.encoded(
-                json_responses.message_json(self._inference.status(of, deadline))
-            )
+            return rest_json.encoded(rest_json.message_json(self._inference.status(of, deadline)))
 
         method = "GetModelMetadata" if metadata else "GetModelStatus"
         with self._metrics.request("rest", method):
@@ -114,41 +113,25 @@ class Rest:
                 body = await asyncio.wait_for(request.read(), self._timeout)
             except asyncio.TimeoutError as error:
                 raise deadline_exceeded() from error
-            work = _Work(answer, spec, body, deadline)
+            work = functools.partial(answer, spec, body, deadline)
             return _json(await self._workers.run(work, deadline))
 
     def _predict(self, spec: model_pb2.ModelSpec, body: bytes, deadline: float) -> bytes:
-        document = json_requests.parse(body)
+        document = rest_json.parse(body)
         request = predict_pb2.PredictRequest(model_spec=spec)
         _fill_signature(request.model_spec, document)
         definition = self._inference.input_definitions(request)
-        form = json_requests.fill_predict_request(document, definition, request)
+        form = rest_json.fill_predict_request(document, definition, request)
         response = self._inference.predict(request, deadline)
-        return json_responses.encoded(json_responses.predict_json(response, form))
+        return rest_json.encoded(rest_json.predict_json(response, form))
 
     def _classify(self, spec: model_pb2.ModelSpec, body: bytes, deadline: float) -> bytes:
-        document = json_requests.parse(body)
+        document = rest_json.parse(body)
         request = classification_pb2.ClassificationRequest(model_spec=spec)
         _fill_signature(request.model_spec, document)
-        json_requests.fill_examples(document, request.input)
+        rest_json.fill_examples(document, request.input)
         response = self._inference.classify(request, deadline)
-        return json_responses.encoded(json_responses.classify_json(response))
-
-
-class _Work:
-    """A call with its arguments; a request's body is freed with it."""
-
-    def __init__(
-        self,
-        answer: Callable[[model_pb2.ModelSpec, bytes, float], bytes],
-        spec: model_pb2.ModelSpec,
-        body: bytes,
-        deadline: float,
-    ) -> None:
-        self._answer, self._arguments = answer, (spec, body, deadline)
-
-    def __call__(self) -> bytes:
-        return self._answer(*self._arguments)
+        return rest_json.encoded(rest_json.classify_json(response))
 
 
 def _fill_spec(
@@ -192,4 +175,4 @@ async def _errors_as_json(
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
         message, status = "internal error: the server's log has more", 500
-    return _json(json_responses.encoded({"error": message}), status)
+    return _json(rest_json.encoded({"error": message}), status)

@@ -23,15 +23,12 @@ from aiohttp import web
 from serving import grpc_services
 from serving.batching import BatchingParameters
 from serving.errors import CannotServe, ServingError
-from serving.inference import Inference
+from serving.inference import Inference, warm_up
 from serving.metrics import Metrics
 from serving.model_versions import ModelVersions
 from serving.rest import Rest
 from serving.served_model import ServedModel
-from serving.warm_up import warm_up
 from serving.workers import Workers
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,12 @@ import argparse
 from pipeline.commands import options as shared
 from pipeline.commands.terminal import import_tensorflow
 
-_SETTINGS = ("max_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed")
-
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    shared.add_task(parser, "bible")
+    shared.add_task(parser, "next_token")
     parser.add_argument("prompt")
-    parser.add_argument("--max-new-tokens", type=int, default=100)
-    parser.add_argument("--temperature", type=float, default=0.8, help="0: always the likeliest")
-    parser.add_argument("--top-k", type=int, default=50, help="0: among all tokens")
-    parser.add_argument("--top-p", type=float, default=1.0, help="1: among all tokens")
-    parser.add_argument(
-        "--repetition-penalty", type=float, default=1.0, help="above 1: fewer repeats"
-    )
-    parser.add_argument("--seed", type=int, default=0)
+    shared.add_generation(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     from serving.served_model import ServedModel
 
     model = ServedModel(shared.newest_model(options))
-    settings = {name: [getattr(options, name)] for name in _SETTINGS}
+    settings = {name: [value] for name, value in shared.generation(options).items()}
     outputs = predict(model, "serving_default", text=[options.prompt], **settings)
     print(options.prompt + outputs["text"][0].decode())
     return 0

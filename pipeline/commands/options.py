@@ -10,18 +10,38 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.tasks import TASKS
+
 if TYPE_CHECKING:  # imported late: none of it is needed to say what the options are
     from data.records import Source
     from pipeline.config import RunConfig
     from pipeline.orchestrators.beam import Beam
     from pipeline.places import Places
 
-TASK_NAMES = ("bible", "imdb")
+
+_GENERATION = {
+    "max_new_tokens": (int, "length of the continuation"),
+    "temperature": (float, "0: always the likeliest token"),
+    "top_k": (int, "sample from the K likeliest tokens; 0: from all"),
+    "top_p": (float, "sample from the likeliest tokens of total probability P; 1: from all"),
+    "repetition_penalty": (float, "above 1: fewer repeats"),
+    "seed": (int, "of the sampling"),
+}
 
 
-def add_task(parser: argparse.ArgumentParser, *names: str) -> None:
-    """The task, one of `names`; of all if none is given."""
-    parser.add_argument("task", choices=names or TASK_NAMES)
+def task_names(head: str | None = None) -> tuple[str, ...]:
+    """The names of the tasks with a head; None: of all tasks."""
+    return tuple(task.name for task in TASKS.values() if head in (None, task.head))
+
+
+def add_task(parser: argparse.ArgumentParser, head: str | None = None) -> None:
+    """The task: any, or one with a head."""
+    parser.add_argument("task", choices=task_names(head))
+
+
+def head(options: argparse.Namespace) -> str:
+    """The head of the task that `add_task` asks for."""
+    return TASKS[options.task].head
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +79,19 @@ def newest_model(options: argparse.Namespace) -> Path:
     return latest_version(options.root / "serving_models", options.task)
 
 
+def add_generation(parser: argparse._ActionsContainer) -> None:
+    """Settings of generation; the model has defaults."""
+    for name, (number, text) in _GENERATION.items():
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, type=number, help=f"{text} (default: the model's)")
+
+
+def generation(options: argparse.Namespace) -> dict[str, int | float]:
+    """The settings of `add_generation` that are given."""
+    given = {name: getattr(options, name) for name in _GENERATION}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def add_configuration(parser: argparse.ArgumentParser) -> None:
     """Task, preset and what changes it."""
     add_task(parser)
@@ -77,7 +110,6 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
 
 def configuration(options: argparse.Namespace, settings: Sequence[str]) -> tuple[RunConfig, Source]:
     """What `add_configuration` asks for, changed by `settings`; told on standard error."""
-    from data.tasks import TASKS
     from pipeline.presets import preset
     from pipeline.settings import with_settings
 

@@ -10,7 +10,7 @@ from pipeline.commands.terminal import import_tensorflow
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    shared.add_task(parser, "imdb")
+    shared.add_task(parser, "sentiment")
     parser.add_argument("text", nargs="+")
 
 

@@ -14,10 +14,12 @@ from pipeline.commands.terminal import import_tensorflow
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     shared.add_task(parser)
+    reviews, texts = (", ".join(shared.task_names(head)) for head in ("sentiment", "next_token"))
     parser.add_argument(
         "file",
         type=Path,
-        help="imdb: CSV text,label; bible: text, one verse a line, a blank line between documents",
+        help=f"{reviews}: CSV with columns text and label; {texts}: plain text, one verse per line,"
+        " blank lines between documents",
     )
 
 
@@ -29,6 +31,6 @@ def run(options: argparse.Namespace) -> int:
     if not options.file.is_file():
         raise UserError(f"{options.file}: no such file")
     model = shared.newest_model(options)
-    score = scoring.score_reviews if options.task == "imdb" else scoring.score_text
+    score = scoring.score_reviews if shared.head(options) == "sentiment" else scoring.score_text
     print(json.dumps(score(model, options.file)))
     return 0

@@ -9,7 +9,6 @@ import shlex
 from pathlib import Path
 
 from data.errors import UserError
-from data.tasks import TASKS
 from pipeline.commands import options as shared
 from pipeline.commands.terminal import import_tensorflow
 from serving import tensorflow_serving
@@ -58,7 +57,7 @@ def model_server_command(options: argparse.Namespace) -> list[str] | None:
     if options.builtin:
         return None
     # Its batching wants as many rows of every input, and so no default for a whole request.
-    batching = not options.no_batching and TASKS[options.task].head == "sentiment"
+    batching = not options.no_batching and shared.head(options) == "sentiment"
     served = tensorflow_serving.Served(
         name=options.task,
         folder=folder,

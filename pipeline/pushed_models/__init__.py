@@ -1,1 +1,1 @@
-"""Models that were pushed: asked, scored, run over files, rolled back."""
+"""Uses of pushed models: predict, score, run over files, roll back."""

@@ -1,9 +1,9 @@
-"""`tf-mamba infer`: a pushed model over a file of any size, one row out for each row in.
+"""`tf-mamba infer`: runs a pushed model over a file of any size; each row gives a row of output.
 
-Blocks of rows are sorted by length, so that a batch has little padding, and written in the
-file's order to OUT.partial, which gets OUT's name when it is complete. A run that was killed
-goes on after the last whole row there, if file, model and settings are the same: what they
-were stands in OUT.partial.json.
+Rows are read in blocks. Each block is sorted by length, so that batches need little padding, and
+written in the file's order to OUT.partial, which is renamed to OUT when complete. A run that was
+killed resumes after the last complete row if file, model and settings, recorded in
+OUT.partial.json, are the same.
 """
 
 from __future__ import annotations
@@ -23,24 +23,25 @@ import grpc
 import numpy as np
 
 from data.errors import UserError
+from data.files import write_whole
 from data.records import file_sha256
 from pipeline.pushed_models.bulk_rows import Row, read_rows
 from serving.errors import ServingError
 from serving.served_model import ServedModel
 
-_BATCH = 32  # rows; the models' own signatures take as many at a time
+_BATCH = 32  # rows; the models' signatures process as many at a time
 _BLOCK_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked of the model.
+    """What to ask the model.
 
     Attributes:
-        signature: its input `text` gets the rows.
-        outputs: those that are written, where the model has them.
-        settings: further inputs, one value for all rows.
-        block: rows between two writings.
+        signature: has an input `text`, which gets the rows.
+        outputs: the ones to write, if the signature has them.
+        settings: other inputs, one value for all rows.
+        block: rows that are written at a time.
     """
 
     signature: str
@@ -60,7 +61,7 @@ def generate(**settings: int | float) -> Job:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run did: rows in all, those before it went on, and those with an error."""
+    """Rows in all, rows that an earlier run had written, and rows with an error."""
 
     rows: int
     resumed_at: int
@@ -68,13 +69,14 @@ class Report:
 
 
 def infer(model_folder: Path, job: Job, file: Path, out: Path) -> Report:
-    """Writes a JSON line for each row of `file` to `out`: `row` from 0, and outputs or `error`.
+    """Writes a JSON line to `out` for each row of `file`: `row`, from 0, and outputs or `error`.
 
     Raises:
-        UserError: if `file` cannot be read, `out` not be written, or another run writes it.
+        UserError: if `file` cannot be read, `out` cannot be written, another run is writing it, or
+            the signature does not take a setting.
     """
     rows = read_rows(file)
-    first = list(itertools.islice(rows, 1))  # or says what is wrong with the file
+    first = list(itertools.islice(rows, 1))  # raises if the file is wrong
     if not out.absolute().parent.is_dir():
         raise UserError(f"{out}: expected a file in a folder that exists")
     partial = out.with_name(out.name + ".partial")
@@ -87,7 +89,7 @@ def infer(model_folder: Path, job: Job, file: Path, out: Path) -> Report:
     with _locked(partial) as stream:
         done, errors = _resume(stream, partial, identity)
         if done:
-            print(f"going on after row {done} of {partial}", file=sys.stderr)
+            print(f"resuming after row {done} of {partial}", file=sys.stderr)
         model = ServedModel(model_folder)
         known = model.signatures[job.signature].definition.inputs
         if unknown := sorted(set(job.settings) - set(known)):
@@ -127,7 +129,7 @@ def _identity_file(partial: Path) -> Path:
 
 
 def _resume(stream: BinaryIO, partial: Path, identity: dict[str, Any]) -> tuple[int, int]:
-    """Cuts off what cannot be gone on from; returns the rows left, and how many are errors."""
+    """Truncates the file to the rows that can be kept; returns their number and their errors."""
     record = _identity_file(partial)
     try:
         same = json.loads(record.read_text()) == identity
@@ -142,12 +144,12 @@ def _resume(stream: BinaryIO, partial: Path, identity: dict[str, Any]) -> tuple[
             rows, errors, end = rows + 1, errors + ("error" in json.loads(line)), end + len(line)
     stream.truncate(end)
     if not same:
-        record.write_text(json.dumps(identity))
+        write_whole(record, json.dumps(identity))
     return rows, errors
 
 
 def _blocks(rows: Iterator[Row], most: int) -> Iterator[list[Row]]:
-    """Rows in blocks of at most `most` and, but for one long row, _BLOCK_BYTES."""
+    """Groups rows into blocks of at most `most` rows and _BLOCK_BYTES; a longer row is alone."""
     block: list[Row] = []
     size = 0
     for row in rows:
@@ -161,7 +163,7 @@ def _blocks(rows: Iterator[Row], most: int) -> Iterator[list[Row]]:
 
 
 def _answers(model: ServedModel, job: Job, block: Sequence[Row]) -> list[dict[str, Any]]:
-    """The answer, or error, of each row of a block."""
+    """The outputs or the error of each row of a block."""
     answers: list[dict[str, Any]] = [{"error": row.error} for row in block]
     usable = [i for i, row in enumerate(block) if not row.error]
     usable.sort(key=lambda i: len(block[i].text))
@@ -196,5 +198,5 @@ def _values(array: np.ndarray) -> list[Any]:
     if array.dtype == object:
         return [item.decode("utf-8", "replace") for item in array]
     if array.dtype == np.float32:
-        return [float(text) for text in array.astype(str)]  # as short as float32 allows
+        return [float(text) for text in array.astype(str)]  # the shortest decimal
     return array.tolist()

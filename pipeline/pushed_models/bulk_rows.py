@@ -1,7 +1,7 @@
-"""The rows of a file for bulk inference: JSON lines, CSV, or a text a line, by its suffix.
+"""Reads the rows of a file for bulk inference: JSON lines, CSV or plain text, by its suffix.
 
-Every row of the file gives one Row, in order; one that cannot be used carries the reason.
-Memory does not grow with the file: a line is cut at LONGEST_LINE.
+Every row of the file gives one Row, in order; an unusable row carries the reason. Memory does not
+grow with the file: lines are cut at LONGEST_LINE.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _TEXT = "text"
 
 @dataclass(frozen=True)
 class Row:
-    """One text, or why there is none.
+    """A text, or the reason why a row has none.
 
     Attributes:
-        text: as the file's bytes have it, which may not be UTF-8.
-        error: "" for a text.
+        text: the file's bytes, which may be invalid UTF-8.
+        error: "" if the row has a text.
     """
 
     text: bytes
@@ -37,12 +37,12 @@ class Row:
 def read_rows(file: Path) -> Iterator[Row]:
     """Yields the rows of `file`.
 
-    - .jsonl, .ndjson, .json: each line an object with `text`; blank lines are no rows.
+    - .jsonl, .ndjson, .json: one object with `text` per line; blank lines are skipped.
     - .csv: a header with a column `text`; quoted fields may hold line ends.
-    - else: each line is a text; an empty line is an empty one.
+    - other suffixes: one text per line; an empty line is an empty text.
 
     Raises:
-        UserError: if there is no such file, or a CSV file's header has no `text`.
+        UserError: if the file does not exist, or a CSV header lacks `text`.
     """
     if not file.is_file():
         raise UserError(f"{file}: no such file")
@@ -57,10 +57,10 @@ def read_rows(file: Path) -> Iterator[Row]:
 
 
 def _lines(stream: TextIO) -> Iterator[tuple[str, bool]]:
-    """Lines without their ends, and whether they are whole."""
+    """Lines without their ends, and whether they are complete."""
     while line := stream.readline(LONGEST_LINE):
         rest = line
-        while rest and not rest.endswith("\n"):  # read over what is beyond the cut
+        while rest and not rest.endswith("\n"):  # skip the rest
             rest = stream.readline(LONGEST_LINE)
         whole = line.endswith("\n") or len(line) < LONGEST_LINE
         yield line.removesuffix("\n").removesuffix("\r"), whole
@@ -68,10 +68,10 @@ def _lines(stream: TextIO) -> Iterator[tuple[str, bool]]:
 
 def _row(text: str, whole: bool = True) -> Row:
     if not whole:
-        return Row(b"", f"expected at most {LONGEST_LINE} characters a line")
+        return Row(b"", f"expected at most {LONGEST_LINE} characters per line")
     try:
         return Row(text.encode("utf-8", ERRORS))
-    except UnicodeEncodeError:  # half a surrogate pair, which JSON can write
+    except UnicodeEncodeError:  # half a surrogate pair: valid in JSON
         return Row(b"", "text: expected Unicode, got half a surrogate pair")
 
 
@@ -89,7 +89,7 @@ def _json_row(line: str, whole: bool) -> Row:
 
 
 def _csv_rows(file: Path, stream: TextIO) -> Iterator[Row]:
-    csv.field_size_limit(LONGEST_LINE)  # of the whole process, alas
+    csv.field_size_limit(LONGEST_LINE)  # for the whole process: csv has no narrower setting
     reader = csv.reader((line + "\n" for line, _ in _lines(stream)), strict=True)
     try:
         header = [name.strip().lower() for name in next(reader, [])]

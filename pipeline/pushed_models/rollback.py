@@ -1,8 +1,8 @@
-"""`tf-mamba rollback TASK`: a former version serves again, as a new and higher version.
+"""`tf-mamba rollback TASK`: serves a former version again, as a new and higher version.
 
-A server takes the highest version that there is, and numbers must not go back: another client
-may have seen the newer one. So the former version's content is published once more, and says
-in assets.extra/rolled_back.json what it is:
+Servers take the highest version, and numbers must not decrease, because a client may have seen the
+newer one. So the former version's content is published again, with a note in
+assets.extra/rolled_back.json:
 
     {"rolled_back_from": 1795540990, "content_of": 1795540775, "at": "2026-11-24T18:30:00+00:00"}
 """
@@ -18,6 +18,8 @@ from typing import Any
 
 from components import serving_versions
 from data.errors import UserError
+from data.files import write_whole
+from pipeline.pushed_models.model import latest_version
 
 NOTE = "assets.extra/rolled_back.json"
 
@@ -27,54 +29,51 @@ def rollback(serving_models: Path, task: str, to: int | None = None) -> tuple[in
 
     Args:
         serving_models: the folder of all tasks' models.
-        task: whose.
-        to: the version whose content shall serve; None: the one before the newest, and before
-            those that a rollback has left since then.
+        task: the task to roll back.
+        to: the version whose content to serve; None: the newest version older than the content
+            that serves now, so that a second rollback goes one version further back.
 
     Returns:
-        The new version, the version that it has the content of, the version that served.
+        The new version, the version whose content it has, the version that served before.
 
     Raises:
-        UserError: if there is no former version, or not that one.
-        OSError: if it can't be written; then nothing has changed.
+        UserError: if there is no former version, or no version `to`.
+        OSError: if the new version cannot be written; nothing has changed then.
     """
     base = serving_models / task
+    serving = int(latest_version(serving_models, task).name)
     found = serving_versions.versions(base)
-    if not found:
-        raise UserError(f"{base}: there is no version; `tf-mamba run {task}` trains and pushes one")
-    serving = found[-1]
     if to is None:
         to = _before(base, found)
     listed = ", ".join(map(str, found))
     if to is None:
         raise UserError(
-            f"{base}: {serving} is the oldest of what served, there is nothing to roll back to;"
-            f" versions: {listed}; --to names one of them"
+            f"{base}: there is nothing to roll back to: the oldest content serves;"
+            f" versions: {listed}; --to chooses one of them"
         )
     if to not in found:
         raise UserError(f"{base}: there is no version {to}; expected one of {listed}")
     if to == serving:
-        raise UserError(f"{base}: version {to} serves already; expected one of {listed}")
+        raise UserError(f"{base}: version {to} serves now; expected one of {listed}")
 
     def write(folder: Path) -> None:
-        # Versions never change, so that one file may stand in two of them.
+        # Versions never change, so two of them can share files by hard links.
         shutil.copytree(base / str(to), folder, copy_function=_link, dirs_exist_ok=True)
-        note = folder / NOTE
-        note.parent.mkdir(exist_ok=True)
-        note.unlink(missing_ok=True)  # of a former rollback: a link to that version's file
-        note.write_text(json.dumps(_note(serving, content_of(base, to)), indent=2) + "\n", "utf-8")
+        # Replaces the note of a former rollback, without writing to the file that it links to.
+        note = _note(serving, content_of(base, to))
+        write_whole(folder / NOTE, json.dumps(note, indent=2) + "\n")
 
     return serving_versions.publish(base, write), to, serving
 
 
 def _before(base: Path, found: list[int]) -> int | None:
-    """The newest version older than what serves: a second rollback goes one further back."""
+    """The newest version that is older than the content that serves; None if there is none."""
     content = content_of(base, found[-1])
     return max((version for version in found if version < content), default=None)
 
 
 def content_of(base: Path, version: int) -> int:
-    """The version whose content it has: its own, but for a rollback."""
+    """The version whose content a version has: itself, or after a rollback the former version."""
     note = base / str(version) / NOTE
     return json.loads(note.read_text("utf-8"))["content_of"] if note.exists() else version
 

@@ -1,7 +1,7 @@
-"""`tf-mamba score`: a pushed model on outside data, read as a stream.
+"""`tf-mamba score`: scores a pushed model on a file, read as a stream.
 
-Memory does not grow with the file: reviews go through in blocks, text in parts of whole
-lines with the model's state handed from one part to the next.
+Memory does not grow with the file. Reviews are read in blocks. Text is read in parts of whole
+lines, and the model's state is passed from one part to the next.
 """
 
 from __future__ import annotations
@@ -21,22 +21,21 @@ from pipeline.pushed_models.model import predict
 from pipeline.transform.token_ids import START_ID
 from serving.served_model import ServedModel
 
-# Reviews: read at a time and sorted by length, so that a batch has little padding.
+# Reviews that are read at a time and sorted by length, so that batches need little padding.
 _BLOCK, _BATCH = 1024, 32
-# Equal parts of [0, 1] into which probabilities are counted for the AUC.
-_BINS = 1 << 20
-# Text: characters of a part, and documents whose parts go through side by side.
+_BINS = 1 << 20  # of the histogram of probabilities, for the AUC
+# Text: characters of a part, and parts of different documents in a batch.
 _PART, _LANES = 8_000, 16
 
 
 def score_reviews(folder: Path, file: Path) -> dict[str, float | int]:
-    """Accuracy, AUC and log loss (nats) of a sentiment model on a CSV file text,label.
+    """Scores a sentiment model on a CSV file with columns text and label.
 
-    Returns: `accuracy`, `auc`, `log_loss`, `n`. The AUC counts probabilities that are
+    Returns: `accuracy`, `auc`, `log_loss` (nats), `n`. The AUC treats probabilities that are
     closer than 1e-6 as ties.
 
     Raises:
-        UserError: at the first row that cannot be used, with its line.
+        UserError: at the first unusable row, with its line.
     """
     model = ServedModel(folder)
     correct = n = 0
@@ -68,7 +67,7 @@ def _rows(file: Path) -> Iterator[tuple[str, int]]:
 
 
 def _auc(negatives: np.ndarray, positives: np.ndarray) -> float:
-    """Share of (negative, positive) pairs in the right order, ties half; NaN without a pair."""
+    """Share of (negative, positive) pairs in the right order, ties count half; NaN if no pairs."""
     below = np.cumsum(negatives) - negatives
     pairs = int(negatives.sum()) * int(positives.sum())
     return float(np.sum(positives * (below + negatives / 2)) / pairs) if pairs else math.nan
@@ -84,13 +83,13 @@ class Part:
 
 
 def score_text(folder: Path, file: Path) -> dict[str, float | int]:
-    """Bits per character of a next-token model on plain text, one verse a line.
+    """Scores a next-token model on plain text, one verse per line.
 
-    A blank line starts a new document, of which the model knows nothing before; blank lines
-    themselves do not count. Line ends count, that of the last line too.
+    A blank line starts a new document, for which the model's state is reset. Blank lines do not
+    count as characters; line ends do, including that of the last line.
 
-    Returns: `bits_per_char`, `top1` (share of tokens that the model held likeliest),
-    `tokens`, `chars` (of the normal form).
+    Returns: `bits_per_char`, `top1` (share of tokens that the model ranked first), `tokens`,
+    `chars` (of the normal form).
 
     Raises:
         UserError: if the file holds no text.
@@ -127,7 +126,7 @@ def score_text(folder: Path, file: Path) -> dict[str, float | int]:
 def _rows_of_state(
     batch: Sequence[Part], fresh: dict[str, np.ndarray], before: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """The state of each row: fresh where a document starts, else that of the last row before."""
+    """The state of each row: fresh if it starts a document, else that of the last row before."""
     return {
         name: np.concatenate(
             [start if part.starts_document else before[name][-1:] for part in batch]
@@ -137,7 +136,7 @@ def _rows_of_state(
 
 
 def _lines(file: Path) -> Iterator[tuple[str, bool]]:
-    """Pieces of lines with their line ends off, and whether the line ends there."""
+    """Pieces of lines without their line ends, and whether the line ends there."""
     with file.open(encoding="utf-8-sig", errors="replace", newline=None) as stream:
         while line := stream.readline(_PART):
             ends = line.endswith("\n")
@@ -145,14 +144,14 @@ def _lines(file: Path) -> Iterator[tuple[str, bool]]:
 
 
 def parts(lines: Iterable[tuple[str, bool]]) -> Iterator[Part]:
-    """Gathers lines into parts of about _PART characters that end where a line ends.
+    """Groups lines into parts of about _PART characters that end at line ends.
 
-    A line that is longer is cut, within a word where there is one: normal form would drop
-    a space at the cut.
+    A longer line is cut, within a word if possible, because the normal form would drop a space at
+    the cut.
     """
     starts_document = True
     waiting: list[str] = []
-    rest = ""  # of a line whose end has not come yet
+    rest = ""  # of a line that was cut
 
     def flush(ends_line: bool) -> Iterator[Part]:
         nonlocal starts_document
@@ -181,7 +180,7 @@ def parts(lines: Iterable[tuple[str, bool]]) -> Iterator[Part]:
 
 
 def _cut(text: str) -> int:
-    """Where to cut a long piece: after the last character that has no space on either side."""
+    """Where to cut a long piece: the last position without a space on either side."""
     for at in range(len(text) - 1, len(text) // 2, -1):
         if not text[at - 1].isspace() and not text[at].isspace():
             return at
@@ -189,7 +188,7 @@ def _cut(text: str) -> int:
 
 
 def _batches(parts: Iterable[Part]) -> Iterator[list[Part]]:
-    """Groups parts so that only the last of a batch may go on in the next batch."""
+    """Groups parts so that only the last part of a batch can continue in the next batch."""
     batch: list[Part] = []
     for part in parts:
         if batch and (len(batch) == _LANES or not part.starts_document):

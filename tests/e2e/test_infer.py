@@ -46,7 +46,7 @@ def test_reviews_of_a_csv_file_get_their_labels_though_it_was_killed(imdb, tmp_p
     written = len(partial.read_text().splitlines())
     again = imdb("infer", "imdb", str(file), "--out", str(out))
     assert again.returncode == 0, again.stderr
-    assert f"going on after row {written} " in again.stderr
+    assert f"resuming after row {written} " in again.stderr
     assert "1 with an error" in again.stderr
     *rows, last = _read(out)
     assert [row["row"] for row in rows] == list(range(len(reviews)))

@@ -15,8 +15,8 @@ from small_model import copy_version, save
 from tensorflow_serving.apis import get_model_status_pb2, prediction_log_pb2
 
 from serving.errors import CannotServe, ServingError
+from serving.inference import warm_up
 from serving.served_model import ServedModel
-from serving.warm_up import warm_up
 
 pytestmark = pytest.mark.slow
 
@@ -179,7 +179,7 @@ def test_warm_up_of_too_many_requests_fails_the_load(small):
     with tf.io.TFRecordWriter(str(file)) as writer:
         for _ in range(1001):
             writer.write(record)
-    model = ServedModel(small / "1", None, threading.Semaphore(1))
+    model = ServedModel(small / "1")
     with pytest.raises(ServingError, match=r"exceeds the maximum \(1000\)") as caught:
         warm_up(model)
     assert caught.value.code == grpc.StatusCode.INVALID_ARGUMENT

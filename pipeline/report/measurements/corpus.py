@@ -10,6 +10,7 @@ import numpy as np
 
 from data import features
 from pipeline.report.inputs import Run, read_examples
+from pipeline.transform.token_ids import RESERVED
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _WORDS_FROM = 5_000_000  # characters of split train

@@ -62,7 +62,7 @@ def test_a_line_that_is_too_long_is_one_row_with_a_reason(tmp_path, monkeypatch)
         long = json.dumps({"text": "x" * 1000})
         file.write_text(f'{long}\n{{"text": "short"}}\n')
         first, second = read_rows(file)
-        assert first.error == "expected at most 100 characters a line"
+        assert first.error == "expected at most 100 characters per line"
         assert not second.error
 
 
