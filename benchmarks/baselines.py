@@ -35,7 +35,7 @@ from benchmarks.contest import (
 )
 from benchmarks.report import json_line, significant, table
 from data.facts import without_repeats
-from data.records import SPLITS, Record
+from data.records import SPLITS, Record, all_records
 from data.tasks import TASKS
 
 SCIKIT_LEARN = "benchmarks.contestants.reviews_scikit_learn"
@@ -54,18 +54,13 @@ Splits = Mapping[str, list[Record]]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parser(__doc__, timed=False)
-    options.add_argument("tasks", nargs="*", metavar="TASK", help="imdb, bible (default: both)")
-    given = options.parse_args(arguments)
-    if unknown := set(given.tasks) - set(CONTESTANTS):
-        options.error(f"expected tasks among {', '.join(CONTESTANTS)}; got {', '.join(unknown)}")
-    tasks = given.tasks or list(CONTESTANTS)
-    all_of_them = [contestant for task in tasks for contestant in CONTESTANTS[task]]
+    given = parser(__doc__, timed=False, tasks=list(CONTESTANTS)).parse_args(arguments)
+    all_of_them = [contestant for task in given.tasks for contestant in CONTESTANTS[task]]
     only = chosen(all_of_them, given.only)
     held_to = limits(given)
     all_results: list[Result] = []
     records = []
-    for task in tasks:
+    for task in given.tasks:
         contestants = [contestant for contestant in CONTESTANTS[task] if contestant in only]
         if not contestants:
             continue
@@ -90,10 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
 def read_splits(task: str) -> dict[str, list[Record]]:
     """The packaged corpus of a task, each split's records sorted by key, as ingest leaves it."""
     reader = importlib.import_module(TASKS[task].reader)
-    source = reader.open_source()
-    longest = sys.maxsize  # the pipeline has a limit, which no packaged record comes near
-    read = (item for shard in source.shards for item in reader.read_shard(source, shard, longest))
-    records = without_repeats(item for item in read if isinstance(item, Record))
+    # The pipeline has a limit of length, but no packaged record comes near it.
+    records = without_repeats(all_records(reader, reader.open_source()))
     return {split: [r for r in records if r.split == split] for split in SPLITS}
 
 

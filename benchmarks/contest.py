@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import report
 from benchmarks.measurement import INPUTS, RECORDS, SETTINGS
 from benchmarks.report import ROOT, commit, hardware, median, quartiles, significant
 
@@ -65,12 +66,15 @@ class Result(dict):
     broken = False
 
 
-def parser(description: str | None, timed: bool = True) -> argparse.ArgumentParser:
-    """The options that all benchmarks share; without `timed`, those alone that are not about
-    times and memory of repeated calls.
+def parser(
+    description: str | None, timed: bool = True, tasks: Sequence[str] = ()
+) -> argparse.ArgumentParser:
+    """Adds the options of a contest to those of every benchmark.
+
+    Args:
+        timed: whether to add the options about repeated calls, their times and their memory.
     """
-    formatter = argparse.RawDescriptionHelpFormatter
-    options = argparse.ArgumentParser(description=description, formatter_class=formatter)
+    options = report.parser(description, tasks)
     if timed:
         options.add_argument("--repeats", type=int, default=10, help="timed calls (default: 10)")
         options.add_argument(
@@ -88,7 +92,6 @@ def parser(description: str | None, timed: bool = True) -> argparse.ArgumentPars
         "--memory", type=float, help="GiB of a contestant (three quarters of what is free)"
     )
     options.add_argument("--only", nargs="+", metavar="NAME", help="these contestants only")
-    options.add_argument("--out", type=Path, help="file that the JSON lines are added to")
     return options
 
 

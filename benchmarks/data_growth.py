@@ -16,7 +16,6 @@ Training is by steps, and does not grow with the corpus.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import sys
 import tempfile
@@ -27,9 +26,9 @@ import numpy as np
 
 from benchmarks import pipeline_process
 from benchmarks.pipeline_process import FinishedRun, RunFailedError
-from benchmarks.report import commit, exponent, hardware, json_line, significant, table
+from benchmarks.report import commit, exponent, hardware, json_line, parser, significant, table
 from data import imdb
-from data.records import Record
+from data.records import all_records
 
 STAGES = ("TextExampleGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform")
 COPIES = (1, 10)
@@ -37,8 +36,7 @@ REPLACED = 0.2  # share of the words
 
 
 def main(arguments: list[str] | None = None) -> int:
-    formatter = argparse.RawDescriptionHelpFormatter
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
+    options = parser(__doc__)
     options.add_argument("--copies", nargs="+", type=int, default=COPIES, help="sizes (1 10)")
     options.add_argument("--reviews", type=int, default=25_000, help="of a copy (25,000: all)")
     options.add_argument("--preset", default="quick", help="of the run (quick)")
@@ -46,7 +44,6 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--beam-arg", action="append", default=[], help="as of tf-mamba run")
     options.add_argument("--memory", type=float, help="GiB; a stage that takes more is ended")
     options.add_argument("--folder", type=Path, help="of corpus and runs (a temporary one)")
-    options.add_argument("--out", type=Path, help="file that the JSON line is added to")
     given = options.parse_args(arguments)
     taken: dict[str, dict[int, FinishedRun]] = {stage: {} for stage in STAGES}
     examples: dict[int, int] = {}
@@ -119,9 +116,7 @@ def write_reviews(path: Path, copies: int, most: int = 25_000, seed: int = 1) ->
 
 
 def _reviews(most: int) -> Iterator[tuple[str, int]]:
-    source = imdb.open_source()
-    (shard,) = source.shards
-    records = [r for r in imdb.read_shard(source, shard, sys.maxsize) if isinstance(r, Record)]
+    records = list(all_records(imdb, imdb.open_source()))
     for i in np.linspace(0, len(records) - 1, min(most, len(records))).round().astype(int):
         yield str(records[i].features["text"]), int(records[i].features["label"])
 

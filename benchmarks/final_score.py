@@ -8,20 +8,17 @@ bits per character (line ends count), token top-1.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks.baselines import read_splits
-from benchmarks.report import commit, hardware, json_line
+from benchmarks.report import commit, hardware, json_line, parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    formatter = argparse.RawDescriptionHelpFormatter
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
+    options = parser(__doc__)
     options.add_argument("--root", type=Path, default=Path(), help="folder of serving_models/")
-    options.add_argument("--out", type=Path, help="file that the JSON line is added to")
     given = options.parse_args(arguments)
 
     from pipeline.pushed_models import model as pushed_model

@@ -9,7 +9,6 @@ while a checkpoint is written. What counts is the hash of the final weights.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 import tempfile
@@ -17,28 +16,23 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import pipeline_process
-from benchmarks.report import commit, hardware, json_line, table
+from benchmarks.report import commit, hardware, json_line, parser, table
 
 TASKS = ("bible", "imdb")
 CHECKPOINT_EVERY = 20  # steps
 
 
 def main(arguments: list[str] | None = None) -> int:
-    formatter = argparse.RawDescriptionHelpFormatter
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
-    options.add_argument("tasks", nargs="*", metavar="TASK", help="bible, imdb (default: both)")
+    options = parser(__doc__, TASKS)
     options.add_argument("--preset", default="smoke", help="of the runs (smoke)")
     options.add_argument("--kills", type=int, default=5, help="per task (5)")
     options.add_argument("--seed", type=int, default=1, help="of the moments (1)")
     options.add_argument("--steps", type=int, default=1_000, help="of each training (1,000)")
-    options.add_argument("--out", type=Path, help="file that the JSON lines are added to")
     given = options.parse_args(arguments)
-    if unknown := set(given.tasks) - set(TASKS):
-        options.error(f"expected tasks among {', '.join(TASKS)}; got {', '.join(unknown)}")
     if given.steps < (least := CHECKPOINT_EVERY * (given.kills + 2)):
         options.error(f"--steps: expected {least} or more for {given.kills} kills")
     differ = False
-    for task in given.tasks or TASKS:
+    for task in given.tasks:
         settings = (
             f"training.steps={given.steps}",
             f"training.checkpoint_every={CHECKPOINT_EVERY}",

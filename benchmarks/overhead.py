@@ -10,14 +10,12 @@ Seconds are the clock's; CPU seconds, of all cores, hardly change with other wor
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
-from pathlib import Path
 
 from benchmarks import pipeline_process
 from benchmarks.pipeline_process import FinishedRun
-from benchmarks.report import commit, hardware, json_line, median, significant, table
+from benchmarks.report import commit, hardware, json_line, median, parser, significant, table
 
 TASKS = ("bible", "imdb")
 ONE_STEP = ("training.steps=1", "evaluation.max_bits_per_char=99", "evaluation.min_accuracy=0",
@@ -26,16 +24,11 @@ REST = "start and end"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    formatter = argparse.RawDescriptionHelpFormatter
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
-    options.add_argument("tasks", nargs="*", metavar="TASK", help="bible, imdb (default: both)")
+    options = parser(__doc__, TASKS)
     options.add_argument("--preset", default="smoke", help="of the runs (smoke)")
     options.add_argument("--repeats", type=int, default=3, help="runs from the cache (3)")
-    options.add_argument("--out", type=Path, help="file that the JSON lines are added to")
     given = options.parse_args(arguments)
-    if unknown := set(given.tasks) - set(TASKS):
-        options.error(f"expected tasks among {', '.join(TASKS)}; got {', '.join(unknown)}")
-    for task in given.tasks or TASKS:
+    for task in given.tasks:
         with tempfile.TemporaryDirectory(prefix="tf-mamba-overhead-") as root:
             settings = [f"--set={setting}" for setting in ONE_STEP]
             command = (task, "--preset", given.preset, "--root", root, *settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -17,6 +18,30 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def parser(description: str | None, tasks: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The options of every benchmark: `--out` and, of `tasks`, which to run (default: all)."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    options = argparse.ArgumentParser(description=description, formatter_class=formatter)
+    options.add_argument("--out", type=Path, help="file that the JSON lines are added to")
+    names = ", ".join(tasks)
+
+    def task(name: str) -> str:
+        if name not in tasks:
+            raise argparse.ArgumentTypeError(f"expected a task among {names}; got {name}")
+        return name
+
+    if tasks:
+        options.add_argument(
+            "tasks",
+            nargs="*",
+            type=task,
+            default=list(tasks),
+            metavar="TASK",
+            help=f"{names} (default: all)",
+        )
+    return options
 
 
 def median(values: Sequence[float]) -> float:

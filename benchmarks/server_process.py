@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.measurement import memory_mib
 from benchmarks.report import ROOT
+from components import serving_versions
 from pipeline.pushed_models import model as pushed_model
 from serving.client import Client
 
@@ -54,12 +55,13 @@ class ServerProcess:
 
     def push(self) -> int:
         """Pushes the version again under the next number, and waits until it is served."""
-        *older, newest = sorted((v for v in self.folder.iterdir() if v.name.isdigit()), key=_number)
-        number = _number(newest) + 1
-        for version in older:  # the newest one's files must last while requests run on it
-            shutil.rmtree(version)
-        shutil.copytree(newest, self.folder / f".{number}")
-        (self.folder / f".{number}").rename(self.folder / str(number))
+        newest = serving_versions.versions(self.folder)[-1]
+        # Requests still run on the newest version, so its files must stay.
+        serving_versions.prune(self.folder, keep=1, spare=newest)
+        number = serving_versions.publish(
+            self.folder,
+            lambda to: shutil.copytree(self.folder / str(newest), to, dirs_exist_ok=True),
+        )
         end = time.monotonic() + _SECONDS
         with Client(self.grpc) as client:
             while client.version(self.task) != number:
@@ -67,10 +69,6 @@ class ServerProcess:
                     raise TimeoutError(f"version {number} is not served after {_SECONDS} s")
                 time.sleep(0.05)
         return number
-
-
-def _number(version: Path) -> int:
-    return int(version.name)
 
 
 @contextmanager

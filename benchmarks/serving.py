@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import serving_fuzz
-from benchmarks.report import commit, hardware, json_line, significant, table
+from benchmarks.report import commit, hardware, json_line, parser, significant, table
 from benchmarks.server_process import server
 from benchmarks.serving_load import Load, grpc_asker, in_turn, rest_asker, texts, under_load
 from data.errors import UserError
@@ -199,8 +199,7 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    formatter = argparse.RawDescriptionHelpFormatter
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
+    options = parser(__doc__)
     options.add_argument("--root", type=Path, default=Path(), help="folder of serving_models/")
     options.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     options.add_argument("--tasks", nargs="+", default=["imdb", "bible"], help="of load and fuzz")
@@ -210,7 +209,6 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--swaps", type=int, default=20)
     options.add_argument("--fuzz-requests", type=int, default=20_000, help="of each task")
     options.add_argument("--seed", type=int, default=1, help="of the fuzz")
-    options.add_argument("--out", type=Path, help="file that the JSON line is added to")
     given = options.parse_args(arguments)
     if missing := _not_pushed(given):
         print(f"serving: not measured, {missing}", file=sys.stderr)

@@ -8,18 +8,16 @@ from collections import Counter
 import numpy as np
 
 from data import bible
-from data.records import Record
+from data.records import all_records
 
 UNKNOWN = 1  # 0 is padding and does not occur
 
 
 def tokens(count: int, vocabulary_size: int) -> np.ndarray:
     """The first `count` words and punctuation marks, as ids from 1: (count,) int32."""
-    source = bible.open_source()
     words: list[str] = []
-    for item in bible.read_shard(source, bible.ONE_SHARD, max_characters=10**6):
-        if isinstance(item, Record):
-            words += re.findall(r"\w+|[^\w\s]", str(item.features["text"]))
+    for record in all_records(bible, bible.open_source()):
+        words += re.findall(r"\w+|[^\w\s]", str(record.features["text"]))
     if len(words) < count:
         raise ValueError(f"text: expected at least {count} words, got {len(words)}: ask for fewer")
     frequent = Counter(words).most_common(vocabulary_size - 2)

@@ -34,7 +34,7 @@ def DataGate(
     records: InputArtifact[IngestRecords],
     blessing: OutputArtifact[DataBlessing],
     reader: Parameter[str],
-    mode: Parameter[str] = "stop",
+    mode: Parameter[str],
     code_sha256: Parameter[str] = "",
 ) -> None:
     """Prints every finding, writes all to report.json, and stops the run if there are any.

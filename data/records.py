@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from data.errors import DataError
 
 SPLITS = ("train", "eval", "test")
+ONE_SHARD = "all"  # of a source that cannot be read in parts
 
 INVALID_UTF8 = "invalid_utf8"
 EMPTY_TEXT = "empty_text"
@@ -101,6 +104,28 @@ def file_of_package(package: str, name: str) -> Path:
     raise DataError(
         f"the package {package} is not installed: install it, or name a file as source."
     )
+
+
+def packaged_source(task: str, package: str, file: Path, sha256: str) -> Source:
+    """Returns a package's file as a source with one shard, ONE_SHARD.
+
+    Raises:
+        DataError: if the SHA-256 of `file` is not `sha256`.
+    """
+    if (got := file_sha256(file)) != sha256:
+        raise DataError(
+            f"{file}: the packaged text has changed: expected SHA-256 {sha256}, got {got}. "
+            f"Install the pinned {package} again, or name your file as source."
+        )
+    return Source(task, "packaged", str(file), sha256, (ONE_SHARD,))
+
+
+def all_records(reader: ModuleType, source: Source) -> Iterator[Record]:
+    """Yields every usable record of a source, whatever its length, by its corpus module."""
+    for shard in source.shards:
+        for item in reader.read_shard(source, shard, sys.maxsize):
+            if isinstance(item, Record):
+                yield item
 
 
 def file_sha256(path: Path) -> str:

@@ -24,6 +24,8 @@ BEAM_ARGS = {  # by number of workers
     for workers in (1, 2)
 }
 
+PARAMETERS = {"fraction": 1.0, "max_characters": 20_000, "max_dead_letter_share": 0.01}
+
 
 @dataclass(frozen=True)
 class Ingested:
@@ -77,7 +79,7 @@ def ingest(tmp_path):
         from components.text_example_gen.executor import Executor
 
         source = importlib.import_module(reader).open_source(path and str(path))
-        component = TextExampleGen(source, reader, **parameters)
+        component = TextExampleGen(source, reader, **(PARAMETERS | parameters))
         number = len(list(tmp_path.glob("ingest-*")))
         examples, records = standard_artifacts.Examples(), IngestRecords()
         examples.uri = str(tmp_path / f"ingest-{number}/examples")

@@ -17,7 +17,6 @@ from tfx.types.channel import BaseChannel
 from components.infra_check import executor
 from data.errors import UserError
 
-TIME_LIMIT = 300
 # The code that it runs. The probe is run by path, and so are its neighbours: no import names them.
 INFRA_CHECK_MODULES = (
     "components.infra_check.executor",
@@ -71,7 +70,7 @@ class InfraCheck(base_component.BaseComponent):
         self,
         model: BaseChannel,
         signatures: Mapping[str, Sequence[str]],
-        time_limit: int = TIME_LIMIT,
+        time_limit: int,
         code_sha256: str = "",
         failed_before: int = 0,
     ):

@@ -18,9 +18,6 @@ from components.text_example_gen import executor
 from data.errors import UserError
 from data.records import Source
 
-MAX_CHARACTERS = 20_000
-MAX_DEAD_LETTER_SHARE = 0.01
-
 
 class TextExampleGenSpec(component_spec.ComponentSpec):
     """Parameters and outputs; see TextExampleGen."""
@@ -72,9 +69,9 @@ class TextExampleGen(base_beam_component.BaseBeamComponent):
         self,
         source: Source,
         reader: str,
-        fraction: float = 1.0,
-        max_characters: int = MAX_CHARACTERS,
-        max_dead_letter_share: float = MAX_DEAD_LETTER_SHARE,
+        fraction: float,
+        max_characters: int,
+        max_dead_letter_share: float,
         files_per_split: int = 1,
         code_sha256: str = "",
     ):

@@ -90,7 +90,7 @@ def test_reviews_come_apart_again_in_normal_form(few):
 def test_an_unknown_task_is_named_with_those_there_are(capsys):
     with pytest.raises(SystemExit):
         baselines.main(["rotten"])
-    assert "expected tasks among imdb, bible; got rotten" in capsys.readouterr().err
+    assert "expected a task among imdb, bible; got rotten" in capsys.readouterr().err
 
 
 def test_without_peers_it_says_what_to_run(few, capsys, monkeypatch, tmp_path):

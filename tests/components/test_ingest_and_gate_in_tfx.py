@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from ingested import PARAMETERS
 
 from data.errors import UserError
 
@@ -27,7 +28,7 @@ def run(tmp_path):
         reader = f"data.{task}"
         source = importlib.import_module(reader).open_source(path and str(path))
         schema = ImportSchemaGen(schema_file=f"data/schema/{task}.pbtxt")
-        ingest = TextExampleGen(source, reader, **parameters)
+        ingest = TextExampleGen(source, reader, **(PARAMETERS | parameters))
         statistics = StatisticsGen(examples=ingest.outputs["examples"], exclude_splits=["test"])
         validator = ExampleValidator(
             statistics=statistics.outputs["statistics"],

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from ingested import PARAMETERS
 
 from components.text_example_gen.component import TextExampleGen, source_identity
 from data import bible, facts, imdb
@@ -261,4 +262,4 @@ def test_the_identity_of_a_file_changes_with_its_content_and_not_with_its_time(
 )
 def test_a_number_out_of_range_is_refused(parameters, message):
     with pytest.raises(UserError, match=message):
-        TextExampleGen(bible.open_source(), "data.bible", **parameters)
+        TextExampleGen(bible.open_source(), "data.bible", **(PARAMETERS | parameters))
