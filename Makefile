@@ -40,6 +40,7 @@ lint: env ## Check style, format, types and import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 
 # $(call compile-locks,FOLDER) keeps pins that FOLDER's locks already have, if they still fit.
 define compile-locks

@@ -163,7 +163,3 @@ def _folders(package: str) -> list[Path]:
     if spec.submodule_search_locations is not None:
         return [Path(folder) for folder in spec.submodule_search_locations]
     return [Path(spec.origin).with_suffix("")] if spec.origin else []
-
-
-def code_sha256(*modules: str) -> str:
-    return Code().sha256(modules)

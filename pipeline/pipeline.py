@@ -73,14 +73,7 @@ def create_pipeline(
         examples=text.example_gen.outputs["examples"],
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
-        eval_config=eval_config(
-            config,
-            code_sha256(
-                "pipeline.evaluation.next_token_metrics",
-                "pipeline.evaluation.calibration",
-                "pipeline.evaluation.intervals",
-            ),
-        ),
+        eval_config=eval_config(config, context.code["Evaluator"]),
     )
     infra_check = InfraCheck(
         model=trainer.outputs["model"],

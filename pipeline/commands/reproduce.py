@@ -68,7 +68,6 @@ def rerun(
     Raises:
         UserError: if `keep` is not empty, or this version cannot read the run's configuration.
     """
-    from pipeline.config import RunConfig
     from pipeline.orchestrators import local_runner
     from pipeline.places import Places
     from pipeline.settings import config_from_dict

@@ -23,7 +23,6 @@ from tfx.proto.orchestration import pipeline_pb2
 from data.errors import UserError
 from data.records import Source
 from data.tasks import TASKS
-from pipeline.code_hash import code_sha256
 from pipeline.config import RunConfig
 from pipeline.orchestrators import partial_run
 from pipeline.orchestrators.beam import Beam
@@ -34,6 +33,7 @@ from pipeline.runs import lock as run_lock
 from pipeline.runs import page as run_page
 from pipeline.runs import store as metadata
 from pipeline.runs import summary as run_summary
+from pipeline.stage_code import stage_hashes
 from pipeline.training.checkpoints import FROM_NOTHING
 from pipeline.tuning import search_space
 from pipeline.tuning.search_space import Range
@@ -121,12 +121,10 @@ def tune(
         Exception: what a stage raised.
     """
     run_id = f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}-tune"
-    code = code_sha256(
-        "components.text_example_gen.executor",
-        TASKS[config.task].reader,
-        "pipeline.transform.preprocessing",
-        "pipeline.tuning.tuner",
-    )
+    hashes = stage_hashes(TASKS[config.task])
+    code = {
+        stage: hashes[stage] for stage in ("TextExampleGen", "Transform", "Pretrainer", "Tuner")
+    }
     search = Search.below(
         places.tuning(config.task), search_space.what_determines(config, source, ranges, code)
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,18 +107,18 @@ def ranges(config: RunConfig, fixed: Collection[str] = ()) -> tuple[Range, ...]:
 
 
 def what_determines(
-    config: RunConfig, source: Source, ranges: Sequence[Range], code_sha256: str
+    config: RunConfig, source: Source, ranges: Sequence[Range], code: Mapping[str, str]
 ) -> dict[str, Any]:
     """All that determines the trials of a search except their number, as JSON values.
 
-    `code_sha256`: of the code of all stages from ExampleGen to the Tuner.
+    `code`: stage to the SHA-256 of its code, of all stages that a trial depends on.
     """
     whole = dataclasses.asdict(config)
     for name in ("preset", "evaluation"):
         del whole[name]
     return {
         "data_sha256": source.sha256,
-        "code_sha256": code_sha256,
+        "code_sha256": dict(code),
         "config": whole,
         "ranges": [dataclasses.asdict(each) for each in ranges],
     }

@@ -47,7 +47,6 @@ def vocabulary(run: Run) -> dict[str, Any]:
     """
     import tensorflow_transform as tft
 
-    from pipeline.transform.token_ids import RESERVED
     from pipeline.transform.tokenization import byte_alphabet
     from pipeline.transform.vocabulary import read_vocabulary
 

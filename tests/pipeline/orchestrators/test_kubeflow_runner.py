@@ -153,7 +153,7 @@ def test_a_source_that_containers_do_not_see_is_refused(tmp_path):
     reviews = tmp_path / "reviews.csv"
     reviews.write_text('text,label\n"A moving film.",pos\n')
     source = imdb.open_source(str(reviews))
-    with pytest.raises(UserError, match=r"containers do not see this path. Put it below /mnt/tf_mamba"):
+    with pytest.raises(UserError, match=r"do not see this path. Put it below /mnt/tf_mamba"):
         Cluster.kubeflow(IMAGE, "s3://bucket/folder", VOLUME).check_source(source)
     Cluster.kubeflow(IMAGE, "s3://bucket/folder", Volume("v", tmp_path)).check_source(source)
 

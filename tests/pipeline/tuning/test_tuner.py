@@ -73,7 +73,9 @@ def test_a_search_belongs_to_all_that_determines_its_trials(tmp_path):
     every = ranges(config)
 
     def folder(config, every, code="c0de"):
-        return Search.below(tmp_path, what_determines(config, source, every, code)).folder
+        return Search.below(
+            tmp_path, what_determines(config, source, every, {"Tuner": code})
+        ).folder
 
     changed = [
         (with_settings(config, ["seed=2"]), every),
