@@ -1,8 +1,8 @@
-"""Token ids in memory to batches of fixed shapes, in an order that the seed determines.
+"""Batches of fixed shapes from token ids in memory, in an order that the seed determines.
 
-XLA compiles once a shape, so there are few. Batch i of a run is a function of the seed
-and i alone. `goes_on(i)` says whether the rows of batch i go on where those of batch i - 1
-ended, so that a model may carry its state over.
+XLA compiles once per shape, so there are few shapes. Batch i of a run depends on the seed and
+i alone. `goes_on(i)` says whether the rows of batch i continue those of batch i - 1, so that
+a model may carry its state over.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pipeline.transform.token_ids import LINE_END_ID, PADDING_ID, START_ID
 
 
 class Windows:
-    """Documents as streams of windows, to train a next-token model on.
+    """Training batches of a next-token model: windows over a stream of documents.
 
-    An epoch shuffles the documents, joins them, each between its start and line end, and
-    cuts the stream into `batch` rows, so that a row's window goes on where its last one
-    ended:
+    Each epoch shuffles the documents, joins them, each between a start and a line-end token,
+    and cuts the stream into `batch` rows. Each window of a row starts where the window before
+    it ended:
 
         [START] In the ... [LINE END] [START] Now these ...
-        inputs (batch, window)                  targets: the same, one token on
+        inputs (batch, window)                  targets: the inputs shifted by one token
     """
 
     def __init__(self, documents: Sequence[np.ndarray], batch: int, window: int, seed: int):
@@ -62,10 +62,10 @@ class Windows:
 
 
 class WholeDocuments:
-    """Each document by itself, in windows, to evaluate a next-token model on.
+    """Evaluation batches of a next-token model: windows over each document by itself.
 
-    `batch` documents of about one length stand side by side, padded on the right, from
-    their start to their line end. Batches are as those of Windows.
+    A batch holds `batch` documents of similar length, from start to line-end token, padded on
+    the right. Its inputs and targets are as in Windows.
     """
 
     def __init__(self, documents: Sequence[np.ndarray], batch: int, window: int):
@@ -92,10 +92,10 @@ class WholeDocuments:
 
 
 class LabelledTexts:
-    """Texts with labels in length buckets, padded on the right, for classification.
+    """Batches of a classifier: texts with labels, in length buckets, padded on the right.
 
     A batch is (tokens (b, l) int32, labels (b,) float32, weights (b,) float32) with
-    (l, b) one of `buckets`; weight 0 marks a row that only fills the last batch up.
+    (l, b) one of `buckets`. Rows of weight 0 fill up the last batch of a bucket.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class LabelledTexts:
         buckets: Sequence[tuple[int, int]],
         seed: int | None = None,
     ):
-        """`seed`: None keeps the order, for evaluation; else each epoch has its own."""
+        """`seed`: of the order, new in each epoch; None keeps the order, for evaluation."""
         self._texts = texts
         self._labels = labels.astype(np.float32)
         self._buckets = buckets

@@ -1,4 +1,4 @@
-"""What a process that multiprocessing started does first."""
+"""First steps of a process that multiprocessing started."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 
 
 def die_with_parent() -> None:
-    """Ends this process, which multiprocessing started, when its parent is gone, even killed."""
+    """Ends this process when its parent ends, even if the parent is killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -22,9 +22,9 @@ def die_with_parent() -> None:
 
 
 def only_python_on_stderr() -> None:
-    """Lets what C++ writes to standard error go nowhere from now on, if libraries are silenced.
+    """Discards what C++ writes to standard error from now on, if libraries are silenced.
 
-    Some of what TensorFlow's runtime logs there heeds no setting.
+    Some logging of TensorFlow's runtime ignores every setting.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
         return

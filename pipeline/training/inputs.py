@@ -52,7 +52,7 @@ class Inputs:
 
     @classmethod
     def read(cls, fn_args: Any, pretraining: bool = False) -> Inputs:
-        """Reads the files that fn_args names, and makes the process depend on the seed alone.
+        """Reads the files that fn_args names, and seeds this process.
 
         Reads of fn_args.custom_config `config`: JSON of `task` (its name), `seed`, `model`
         (MambaConfig) and `training` (TrainingConfig).
@@ -82,7 +82,7 @@ class Inputs:
         held_out: Labelled,
         transform: tft.TFTransformOutput | None = None,
     ) -> Inputs:
-        """The inverse of `facts`; the vocabulary determines the model's vocabulary size."""
+        """The inverse of `facts`, with the vocabulary's size as the model's."""
         vocabulary = facts["vocabulary"]
         return cls(
             task=TASKS[facts["task"]],
@@ -121,7 +121,7 @@ class Inputs:
 
 
 def depend_on_seed(seed: int) -> None:
-    """Lets all that this process draws and computes from now on depend on the seed alone."""
+    """Makes all random numbers and computations of this process depend on the seed alone."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
@@ -163,7 +163,7 @@ def prepare(
 
 
 def start_from(model: Model, folder: str) -> None:
-    """Gives each backbone of the model the weights of a pretrained one of the same sizes."""
+    """Copies the weights of a pretrained backbone of the same sizes to each of the model's."""
     pretrained = load_checkpoint(folder).backbone.trainable_variables
     for backbone in model.backbones:
         for variable, first in zip(backbone.trainable_variables, pretrained, strict=True):
@@ -171,7 +171,7 @@ def start_from(model: Model, folder: str) -> None:
 
 
 def available_scan(scan: str) -> str:
-    """The scan asked for, or XLA's where the native one cannot be built."""
+    """`scan`, or "xla" with a warning if the native scan cannot be built."""
     if scan == "native":
         try:
             native_scan.load()
@@ -186,7 +186,7 @@ def _read_examples(
 ) -> Labelled:
     """All token rows of transformed examples, and their labels (empty without a label).
 
-    In an order of their own: Beam's depends on the number of its workers.
+    Sorted, as the order of the files depends on the number of Beam's workers.
     """
     dataset = data_accessor.tf_dataset_factory(
         files,

@@ -1,12 +1,12 @@
-"""A training by several workers, which are the processes that $TF_CONFIG names.
+"""Joint training by several workers: the processes that $TF_CONFIG names.
 
-The chief is the run's Trainer. It writes all that the others need into the folder of the
-training's checkpoints, which they share:
+The run's Trainer is the chief. It writes a job with all that the other workers need into the
+folder of the training's checkpoints, which they share:
 
     runs/checkpoints/<task>/<key>/job.safetensors
 
-and each worker trains in a process of its own, as TensorFlow joins others only at a process's
-start. The chief alone writes checkpoints and logs. A worker that is gone ends it for all.
+Each worker trains in a new process, as TensorFlow can join other workers only when a process
+starts. Only the chief writes checkpoints and logs. If a worker is lost, training stops on all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -39,7 +38,7 @@ from pipeline.training.shard_exchange import ShardExchange, is_loss
 from pipeline.training.workers import Workers
 
 JOB_FILE = "job.safetensors"
-# Environment variable: seconds that the chief waits for the other workers to join.
+# Environment variable: seconds that the chief waits for the other workers.
 PATIENCE = "TF_MAMBA_WAIT_FOR_WORKERS"
 _PATIENCE = 600.0
 
@@ -53,17 +52,18 @@ def lead(
     log_folder: str,
     code_sha256: str,
 ) -> dict[str, Any]:
-    """Trains `model` as the chief, together with the other workers; returns what `fit` does.
+    """Trains `model` as the chief, together with the other workers; returns `fit`'s summary.
 
     Args:
         code_sha256: of this process's training code, which all workers must share.
 
     Raises:
-        UserError: if a worker does not join in time, is gone, or differs from this one, or the
-            training broke down. Run again, with all workers, it goes on from its last checkpoint.
+        UserError: if a worker does not join in time, is lost, or differs from this one, or if
+            training fails. Run again with all workers, training resumes from its last
+            checkpoint.
     """
     workers.check_leads(inputs.task.name)
-    checkpoints.load()  # removes one that is damaged before others read it
+    checkpoints.load()  # removes a damaged one before other workers read it
     job = checkpoints.folder / JOB_FILE
     _write(job, inputs, _variables(model))
     try:
@@ -76,7 +76,7 @@ def lead(
 
 
 def follow(workers: Workers, job: Path, code_sha256: str) -> dict[str, Any]:
-    """Takes part in the training of a job as a worker that is not the chief.
+    """Takes part in a job's training as a worker other than the chief.
 
     Arguments, return value and errors are as those of `lead`.
     """
@@ -86,16 +86,16 @@ def follow(workers: Workers, job: Path, code_sha256: str) -> dict[str, Any]:
 
 
 def waiting_job(folder: Path, workers: Workers) -> Path | None:
-    """The job of a chief that waits now, in the folder of a task's trainings; or None.
+    """The job of a chief that is waiting now, in the folder of a task's trainings; else None.
 
-    One that a killed chief left is not taken, as nothing listens at the chief's address.
+    A job that a killed chief left does not count: nothing listens at the chief's address.
     """
     jobs = sorted(folder.glob(f"*/{JOB_FILE}"))
     return jobs[0] if jobs and not workers.unreachable([0]) else None
 
 
 def _write(job: Path, inputs: Inputs, variables: list[Any]) -> None:
-    arrays = {f"variable/{i:04d}": _array(v) for i, v in enumerate(variables)}
+    arrays = {f"variable/{i:04d}": np.array(v) for i, v in enumerate(variables)}
     for split, (texts, labels) in (("train", inputs.train), ("held_out", inputs.held_out)):
         arrays[f"{split}/tokens"] = np.concatenate(texts)
         arrays[f"{split}/lengths"] = np.array([len(text) for text in texts], np.int64)
@@ -122,7 +122,7 @@ def _read(content: bytes) -> tuple[Inputs, list[np.ndarray]]:
 def _in_a_process(
     workers: Workers, job: Path, log_folder: str, code_sha256: str
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """What `fit` returns, and the values of the trained model's variables."""
+    """Trains in a new process; returns `fit`'s summary and the values of the model's variables."""
     spawn = multiprocessing.get_context("spawn")  # a fork of TensorFlow's threads would hang
     ours, theirs = spawn.Pipe()
     arguments = (theirs, workers, job, log_folder, code_sha256)
@@ -136,7 +136,7 @@ def _in_a_process(
             raise UserError(
                 f"training on {len(workers.names)} workers: {missing} did not join within"
                 f" {patience:g} s; start `tf-mamba worker {job.parent.parent.name}` there with"
-                " its TF_CONFIG and the same root folder, and run this again"
+                " its TF_CONFIG and the same root folder, then run this again"
             )
         while True:
             kind, *content = ours.recv()
@@ -148,7 +148,7 @@ def _in_a_process(
                 return content[0], content[1]
     except EOFError:
         raise UserError(
-            f"training on {len(workers.names)} workers: the process that trains here was killed;"
+            f"training on {len(workers.names)} workers: the training process here was killed;"
             f" {_again(Checkpoints(job.parent, read_only=True))}"
         ) from None
     finally:
@@ -157,7 +157,10 @@ def _in_a_process(
 
 
 def _work(connection: Connection, *arguments: Any) -> None:
-    """The process that trains; ends it without TensorFlow's farewell, which waits for others."""
+    """Main function of the training process.
+
+    Exits at once at its end, as TensorFlow's regular shutdown waits for the other workers.
+    """
     die_with_parent()
     only_python_on_stderr()
     try:
@@ -174,7 +177,7 @@ def _work(connection: Connection, *arguments: Any) -> None:
 def _train(
     connection: Connection, workers: Workers, job: Path, log_folder: str, code_sha256: str
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
-    os.environ.pop(FROM_NOTHING, None)  # the chief has seen to it
+    os.environ.pop(FROM_NOTHING, None)  # the chief has already deleted the checkpoints
     content = job.read_bytes()
     checkpoints = Checkpoints(job.parent, read_only=not workers.leads)
     with _losses_explained(workers, checkpoints):
@@ -188,8 +191,8 @@ def _train(
                 "code or libraries": code_sha256,
                 "job": hashlib.sha256(content).hexdigest(),
                 "last checkpoint": str(checkpoints.latest()),
-                # Matrix products add up in another order on another number of them.
-                "number of cores that it may use": str(len(os.sched_getaffinity(0))),
+                # Matrix products sum in an order that depends on it.
+                "number of usable cores": str(len(os.sched_getaffinity(0))),
             },
         )
         connection.send(("joined",))
@@ -206,9 +209,10 @@ def _train(
             to_texts=inputs.to_texts,
             spread=exchange,
         )
-        arrays = [_array(v) for v in _variables(model)]
+        arrays = [np.array(v) for v in _variables(model)]
         weights = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
-        _check_alike(exchange, workers, {"trained model": weights})  # and nobody leaves early
+        # Also keeps each worker until all are done.
+        _check_alike(exchange, workers, {"trained model": weights})
     return summary, arrays
 
 
@@ -222,7 +226,7 @@ def _losses_explained(workers: Workers, checkpoints: Checkpoints) -> Iterator[No
         gone = ", ".join(map(workers.name, workers.unreachable()))
         raise UserError(
             f"training on {len(workers.names)} workers:"
-            f" {f'{gone} is gone' if gone else 'another worker does not answer any more'};"
+            f" {f'lost {gone}' if gone else 'another worker no longer answers'};"
             f" {_again(checkpoints)}"
         ) from None
 
@@ -230,15 +234,11 @@ def _losses_explained(workers: Workers, checkpoints: Checkpoints) -> Iterator[No
 def _again(checkpoints: Checkpoints) -> str:
     last = checkpoints.latest()
     step = int(last.name.split("-")[0]) if last else 0
-    return (
-        f"start this again, and all workers, and it goes on from step {step}"
-        if step
-        else "start this again, and all workers"
-    )
+    return "run this again, with all workers" + (f"; it resumes from step {step}" if step else "")
 
 
 def _check_alike(exchange: ShardExchange, workers: Workers, facts: dict[str, str]) -> None:
-    """Raises a UserError if a worker has another value of a fact than the chief."""
+    """Raises a UserError if a worker differs from the chief in one of the facts."""
     digests = [hashlib.sha256(fact.encode()).digest()[:8] for fact in facts.values()]
     all_ = exchange.gather(tf.constant(np.frombuffer(b"".join(digests), np.int32))).numpy()
     for i, name in enumerate(facts):
@@ -246,14 +246,10 @@ def _check_alike(exchange: ShardExchange, workers: Workers, facts: dict[str, str
         for rank in range(len(all_)):
             if (of_fact[rank] != of_fact[0]).any():
                 raise UserError(
-                    f"{workers.name(rank)}: expected the same {name} as {workers.name(0)} has;"
-                    " workers that differ would not give the bits of a training by one"
+                    f"{workers.name(rank)}: expected the same {name} as {workers.name(0)};"
+                    " otherwise the result would differ from that of a single worker"
                 )
 
 
 def _variables(model: Any) -> list[Any]:
     return [*model.trainable_variables, *model.non_trainable_variables]
-
-
-def _array(variable: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(variable))

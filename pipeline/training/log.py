@@ -1,4 +1,4 @@
-"""The course of a training: a CSV file, TensorBoard events, and a bar on the terminal."""
+"""Progress of a training: a CSV file, TensorBoard events, and a bar on the terminal."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _SHOWN = ("loss", "eval_loss", "tokens_per_second")
 
 
 class TrainingLog:
-    """Writes rows of a `step` and figures; a row may lack figures that others have.
+    """Writes rows of a `step` and its figures to training.csv and tensorboard/ in `folder`.
 
-    The folder gets training.csv and tensorboard/. `rows`: those of a training that goes
-    on, written again, so that the new files are whole.
+    A row may lack some figures. `rows`: the earlier rows of a resumed training, so that the
+    new files are complete.
     """
 
     def __init__(self, folder: str, columns: Iterable[str], steps: int, rows: Iterable[Row]):
@@ -48,7 +48,7 @@ class TrainingLog:
         self._file.close()
 
     def advance(self, step: int) -> None:
-        """Shows that `step` steps are done."""
+        """Moves the bar to `step`."""
         self._bar.update(step - self._bar.n)
 
     def write(self, row: Row) -> None:

@@ -1,8 +1,8 @@
-"""The training loop: steps, evaluations, checkpoints, and when it ends.
+"""The training loop: steps, evaluations, checkpoints, early stop.
 
-A training that was killed goes on from its last checkpoint, which holds all that the
-next step depends on: weights, seeds of dropout, the optimizer's moments and averages,
-the state carried from batch to batch, the step, and the best weights so far.
+A killed training resumes from its last checkpoint, which holds all that the next step
+depends on: weights, dropout seeds, the optimizer's moments and averages, the state carried
+from batch to batch, the step, and the best weights so far.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _COLUMNS = (
     "eval_loss",
     "eval_accuracy",
 )
-_DIVERGED = 1.5  # times the first loss that was logged
+_DIVERGED = 1.5  # times the first logged loss
 Arrays = dict[str, np.ndarray]
 
 
 @dataclass
 class _Progress:
-    """What a checkpoint says beside its arrays."""
+    """The facts of a checkpoint, beside its arrays."""
 
     step: int = 0
     tokens: int = 0
@@ -68,22 +68,23 @@ def fit(
     to_texts: Callable[[np.ndarray], list[str]] | None = None,
     spread: Any = None,
 ) -> dict[str, Any]:
-    """Trains, or goes on training, as the fields of TrainingConfig in `training` say.
+    """Trains a model, or resumes its training from the last checkpoint.
 
-    The model ends with the averaged weights: those that were best on `held_out` where
-    `evaluate_every` asks for evaluations, else the last.
+    The model ends with averaged weights: the best on `held_out` if `training.evaluate_every`
+    is set, else the last.
 
     Args:
-        to_texts: token ids (b, l) to b texts, to name a batch over which training broke down.
-        spread: who computes which part of a batch; see `CompiledTraining.compile`.
+        to_texts: token ids (b, l) to b texts, for the report on a batch at which training
+            fails.
+        spread: distributes the parts of a batch; see `CompiledTraining.compile`.
 
     Returns:
         steps, best_step, scan, parameters, tokens, seconds, loss, eval (loss in nats and
         accuracy on `held_out`; None without it), resumed_at (steps), peak_memory (bytes).
 
     Raises:
-        UserError: if loss or gradients are no longer finite, or the loss grows beyond what
-            it was at first; it names step, texts and the last good checkpoint.
+        UserError: if loss or gradients are not finite, or the loss diverges; names the step,
+            the texts of the batch, and the last good checkpoint.
     """
     _compile(model, training, spread)
     run = _Run(model, batches, training, checkpoints, held_out, to_texts)
@@ -106,7 +107,7 @@ def fit(
 
 
 def evaluate(model: Any, held_out: LabelledTexts | WholeDocuments) -> dict[str, float]:
-    """Loss (nats) and accuracy over all of `held_out`."""
+    """`loss` (nats) and `accuracy` over all of `held_out`."""
     model.reset_metrics()
     state = None
     for i in range(held_out.batches_per_epoch):
@@ -135,7 +136,7 @@ class _Run:
     ):
         self.model, self.batches, self.training = model, batches, training
         self.checkpoints, self.held_out, self.to_texts = checkpoints, held_out, to_texts
-        self.step_function = tf.function(model.train_step, autograph=False)  # traced once a shape
+        self.step_function = tf.function(model.train_step, autograph=False)  # traced once per shape
         self.state: Any = None  # carried from batch to batch
         self.best: list[np.ndarray] = []
         self.progress = _Progress()
@@ -144,11 +145,11 @@ class _Run:
             self._restore(*found)
 
     def train(self, log: TrainingLog) -> None:
-        """Takes the steps that are left, and leaves the model with the weights to keep."""
+        """Takes the remaining steps, then gives the model the best or the averaged weights."""
         progress, training = self.progress, self.training
         log.advance(progress.step)
         started, tokens, norms = time.monotonic() - progress.seconds, progress.tokens, []
-        while not self._is_over():
+        while not self._is_done():
             result = self._step()
             norms.append(float(result["gradient_norm"]))
             self._check_finite(float(result["loss"]), norms[-1])
@@ -172,13 +173,13 @@ class _Run:
             }
             self.model.reset_metrics()
             norms = []
-            self._check_course(row["loss"])
+            self._check_divergence(row["loss"])
             if evaluates and self.held_out is not None:
                 row |= self._evaluate(self.held_out)
             progress.rows.append(row)
             log.write(row)
             tokens, progress.seconds = progress.tokens, time.monotonic() - started
-            if saves or self._is_over():
+            if saves or self._is_done():
                 self._save()
         if self.best:
             for variable, best in zip(self.model.trainable_variables, self.best, strict=True):
@@ -186,7 +187,7 @@ class _Run:
         else:
             self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
 
-    def _is_over(self) -> bool:
+    def _is_done(self) -> bool:
         patience = self.training.patience
         stale = 0 < patience <= self.progress.evaluations_since_best
         return stale or self.progress.step >= self.training.steps
@@ -205,12 +206,12 @@ class _Run:
         return result
 
     def _evaluate(self, held_out: LabelledTexts | WholeDocuments) -> Row:
-        """Evaluates the averaged weights, and keeps them if none were better."""
+        """Evaluates the averaged weights, and keeps them if they are the best so far."""
         with _averaged_weights(self.model):
             result = evaluate(self.model, held_out)
             self.progress.evaluations_since_best += 1
             if result["loss"] < self.progress.best_loss:
-                self.best = [_array(v) for v in self.model.trainable_variables]
+                self.best = [np.array(v) for v in self.model.trainable_variables]
                 self.progress.best_loss = result["loss"]
                 self.progress.best_step = self.progress.step
                 self.progress.evaluations_since_best = 0
@@ -220,10 +221,10 @@ class _Run:
         if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
             self._stop(f"loss {loss:.4g}, gradient norm {gradient_norm:.4g}")
 
-    def _check_course(self, loss: float) -> None:
+    def _check_divergence(self, loss: float) -> None:
         first = self.progress.rows[0]["loss"] if self.progress.rows else loss
         if loss > _DIVERGED * first:
-            self._stop(f"loss {loss:.4g}, after {first:.4g} at first")
+            self._stop(f"loss {loss:.4g}, which was {first:.4g} at first")
 
     def _stop(self, what: str) -> None:
         step = self.progress.step - 1
@@ -233,7 +234,7 @@ class _Run:
         report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text(json.dumps({"step": step, "what": what, "batch": texts}, indent=2))
         raise UserError(
-            f"training broke down at batch {step} (from 0): {what}. The texts of the batch:"
+            f"training failed at batch {step} (from 0): {what}. Texts of the batch:"
             f" {report}; last good checkpoint: {self.checkpoints.latest() or 'none'}. A lower"
             " training.learning_rate, a lower training.clip_norm or more training.warmup_steps"
             " may help"
@@ -242,13 +243,13 @@ class _Run:
     def _variables(self) -> dict[str, list[Any]]:
         return {
             "weights": self.model.trainable_variables,
-            "seeds": self.model.non_trainable_variables,  # which Keras's `weights` lacks
+            "seeds": self.model.non_trainable_variables,  # dropout seeds, absent from `weights`
             "optimizer": self.model.optimizer.variables,
         }
 
     def _save(self) -> None:
         parts = {
-            **{name: [_array(v) for v in vs] for name, vs in self._variables().items()},
+            **{name: [np.array(v) for v in vs] for name, vs in self._variables().items()},
             "state": [] if self.state is None else [t.numpy() for t in self.state],
             "best": self.best,
         }
@@ -299,8 +300,8 @@ def _compile(model: Any, training: TrainingConfig, spread: Any) -> None:
 
 @contextlib.contextmanager
 def _averaged_weights(model: Any) -> Iterator[None]:
-    """The moving averages stand in place of the weights meanwhile."""
-    weights = [_array(v) for v in model.trainable_variables]
+    """Replaces the weights by their moving averages inside the block."""
+    weights = [np.array(v) for v in model.trainable_variables]
     model.optimizer.finalize_variable_values(model.trainable_variables)
     try:
         yield
@@ -311,7 +312,3 @@ def _averaged_weights(model: Any) -> Iterator[None]:
 
 def _initial_state(model: Any, data: tuple[tf.Tensor, ...]) -> Any:
     return model.backbone.initial_state(data[0].shape[0])
-
-
-def _array(variable: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(variable))

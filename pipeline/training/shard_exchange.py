@@ -1,9 +1,9 @@
-"""Sharing a batch's work among workers, to the bits of a training by one.
+"""Distributes the parts of a batch to workers, with the same bits as on a single worker.
 
-A batch is split into the same parts, however many workers there are. Each worker computes
-some of them, and gets the others' gradients as they are, by a gather; not their sum, which
-an all-reduce would take in an order that depends on the number of workers. So all add up the
-same numbers in the same order, and take the same step.
+A batch is split into the same parts on any number of workers. Each worker computes some
+parts and gathers the other workers' gradients, part by part. An all-reduce would instead sum
+them in an order that depends on the number of workers. So all workers add the same numbers
+in the same order, and take the same step.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ import tensorflow as tf
 
 from pipeline.training.workers import Workers
 
-# Of a worker that lives but does not come to a step. Dead ones are noticed within seconds.
-_PATIENCE = 600  # seconds, as others may still compile, or wait for a disk
-_GROUP = 1_000  # beyond those that the strategy numbers itself
+# Seconds to wait at a step for a worker that is alive but slow, as it may still compile or
+# wait for a disk. Dead workers are noticed within seconds.
+_PATIENCE = 600
+_GROUP = 1_000  # above the group keys that the strategy uses itself
 
 
 class ShardExchange:
     """`spread` of `CompiledTraining.compile`, for the workers of a training.
 
-    To be made before TensorFlow computes anything in this process, as the runtime of its
-    collective operations begins then. Waits for the other workers, without a limit.
+    Create it before TensorFlow computes anything in this process, as that starts the runtime
+    of collective operations. Waits for the other workers without a time limit.
     """
 
     def __init__(self, workers: Workers):
         self._workers = workers
         self._gathers = 0
-        # The strategy starts the server and tells dead workers by their missing heartbeat.
+        # The strategy starts the server, and detects dead workers by missing heartbeats.
         self._strategy = tf.distribute.MultiWorkerMirroredStrategy(
             tf.distribute.cluster_resolver.SimpleClusterResolver(
                 tf.train.ClusterSpec({"worker": list(workers.addresses)}),
@@ -42,7 +43,7 @@ class ShardExchange:
         )
 
     def __call__(self, compute: Callable[[int], Any], like: Sequence[Any]) -> list[Any]:
-        """Computes this worker's shards, and returns the results of all."""
+        """Computes this worker's shards, and returns the results of all shards."""
         count = len(self._workers.names)
         shares = [
             range(len(like) * worker // count, len(like) * (worker + 1) // count)
@@ -72,10 +73,10 @@ class ShardExchange:
         return results
 
     def gather(self, vector: tf.Tensor) -> tf.Tensor:
-        """(n,) of each worker to (workers, n); all must call it, in the same order.
+        """The vectors (n,) of all workers as (workers, n). All must call it, in the same order.
 
         Raises:
-            tf.errors.OpError: if a worker is gone; see `is_loss`.
+            tf.errors.OpError: if a worker is lost; see `is_loss`.
         """
         self._gathers += 1
         return tf.raw_ops.CollectiveGatherV2(
@@ -89,7 +90,7 @@ class ShardExchange:
 
 
 def is_loss(error: tf.errors.OpError) -> bool:
-    """Whether an operation failed because another worker is gone."""
+    """Whether an operation failed because another worker is lost."""
     gone = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError)
     return isinstance(error, gone) or "ollective ops is aborted" in str(error)
 

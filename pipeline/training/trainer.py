@@ -1,7 +1,7 @@
 """Trainer and Pretrainer: transformed examples to a trained model.
 
-Beside the model, the run's folder gets TensorBoard logs, training.csv (a row each 50 steps)
-and training.json (what the run's summary says of the training).
+Beside the model, they write TensorBoard logs, training.csv (one row per 50 steps) and
+training.json (the training's part of the run's summary).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pydantic
 
@@ -26,15 +25,15 @@ from pipeline.training.inputs import Inputs, prepare
 from pipeline.training.loop import fit
 from pipeline.training.workers import Workers
 
-_TRAININGS_KEPT = 4  # whose checkpoints stay, of each task
+_TRAININGS_KEPT = 4  # per task, whose checkpoints stay
 
 
 def run_fn(fn_args: Any) -> None:
     """TFX's hook of the Trainer: trains the task's model and saves its export.
 
     Reads of fn_args.custom_config `config` (see Inputs.read), `export` (JSON of ExportConfig),
-    `code_sha256` and `checkpoints`, the folder of all trainings' checkpoints. A model in
-    fn_args.base_model gives the backbone's first weights.
+    `code_sha256` (of this training code) and `checkpoints` (folder of the checkpoints of all
+    trainings). The backbone starts from the model in fn_args.base_model, if there is one.
     """
     inputs = Inputs.read(fn_args)
     model = _train(inputs, fn_args)
@@ -52,22 +51,20 @@ def run_fn(fn_args: Any) -> None:
 def pretrain_fn(fn_args: Any) -> None:
     """TFX's hook of the Pretrainer: trains a next-token model on the texts of split train.
 
-    Saves it in the published layout (mamba_model/checkpoints.py).
+    Saves it in the published layout; see mamba_model/checkpoints.py.
     """
     model = _train(Inputs.read(fn_args, pretraining=True), fn_args)
     save_checkpoint(model, fn_args.serving_model_dir)
 
 
 def weights_sha256(model: Any) -> dict[str, str]:
-    """The hash of each of the trained variables, by its path in the model."""
+    """The hash of each trainable variable, by its path in the model."""
 
     def path(variable: Any) -> str:
-        return variable.path.split("/", 1)[1]  # without the model's name, which counts models
+        return variable.path.split("/", 1)[1]  # without the model's name, which Keras numbers
 
     return {
-        path(variable): hashlib.sha256(
-            np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes()
-        ).hexdigest()
+        path(variable): hashlib.sha256(np.array(variable).tobytes()).hexdigest()
         for variable in sorted(model.trainable_variables, key=path)
     }
 
@@ -80,7 +77,7 @@ def _train(inputs: Inputs, fn_args: Any) -> Any:
     """
     model, batches, held_out = prepare(inputs, fn_args.base_model)
     code_sha256 = fn_args.custom_config["code_sha256"]
-    # All that determines the result; so another training's checkpoints are never taken.
+    # The key covers all that determines the result, so checkpoints of other trainings never match.
     whole = [inputs.sha256(), code_sha256, weights_sha256(model)]
     key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
     root = Path(fn_args.custom_config["checkpoints"])

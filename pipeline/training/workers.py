@@ -1,9 +1,9 @@
-"""The workers of a training, as $TF_CONFIG names them: TensorFlow's standard.
+"""The workers of a training, from TensorFlow's standard environment variable $TF_CONFIG.
 
     {"cluster": {"chief": ["a:4000"], "worker": ["b:4000", "c:4000"]},
-     "task": {"type": "worker", "index": 1}}                  which is c
+     "task": {"type": "worker", "index": 1}}                  this process is c
 
-Without a chief among them, the first worker is it.
+If no chief is named, the first worker is the chief.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _PROBE_SECONDS = 3
 
 @dataclass(frozen=True)
 class Workers:
-    """Two workers or more, the chief first, and which of them this process is."""
+    """Two or more workers, the chief first, and the rank of this process among them."""
 
     names: tuple[str, ...]
-    addresses: tuple[str, ...]  # HOST:PORT of each
-    rank: int  # this one's place
+    addresses: tuple[str, ...]  # HOST:PORT
+    rank: int
 
     @classmethod
     def from_environment(cls) -> Workers | None:
-        """What $TF_CONFIG says; None if it names no other worker.
+        """Reads $TF_CONFIG; None if it names no other worker.
 
         Raises:
-            UserError: if it is not as it should be.
+            UserError: if $TF_CONFIG is malformed.
         """
         text = os.environ.get(TF_CONFIG, "").strip()
         if not text:
@@ -68,11 +68,7 @@ class Workers:
         return f"{self.names[rank]}{chief} ({self.addresses[rank]})"
 
     def check_leads(self, task: str) -> None:
-        """Refuses to run the pipeline on a worker that is not the chief.
-
-        Raises:
-            UserError: if this is one.
-        """
+        """Raises a UserError if this is not the chief, which alone runs the pipeline."""
         if not self.leads:
             raise UserError(
                 f"{TF_CONFIG}: this is {self.name(self.rank)}, and {self.name(0)} runs the"
@@ -80,11 +76,7 @@ class Workers:
             )
 
     def check_shares(self, config: RunConfig) -> None:
-        """Refuses more workers than the parts into which a batch is split.
-
-        Raises:
-            UserError: if some would have nothing to do.
-        """
+        """Raises a UserError if there are more workers than parts of a batch."""
         from mamba_model.training_step import shards_of  # slow, as it imports TensorFlow
 
         training = config.training
@@ -98,7 +90,7 @@ class Workers:
             )
 
     def unreachable(self, ranks: Iterable[int] | None = None) -> list[int]:
-        """The workers, of all others or of `ranks`, at whose address nothing listens."""
+        """Ranks, among `ranks` or all other workers, at whose address nothing listens."""
         others = [rank for rank in range(len(self.names)) if rank != self.rank]
         return [rank for rank in (others if ranks is None else ranks) if not self._listens(rank)]
 
@@ -112,7 +104,7 @@ class Workers:
 
 
 def _parts(config: Any) -> tuple[list[tuple[str, str]], dict[str, Any]]:
-    """(name, address) of each worker, the chief first; and the task."""
+    """(name, address) of each worker, the chief first; and the `task` part."""
     parts = (
         [config.get(name, {}) for name in ("cluster", "task")] if isinstance(config, dict) else []
     )
@@ -122,7 +114,7 @@ def _parts(config: Any) -> tuple[list[tuple[str, str]], dict[str, Any]]:
     if unknown := sorted(set(cluster) - set(_KINDS)):
         raise UserError(
             f"{TF_CONFIG}: cluster: expected {' and '.join(_KINDS)}, got {unknown[0]!r}; there"
-            " are no parameter servers and no evaluator here"
+            " are no parameter servers and no evaluator"
         )
     members = []
     for kind in _KINDS:
@@ -134,7 +126,7 @@ def _parts(config: Any) -> tuple[list[tuple[str, str]], dict[str, Any]]:
             )
         members += [(f"{kind} {i}", address) for i, address in enumerate(addresses)]
     if len({address for _, address in members}) < len(members):
-        raise UserError(f"{TF_CONFIG}: cluster: expected an address of its own for each worker")
+        raise UserError(f"{TF_CONFIG}: cluster: expected a different address for each worker")
     return members, task
 
 

@@ -1,10 +1,10 @@
-"""What `tf-mamba tune` varies, and between which bounds.
+"""The search space of `tf-mamba tune`: which settings vary, and in which ranges.
 
     ranges(preset("imdb", "quick"), fixed=["training.learning_rate"])
 
-A name is that of a setting, so that a trial's values can be handed to `tf-mamba run --set`.
-Only what a training reads can vary: text and vocabulary are made before it. Sizes and steps
-are not here, as larger ones nearly always win, and cost time: they are the user's choice.
+Names are those of settings, so that a trial's values work with `tf-mamba run --set`. Only
+settings that a training reads can vary, as text and vocabulary are made before it. Sizes and
+steps are the user's choice: larger ones nearly always win, and cost time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipeline.config import RunConfig
 
 @dataclass(frozen=True)
 class Between:
-    """Any number from `low` to `high`, evenly, or evenly by its logarithm."""
+    """Any number from `low` to `high`, uniformly, or uniformly by its logarithm."""
 
     name: str
     low: float
@@ -34,7 +34,7 @@ class Between:
         if self.log and value <= 0:
             raise UserError(
                 f"{self.name}: expected more than 0, as it varies by its logarithm, got {value:g};"
-                f" to keep it there, --set {self.name}={value:g}"
+                f" to keep this value, add --set {self.name}={value:g}"
             )
         low, high = min(self.low, value), max(self.high, value)
         return dataclasses.replace(self, low=low, high=high)
@@ -55,15 +55,15 @@ class OneOf:
 Range = Between | OneOf
 
 _OPTIMIZER = (
-    # Mamba's authors take 3e-3 at 130M parameters, betas 0.9 and 0.95, decay 0.1
-    # (arXiv:2312.00752, appendix E.2); two to six times to both sides.
+    # Mamba's authors use 3e-3 at 130M parameters, betas 0.9 and 0.95, decay 0.1
+    # (arXiv:2312.00752, appendix E.2); the ranges reach two to six times further on both sides.
     Between("training.learning_rate", 5e-4, 6e-3, log=True),
     Between("training.weight_decay", 0.01, 0.5, log=True),
     OneOf("training.beta_2", (0.95, 0.98, 0.99, 0.999)),
     # Averages over about 50, 100, 200 and 500 steps.
     OneOf("training.average_momentum", (0.98, 0.99, 0.995, 0.998)),
 )
-# Dropouts: from none to where little is left of what is dropped from.
+# Dropouts: from none to rates that leave little to learn from.
 RANGES: dict[str, tuple[Range, ...]] = {
     "bible": (
         *_OPTIMIZER,
@@ -80,19 +80,19 @@ RANGES: dict[str, tuple[Range, ...]] = {
         Between("model.pooled_dropout", 0.0, 0.7),
     ),
 }
-# A run that pretrains does so with these as well, which the trials after one pretraining do not.
+# Pretraining depends on these, but all trials of a search share one pretraining.
 _OF_PRETRAINING = tuple(
     f"model.{part}_dropout" for part in ("word", "embedding", "residual", "output")
 )
 
 
 def ranges(config: RunConfig, fixed: Collection[str] = ()) -> tuple[Range, ...]:
-    """The ranges of the task, each widened to hold the value that the configuration has.
+    """The task's ranges, each widened to hold the configuration's value.
 
-    Where a run pretrains, what its pretraining depends on does not vary.
+    If the run pretrains, settings that pretraining depends on do not vary.
 
     Args:
-        fixed: names that keep the configuration's value instead.
+        fixed: names of settings that keep the configuration's value.
 
     Raises:
         UserError: if nothing is left to vary, or a value cannot be in its range.
@@ -102,7 +102,7 @@ def ranges(config: RunConfig, fixed: Collection[str] = ()) -> tuple[Range, ...]:
     free = [each for each in RANGES[task] if each.name not in kept]
     if not free:
         names = ", ".join(each.name for each in RANGES[task])
-        raise UserError(f"--set: fixes all that could vary; leave one free of {names}")
+        raise UserError(f"--set: no setting is left to vary; leave at least one free of {names}")
     return tuple(each.with_value(operator.attrgetter(each.name)(config)) for each in free)
 
 

@@ -1,12 +1,12 @@
-"""Tuner: many short trainings with other settings, to find those with the least loss on eval.
+"""Tuner: many short trainings with different settings, to find the lowest loss on split eval.
 
-KerasTuner chooses the settings; a trial is a training as the Trainer's, by the same loop.
-A search that was killed goes on where it was, without KerasTuner's own files, which a kill
-can leave truncated or at odds with each other, and which lack the random state of its
-Bayesian oracle. Instead each search begins with the first trial; the oracle, told the same
-results, asks for the same trials as before, and one that has ended is not trained again: its
-result is taken from the search's books (trials.py). So it ends with the trials of a search
-that was not killed, and one that is asked for more trials has them after those it had.
+KerasTuner chooses the settings; a trial trains by the same loop as the Trainer. A killed
+search resumes without KerasTuner's own files: a kill can leave them truncated or
+inconsistent, and they lack the random state of its Bayesian oracle. Instead, each search
+starts again with the first trial. Given the same results, the oracle asks for the same trials
+as before, and the result of an ended trial comes from the search's records (trials.py). So a
+killed search ends with the same trials as one that was not killed, and a search that is run
+again with more trials adds the new ones after the old ones.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ from pipeline.training.child_process import die_with_parent
 from pipeline.training.loop import fit
 from pipeline.tuning.trials import Search, Trial
 
-# Trials that are drawn before the oracle fits what they gave. On noisy bowls of 6 dimensions,
-# mean of 8, the best of 12, 16 and 24 trials lay above the least by 0.047, 0.036 and 0.033; with
-# 18 (KerasTuner's choice) by 0.092, 0.063 and 0.040; by random search by 0.092, 0.063 and 0.057.
+# Random trials before the oracle fits a model to the results. On noisy bowls of 6 dimensions,
+# mean of 8, the best of 12, 16 and 24 trials was above the minimum by 0.047, 0.036 and 0.033;
+# with 18 (KerasTuner's default) by 0.092, 0.063 and 0.040; in random search by 0.092, 0.063 and
+# 0.057.
 _RANDOM_TRIALS = 8
 
 
 class TrialEnded(UserError, FatalError):
-    """Ends the search, where KerasTuner would go on with the next trial."""
+    """Stops the search, where KerasTuner would continue with the next trial."""
 
 
 def tuner_fn(fn_args: Any) -> TunerFnResult:
@@ -74,12 +75,12 @@ def train(
     folder: Path,
     base_model: str | None,
 ) -> dict[str, Any]:
-    """Trains with the settings in place of the configuration's; returns what `fit` does.
+    """Trains with `settings` in place of the configuration's values; returns `fit`'s summary.
 
-    The folder gets checkpoints and logs.
+    Writes checkpoints and logs to `folder`.
 
     Raises:
-        UserError: if the training broke down.
+        UserError: if training fails.
     """
     for name, value in settings.items():
         section, field = name.split(".")
@@ -100,9 +101,9 @@ def train(
 
 
 def train_in_a_process(*arguments: Any) -> dict[str, Any]:
-    """`train` in a process of its own.
+    """`train` in a new process.
 
-    What XLA has compiled stays in memory as long as the process: 150 MB and more a trial.
+    XLA's compiled code stays in memory until the process ends: 150 MB and more per trial.
     """
     spawn = multiprocessing.get_context("spawn")  # a fork of TensorFlow's threads would hang
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as process:
@@ -110,9 +111,9 @@ def train_in_a_process(*arguments: Any) -> dict[str, Any]:
 
 
 class Tuner(base_tuner.BaseTuner):
-    """Runs the trials that the oracle asks for, and keeps the books of them.
+    """Runs the trials that the oracle asks for, and records their results.
 
-    The first one is the configuration as it is, whose values must lie in the ranges.
+    The first trial is the unchanged configuration, whose values must lie in the ranges.
     """
 
     def __init__(
@@ -133,10 +134,11 @@ class Tuner(base_tuner.BaseTuner):
             max_trials=trials,
             num_initial_points=_RANDOM_TRIALS,
             hyperparameters=_hyperparameters(ranges),
-            # Trial t draws by seed + t * dimensions; so seeds far apart share no draws, and
-            # it is never 0, which KerasTuner takes for none.
+            # Trial t draws with seed + t * dimensions, so seeds far apart share no draws.
+            # KerasTuner takes seed 0 for none.
             seed=1 + 100_000 * inputs.seed % 2**31,
-            max_consecutive_failed_trials=trials + 1,  # that settings fail is a result, too
+            max_consecutive_failed_trials=trials
+            + 1,  # never reached: a failed trial is a result too
         )
         oracle.verbose = 0
         super().__init__(
@@ -144,7 +146,7 @@ class Tuner(base_tuner.BaseTuner):
         )
 
     def run_trial(self, trial: Any) -> dict[str, float]:
-        """Trains with the trial's settings, or takes what that gave before."""
+        """Trains with the trial's settings, unless the search has their result."""
         settings = dict(trial.hyperparameters.values)
         result = self._search.result(settings)
         if result is None:
@@ -160,28 +162,28 @@ class Tuner(base_tuner.BaseTuner):
         trials = self.oracle.trials.values()
         if all(trial.status == TrialStatus.FAILED for trial in trials):
             raise UserError(
-                f"{self._search.table}: all {len(trials)} trials broke down, as its column `error`"
-                " says. More --trials, or a narrower range in search_space.py, may help"
+                f"{self._search.table}: all {len(trials)} trials failed; see its column `error`."
+                " More --trials, or narrower ranges in search_space.py, may help"
             )
 
     def search_space_summary(self, extended: bool = False) -> None:
-        """Nothing: standard output is the table's."""
+        """Prints nothing, as standard output is for the table."""
 
     def results_summary(self, num_trials: int = 10) -> None:
-        """Nothing: standard output is the table's."""
+        """Prints nothing, as standard output is for the table."""
 
     def _trained(self, number: int, settings: dict[str, float]) -> Trial:
         folder = self._search.trial_folder(settings)
         try:
             summary = self._train(self._inputs, settings, folder, self._base_model)
-        except UserError as error:  # these settings do not train
+        except UserError as error:  # a failure due to these settings
             return Trial(number, settings, error=str(error))
         except BrokenProcessPool as error:
             raise TrialEnded(
-                f"trial {number} was ended from outside, or for want of memory; what it did is"
-                f" kept in {folder}, and the same command goes on from there"
+                f"trial {number}: its process was killed, perhaps for lack of memory; its"
+                f" checkpoints are in {folder}, and the same command resumes from them"
             ) from error
-        except Exception as error:  # else KerasTuner would go on with the next
+        except Exception as error:  # KerasTuner would continue with the next trial
             raise FatalError(f"{type(error).__name__}: {error}") from error
         return Trial(
             number,
@@ -194,7 +196,7 @@ class Tuner(base_tuner.BaseTuner):
 
 
 class _Oracle(BayesianOptimizationOracle):
-    """Begins with the configuration as it is; gives numbers of three digits, to be typed in."""
+    """Starts with the unchanged configuration; rounds numbers to three digits, easy to type."""
 
     def __init__(self, first: Mapping[str, float], **options: Any):
         super().__init__(**options)
@@ -205,12 +207,12 @@ class _Oracle(BayesianOptimizationOracle):
             return {"status": TrialStatus.RUNNING, "values": dict(self._first)}
         response = self._rounded(super().populate_space(trial_id))
         if response["values"] in [trial.hyperparameters.values for trial in self.trials.values()]:
-            response = self._rounded(self._random_populate_space())  # or it might ask for ever
+            response = self._rounded(self._random_populate_space())  # to ask for no trial twice
         return response
 
     def _rounded(self, response: dict[str, Any]) -> dict[str, Any]:
         values = response["values"]
-        if values is None:  # all were tried
+        if values is None:  # all combinations are tried
             return response
         for each in self.hyperparameters.space:
             if isinstance(each, Float):

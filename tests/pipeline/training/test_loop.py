@@ -140,7 +140,7 @@ def test_not_a_number_stops_it_and_names_step_texts_and_checkpoint(windows, tmp_
     arrays, facts = checkpoints.load()
     arrays["weights/0000"] = np.full_like(arrays["weights/0000"], np.nan)
     checkpoints.save(7, arrays, facts | {"step": 7})
-    with pytest.raises(UserError, match=r"broke down at batch 7 \(from 0\): loss nan") as error:
+    with pytest.raises(UserError, match=r"failed at batch 7 \(from 0\): loss nan") as error:
         train(windows, None, tmp_path, steps=9)
     report = tmp_path / "diverged-00000007.json"
     assert str(report) in str(error.value) and ".safetensors" in str(error.value)

@@ -42,7 +42,7 @@ def test_the_chief_is_the_one_that_is_called_so_or_the_first_worker(monkeypatch)
         ({"worker": "a:1"}, "cluster: worker: expected a list of HOST:PORT, got"),
         ({"worker": ["a:1", "b"]}, "cluster: worker: expected a list of HOST:PORT, got"),
         ({"worker": ["a:1", "b:0"]}, "cluster: worker: expected a list of HOST:PORT, got"),
-        ({"worker": ["a:1", "a:1"]}, "an address of its own for each worker"),
+        ({"worker": ["a:1", "a:1"]}, "a different address for each worker"),
         ({"worker": ["a:1"], "ps": ["b:1"]}, "got 'ps'; there are no parameter servers"),
         (
             {"chief": ["a:1"], "worker": ["b:1"]},
