@@ -1,7 +1,7 @@
-"""The page itself: all sections of a run as one HTML file that needs nothing else.
+"""Renders a run's page: all sections in one HTML file that loads nothing else.
 
-A section that cannot be made does not keep the others from the reader: it says what went wrong
-in its place, and so does `Page.failures`.
+If a section fails, the page shows the error in its place and keeps the other sections;
+`Page.failures` lists the errors.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pipeline.report.blocks import Section, Sentence
 from pipeline.report.inputs import Run
 
-SECTIONS = {  # module in sections/, and heading
+SECTIONS = {  # module in sections/ to heading
     "verdict": "Verdict",
-    "about": "What was run, and with what",
+    "about": "Configuration",
     "data": "Data",
     "vocabulary": "Vocabulary",
     "training": "Training",
@@ -27,14 +27,14 @@ SECTIONS = {  # module in sections/, and heading
 
 @dataclass(frozen=True)
 class Page:
-    """HTML, and a line for each section or measurement that failed."""
+    """HTML, and one line per section or measurement that failed."""
 
     html: str
     failures: tuple[str, ...]
 
 
 def render(run: Run) -> Page:
-    """Makes the page of a run. The same run gives the same page, to the byte."""
+    """Renders the page of a run; the same run gives the same bytes."""
     import jinja2
 
     sections, failures = [], []
