@@ -1,6 +1,7 @@
-"""What a section of the page is made of: plain values, which page.html.j2 turns into HTML.
+"""The blocks of a section of the page: plain values, which page.html.j2 turns into HTML.
 
-All text is escaped there; only a Drawing brings markup of its own, made in figures.py.
+The template escapes all text. Only a Drawing holds markup, which figures.py and
+lineage_drawing.py make.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _NUMBER = re.compile(r"|[+-]?[\d,]*\.?\d+(?:e[+-]?\d+)?(?:%| MiB)?")  # or an em
 
 @dataclass(frozen=True)
 class Sentence:
-    """A paragraph; a `warning` stands out."""
+    """A paragraph; a `warning` is highlighted."""
 
     text: str
     tone: Literal["plain", "good", "warning"] = "plain"
@@ -26,7 +27,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a caption; the first cell of a row is its heading."""
+    """Rows of cells under a caption; the first cell of a row is the row's heading."""
 
     caption: str
     head: Sequence[str]
@@ -35,7 +36,7 @@ class Table:
 
     @property
     def numeric(self) -> list[bool]:
-        """Which columns after the first hold numbers only, and so stand at the right."""
+        """Which columns are right-aligned: those after the first that hold only numbers."""
         if not self.rows:
             return [False] * len(self.head)
         columns = list(zip(*self.rows, strict=True))[1:]
@@ -44,7 +45,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A plot as inline SVG, with its title and description inside."""
+    """A plot as inline SVG, which includes a title and a description."""
 
     svg: Markup
     caption: str
@@ -53,17 +54,17 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Passage:
-    """Text of the corpus or of the model, in parts; a part may be marked `up` or `down`."""
+    """Text of the corpus or of the model, in parts; a part may have a mark, such as `up`."""
 
     heading: str
-    parts: Sequence[tuple[str, str]]  # text, and mark ("" for none)
+    parts: Sequence[tuple[str, str]]  # text and mark ("": none)
     note: str = ""
     kind: str = "passage"
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Blocks that are shown when asked for."""
+    """Blocks that the reader can unfold."""
 
     summary: str
     blocks: Sequence[Block]
@@ -75,7 +76,7 @@ Block = Sentence | Table | Drawing | Passage | Fold
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page under a heading of its own, and a name to link to."""
+    """A part of the page with a heading; `name` is the target of links."""
 
     name: str
     title: str

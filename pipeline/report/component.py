@@ -1,14 +1,14 @@
 """RunReport: the run's page as an artifact, made after Pusher.
 
-What only the run's end knows, its times and its lineage, stands in the page of the run's
-folder, which the local runner makes by the same function. A section that fails says so in the
-page and on standard error; it does not fail a run whose model is pushed by now.
+Times and lineage are known only after the run; runs/page.py writes them into the page in the
+run's folder. A section that fails says so in the page and on standard error. It does not fail the
+run, whose model is already pushed.
 
-TFX reads the annotations of a component function as objects, so this module does without
+TFX reads the annotations of a component function as objects, so this module cannot use
 `from __future__ import annotations`.
 """
 
-# mypy takes TFX's annotations for the types of what the function gets.
+# mypy takes TFX's annotations for the types of the arguments.
 # mypy: disable-error-code="type-arg, arg-type, assignment, call-overload"
 
 import json
@@ -43,13 +43,13 @@ def RunReport(
     code_sha256: Parameter[str] = "",
     infra_validator_blessing: InputArtifact[standard_artifacts.InfraBlessing] = None,
 ) -> None:
-    """Measures what no stage wrote down, and writes it and the page.
+    """Measures data and model for the page; writes the measurements and the page.
 
     Args:
-        config: of the run, as JSON.
+        config: the RunConfig, as JSON.
         versions: of the libraries, as JSON.
-        code_sha256: hash of the code of the page; a part of the cache key only.
-        infra_validator_blessing: None where InfraValidator is not in the pipeline.
+        code_sha256: hash of the page's code; only part of the cache key.
+        infra_validator_blessing: None if InfraValidator is not in the pipeline.
     """
     pushed = pushed_model.get_int_custom_property("pushed")
     destination = pushed_model.get_string_custom_property("pushed_destination")
@@ -79,7 +79,7 @@ def RunReport(
 
 
 def write(run: Run, page_file: HTML) -> None:
-    """The work of RunReport, which see."""
+    """See RunReport."""
     from pipeline.report import page
     from pipeline.report.measurements import measure as measurements
 
@@ -90,7 +90,7 @@ def write(run: Run, page_file: HTML) -> None:
     fileio.makedirs(page_file.uri)
     with fileio.open(os.path.join(page_file.uri, MEASUREMENTS_FILE), "wb") as stream:
         stream.write(json.dumps(run.measurements, indent=1, ensure_ascii=False).encode())
-    # The artifact is the file itself: that is what Kubeflow shows of a `system.HTML`.
+    # The URI is the file's, as Kubeflow shows the file that a `system.HTML` points to.
     page_file.uri = os.path.join(page_file.uri, "report.html")
     with fileio.open(page_file.uri, "wb") as stream:
         stream.write(made.html.encode())

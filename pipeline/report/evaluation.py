@@ -1,4 +1,4 @@
-"""What was found of the model before it was pushed: by the Evaluator, and by InfraCheck."""
+"""A model's metrics and verdict, from the Evaluator, InfraCheck and InfraValidator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.report.inputs import Run
 EVALUATION = "Evaluator.evaluation"
 _INFRA_CHECK = "InfraCheck.blessing"
 _INFRA_VALIDATOR = "InfraValidator.blessing"
-_DIFFERENCE = "_diff"  # from the last pushed model, where there is one
+_DIFFERENCE = "_diff"  # from the last pushed model
 
 Bounds = Mapping[str, Sequence[float]]
 
@@ -25,11 +25,11 @@ class Evaluation:
 
     Attributes:
         values: of each metric.
-        last: of those that the last pushed model has too.
-        intervals: lower and upper bound, where there are texts enough.
-        slices, slice_intervals: the same by slice.
-        reliability: bins of probability, see pipeline/evaluation/calibration.py; none for text.
-        findings: each threshold that was missed, and what InfraCheck and InfraValidator found.
+        last: the last pushed model's values of the same metrics; empty if there is none.
+        intervals: lower and upper bound of each metric, if there are enough texts.
+        slices, slice_intervals: values and intervals by slice.
+        reliability: bins of probability, see pipeline/evaluation/calibration.py; empty for
+            next-token models.
         not_checked: what InfraCheck could not check here, and why.
     """
 
@@ -44,7 +44,7 @@ class Evaluation:
 
 
 def read(run: Run) -> Evaluation:
-    """Reads the artifacts of a run that was evaluated."""
+    """Reads the artifacts of a run whose model was evaluated."""
     found = evaluation_summary.collect(run.artifacts[EVALUATION])
     split = found["metrics"]["eval"]
     numbers = {name: value for name, value in split.items() if isinstance(value, float)}

@@ -1,7 +1,7 @@
-"""Plots as inline SVG by matplotlib: no script, no file, legible in light and dark.
+"""Plots by matplotlib as inline SVG that is legible in light and dark.
 
-Colours are drawn as stand-ins and then named after the page's own variables, so that a plot
-follows the reader's colour scheme; text stays text, in the page's font.
+Matplotlib draws in placeholder colours, which are then replaced by the page's CSS variables, so
+that a plot follows the reader's colour scheme. Text stays text, in the page's font.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-# Drawn in -> the page's variable (style.css).
+# Placeholder colours, and the CSS variables (style.css) that replace them.
 INK, MUTED, LINES, SURFACE = "#010101", "#010102", "#010103", "#010104"
 SERIES = ("#010105", "#010106", "#010107")
 _VARIABLES = {
@@ -25,13 +25,13 @@ _VARIABLES = {
     SERIES[1]: "var(--second)",
     SERIES[2]: "var(--third)",
 }
-# As wide as a phone, so that its text is not shrunk there; in inches of 72 points.
+# In inches of 72 points. As wide as a phone, so that phones do not shrink the text.
 WIDTH, HEIGHT = 4.6, 2.9
-_DASHES = ("-", "--", ":")  # beside colour, which not all can tell apart
+_DASHES = ("-", "--", ":")  # not all readers can tell colours apart
 _SETTINGS: Any = {
     "svg.fonttype": "none",
-    "svg.hashsalt": "run report",  # else ids are drawn by chance
-    "text.parse_math": False,  # a dollar is a dollar
+    "svg.hashsalt": "run report",  # otherwise ids are random
+    "text.parse_math": False,  # "$" is not math
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -61,10 +61,10 @@ def draw(
     """Draws on one set of axes.
 
     Args:
-        name: unique on the page; made of letters, digits and "-".
-        title: what the plot shows; read out by screen readers.
-        description: what there is to see in it, in words.
-        paint: draws on matplotlib's Axes that it is given.
+        name: unique on the page; of letters, digits and "-".
+        title: what the plot shows, for screen readers.
+        description: the plot's content in words, for screen readers.
+        paint: draws on matplotlib's Axes.
         width, height: in inches.
     """
     import matplotlib
@@ -84,7 +84,7 @@ def lines(
     across: str,
     up: str,
 ) -> None:
-    """Draws curves (x, y) by name; an empty one is left out."""
+    """Draws curves by name, each as (x, y); leaves out empty ones."""
     shown = {name: xy for name, xy in series.items() if len(xy[0])}
     for i, (name, (x, y)) in enumerate(shown.items()):
         marker = "o" if len(x) < 3 else None
@@ -95,7 +95,7 @@ def lines(
 
 
 def bars(axes: Any, values: Mapping[str, float], across: str, form: str = "{:,.0f}") -> None:
-    """Draws a bar for each name, the first on top, with its value at the end."""
+    """Draws horizontal bars, the first on top, each with its value at the end."""
     names = list(values)
     drawn = axes.barh(names, list(values.values()), color=SERIES[0], height=0.7)
     axes.bar_label(drawn, [form.format(v) for v in values.values()], padding=3, fontsize=9)
@@ -122,7 +122,7 @@ def _few_ticks() -> Any:
 
 
 def _inline(svg: str, name: str, title: str, description: str) -> Markup:
-    """A file's SVG as a part of a page: without what only files need, with ids of its own."""
+    """Turns an SVG file into a part of a page: no metadata or styles, and unique ids."""
     svg = svg[svg.index("<svg") :]
     for part in (r"<metadata>.*?</metadata>", r"<style[^>]*>.*?</style>", r"<!--.*?-->"):
         svg = re.sub(part, "", svg, flags=re.S)

@@ -1,4 +1,4 @@
-"""A run as its page tells of it: what it was to do, and where its stages left their files."""
+"""The inputs of a run's page: the run's configuration and its stages' artifacts."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ MEASUREMENTS_FILE = "measurements.json"
 
 @dataclass(frozen=True)
 class Item:
-    """An artifact that a stage read or made."""
+    """An input or output of a stage."""
 
-    number: int  # in ML Metadata
-    name: str  # of the stage's input or output
+    number: int  # id in ML Metadata
+    name: str  # of the input or output
     type: str
     uri: str
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What ML Metadata knows of one stage of a run."""
+    """A stage of a run in ML Metadata."""
 
     name: str
-    state: str  # as ML Metadata has it: COMPLETE, CACHED, FAILED ...
+    state: str  # ML Metadata's: COMPLETE, CACHED, FAILED, ...
     started: float  # seconds since 1970
     seconds: float
     reads: tuple[Item, ...]
@@ -40,17 +40,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Run:
-    """What a page is made from. Of what a run did not come to, or is not known yet, None.
+    """A run as its page shows it; None for what the run did not reach or is not known yet.
 
     Attributes:
-        config: of the run, as pipeline/config.py has it.
+        config: the RunConfig (see pipeline/config.py) as a dict.
         versions: of the libraries.
         artifacts: "<stage>.<output>" to its URI.
-        measurements: see measurements.py.
+        measurements: see measurements/measure.py.
         pushed: folder of the pushed model.
         run_id, machine, code, error: as in the run's summary.
-        stages: from ML Metadata, in the order in which they ran.
-        last_statistics: the newest made before this run's.
+        stages: in the order in which they ran.
+        last_statistics: URI of the newest statistics before this run's.
     """
 
     config: Mapping[str, Any]
@@ -73,7 +73,7 @@ class Run:
         return dataclasses.replace(self, measurements=found)
 
     def has(self, *names: str) -> bool:
-        """Whether the artifacts are known and still there."""
+        """Whether the artifacts are known and still exist."""
         return all(name in self.artifacts and fileio.exists(self.artifacts[name]) for name in names)
 
     def file(self, artifact: str, name: str) -> str:
@@ -89,13 +89,13 @@ class Run:
 
 
 def split_names(uri: str) -> list[str]:
-    """The splits of an artifact that is kept in folders `Split-<name>`."""
+    """The splits of an artifact with folders `Split-<name>`."""
     names = (os.path.basename(path.rstrip("/")) for path in fileio.glob(f"{uri}/Split-*"))
     return sorted(name.removeprefix("Split-") for name in names)
 
 
 def read_examples(uri: str, split: str) -> Iterator[dict[str, Any]]:
-    """The examples of a split, each as a dict of its features' only values, text as str."""
+    """The examples of a split: feature name to the feature's first value, bytes as str."""
     import tensorflow as tf
 
     files = sorted(fileio.glob(f"{uri}/Split-{split}/*"))

@@ -1,8 +1,8 @@
 """Draws a lineage as SVG: layers from the source at the top to the pushed model at the bottom.
 
-Each node stands one layer below the lowest of those that it came from. An edge that passes
-layers takes a place in each, so that it runs beside what stands there. Within a layer, nodes
-stand near the mean of their neighbours.
+A node is one layer below the lowest node that it was made from. An edge that crosses layers
+takes a lane in each of them, so that it passes beside the nodes there. Within a layer, nodes are
+placed near the mean of their neighbours.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from xml.sax.saxutils import escape
 
 from pipeline.report.lineage_graph import Lineage, Node
 
-# In pixels. An edge that passes a layer takes a lane in it.
+# In pixels. An edge that crosses a layer takes a lane in it.
 _LANE, _GAP, _DOWN, _MARGIN = 10, 12, 30, 8
-_LETTER, _SMALL_LETTER, _PADDING = 6.6, 5.8, 22  # widths, for the nodes'
-_HIGH, _LOW = 38, 26  # nodes with a line below the name, and without
+_LETTER, _SMALL_LETTER, _PADDING = 6.6, 5.8, 22  # widths, for that of the nodes
+_HIGH, _LOW = 38, 26  # heights of nodes with and without a line below the name
 _SWEEPS = 8
-# The page's variables, so that a drawing in it follows its colours.
+# With the page's variables, so that the drawing follows the page's colours.
 _STYLE = """
 .lineage text { font: 12px system-ui, sans-serif; fill: var(--ink); text-anchor: middle }
 .lineage .small { font-size: 10px; fill: var(--muted) }
@@ -41,7 +41,7 @@ _Place = tuple[float, int]  # x of the middle, layer
 
 
 def as_svg(lineage: Lineage) -> str:
-    """The drawing as a document of its own; details are in the nodes' tooltips."""
+    """The drawing as an SVG document; details are in the nodes' tooltips."""
     nodes = {node.id: node for node in lineage.nodes}
     title = " and ".join(nodes[end].name for end in lineage.ends)
     arrows = ", ".join(f"{nodes[e.start].name} to {nodes[e.end].name}" for e in lineage.edges)
@@ -50,12 +50,12 @@ def as_svg(lineage: Lineage) -> str:
 
 
 def inline(lineage: Lineage, name: str, title: str, description: str) -> str:
-    """The drawing as a part of a page that has the variables `_STYLE` names.
+    """The drawing as a part of a page that defines the variables in `_STYLE`.
 
     Args:
-        name: unique on the page; made of letters, digits and "-".
-        title: what it shows; read out by screen readers.
-        description: what there is to see in it, in words.
+        name: unique on the page; of letters, digits and "-".
+        title: what the drawing shows, for screen readers.
+        description: the drawing's content in words, for screen readers.
     """
     size = _size(lineage.nodes)
     depth = _depths(lineage)
@@ -83,7 +83,7 @@ def inline(lineage: Lineage, name: str, title: str, description: str) -> str:
 
 @dataclass(frozen=True)
 class _Size:
-    """Of all nodes of a drawing, in pixels."""
+    """The size of every node of a drawing, in pixels."""
 
     width: float
     height: int
@@ -98,12 +98,12 @@ def _size(nodes: Sequence[Node]) -> _Size:
 
 
 def _depths(lineage: Lineage) -> dict[str, int]:
-    """The layer of each node, 0 at the top. Nodes stand behind all that led to them."""
+    """The layer of each node, 0 at the top; a node is below everything that it was made from."""
     depth: dict[str, int] = {}
     for node in lineage.nodes:
         above = [depth[edge.start] for edge in lineage.edges if edge.end == node.id]
         depth[node.id] = max(above, default=-1) + 1
-    # What nothing led to stands just above what it leads to.
+    # A node without inputs moves down to just above the first node that uses it.
     for node in reversed(lineage.nodes):
         if not any(edge.end == node.id for edge in lineage.edges):
             below = [depth[edge.end] for edge in lineage.edges if edge.start == node.id]
@@ -151,13 +151,13 @@ def _places(
 def _spread(
     layer: Sequence[str], wanted: Mapping[str, float], x: dict[str, float], size: _Size
 ) -> None:
-    """Sets a layer's nodes near where they want to be, in their order and apart."""
+    """Places a layer's nodes near their wanted x, in order and without overlap."""
     right = float("-inf")
     for name in layer:
         half = (_LANE if _is_lane(name) else size.width) / 2
         x[name] = max(wanted[name], right + _GAP + half)
         right = x[name] + half
-    # What was pushed to the right is pushed as a whole: back by the mean.
+    # Removing overlap pushed nodes to the right: move the layer back by the mean.
     shift = fmean([x[name] - wanted[name] for name in layer]) if layer else 0.0
     for name in layer:
         x[name] -= shift
@@ -198,7 +198,7 @@ def _box(node: Node, place: _Place, size: _Size) -> str:
 
 
 def _under(node: Node) -> str:
-    """The one detail that fits below the name."""
+    """The detail to show below the name."""
     details = node.details
     if "pushed" in details:
         return f"version {details['pushed'].rstrip('/').rsplit('/', 1)[-1]}"

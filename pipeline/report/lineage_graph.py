@@ -1,9 +1,9 @@
-"""What came from what, as a graph: read by the run's page and by `tf-mamba lineage`.
+"""A lineage as a graph, for the run's page and for `tf-mamba lineage`.
 
     source ── TextExampleGen ── Examples ── Transform ── TransformGraph ── Trainer ── Model ── ...
 
-It may have all artifacts in it, or the stages only. Text, JSON, DOT and drawings (see
-lineage_drawing.py) are ways to show it.
+The graph has artifacts and stages, or only stages. It is shown as text, JSON, DOT or a drawing
+(see lineage_drawing.py).
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-_DIGITS = 12  # of a hash that are shown in the text
+_DIGITS = 12  # of a hash, in text and DOT
 
 
 @dataclass(frozen=True)
 class Node:
-    """An artifact, an execution that made it, or the source that the first one read."""
+    """An artifact, an execution that made artifacts, or the source that the first one read."""
 
     id: str  # "artifact 9", "execution 7", "source 2"
     kind: Literal["artifact", "execution", "source"]
     name: str  # the artifact's type, the stage, the kind of source
-    details: dict[str, str]  # uri, run, hashes, ...; in the order in which they are shown
+    details: dict[str, str]  # uri, run, hashes, ..., in the order to show them in
 
 
 @dataclass(frozen=True)
 class Edge:
-    """From what was there first to what came of it."""
+    """From an input to what was made from it."""
 
     start: str  # ids of nodes
     end: str
@@ -37,7 +37,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Lineage:
-    """What led to `ends`: nodes in an order in which each stands behind all that led to it."""
+    """Everything that `ends` were made from; each node comes after its own inputs."""
 
     ends: tuple[str, ...]
     nodes: tuple[Node, ...]
@@ -47,7 +47,7 @@ class Lineage:
         return json.dumps(dataclasses.asdict(self), indent=2)
 
     def as_text(self) -> str:
-        """As a tree, from the ends back; what was shown already is only named again."""
+        """As a tree, from the ends back to the source; repeated nodes are shown by name only."""
         nodes = {node.id: node for node in self.nodes}
         shown: set[str] = set()
         lines: list[str] = []
@@ -63,7 +63,7 @@ class Lineage:
             into = [edge for edge in self.edges if edge.end == node.id]
             for edge in into:
                 last = edge is into[-1]
-                is_artifact = node.kind == "execution"  # of an execution, its inputs
+                is_artifact = node.kind == "execution"  # an execution's inputs
                 show(
                     nodes[edge.start],
                     edge.name if is_artifact else "",
@@ -89,7 +89,7 @@ class Lineage:
 
 
 def _short(node: Node) -> list[str]:
-    """A node's details in a few words."""
+    """A node's details, shortened."""
     return [
         f"{name} {value[:_DIGITS] if name.endswith('sha256') else value}"
         for name, value in node.details.items()

@@ -1,14 +1,13 @@
-"""ModelCard: what a model is, how good, and for what, beside the model that is pushed.
+"""ModelCard: describes a model, its quality and its uses, in files beside the pushed model.
 
-Reads the artifacts of the stages before and nothing else, so that any orchestrator's run has
-a card. model_card.json has all figures; model_card.md is the same to be read, after Mitchell
-et al., Model Cards for Model Reporting (2019).
+It reads only artifacts, so it works under any orchestrator. model_card.json has all figures;
+model_card.md is for readers, after Mitchell et al., Model Cards for Model Reporting (2019).
 
-TFX reads the annotations of a component function as objects, so this module does without
+TFX reads the annotations of a component function as objects, so this module cannot use
 `from __future__ import annotations`.
 """
 
-# mypy takes TFX's annotations for the types of what the function gets.
+# mypy takes TFX's annotations for the types of the arguments.
 # mypy: disable-error-code="type-arg, arg-type, assignment, call-overload"
 
 import dataclasses
@@ -48,8 +47,8 @@ def ModelCard(
         model_run: of the Trainer.
         evaluation: of the Evaluator.
         infra_blessing: of InfraCheck, with its report.
-        card: where the two files go.
-        config: of the RunConfig, what the card tells, as JSON.
+        card: gets the two files.
+        config: the parts of the RunConfig that the card shows, as JSON.
         training_code_sha256: hash of the Trainer's code, which the card shows.
         code_sha256: hash of the code of this component; a part of the cache key only.
     """
@@ -112,7 +111,7 @@ def collect(
 
 
 def as_markdown(card: Mapping[str, Any]) -> str:
-    """The card to be read."""
+    """The card in Markdown."""
     data, metrics, serving = card["data"], card["metrics"], card["serving"]
     limits = serving.get("limits", {})
     sections = [
@@ -122,8 +121,8 @@ def as_markdown(card: Mapping[str, Any]) -> str:
         + "\n\nNot for:\n\n"
         + _bullets(card["not_intended_use"]),
         "## Known weaknesses\n\n" + _bullets(card["weaknesses"]),
-        "## How good it is\n\nOn split `eval`, which nothing was trained on. Intervals (95%) tell"
-        " how much a figure would vary with other texts, not with another training.\n\n"
+        "## Quality\n\nOn split `eval`, which the model was not trained on. The 95% intervals show"
+        " how much a figure varies with the choice of texts, not from one training to another.\n\n"
         + _table(("metric", "value", "interval"), _metric_rows(metrics, metrics["intervals"])),
         *_slices(metrics),
         *_fairness(metrics),
@@ -137,12 +136,12 @@ def as_markdown(card: Mapping[str, Any]) -> str:
                 ("licence", data["licence"]),
             ],
         ),
-        "## Limits\n\nA request over one of them is refused with INVALID_ARGUMENT.\n\n"
+        "## Limits\n\nA request over a limit is refused with INVALID_ARGUMENT.\n\n"
         + _table(("limit", "value"), [(name, f"{value:,}") for name, value in limits.items()]),
         "## How to call it\n\nSignatures: "
         + "; ".join(f"`{name}` ({', '.join(i)})" for name, i in serving["signatures"].items())
         + f".\n\n```\n{card['example']}\n```",
-        "## What it was made of\n\n"
+        "## How it was made\n\n"
         + _table(
             ("", ""),
             [
@@ -193,7 +192,7 @@ def _slices(metrics: Mapping[str, Any]) -> Iterable[str]:
 def _fairness(metrics: Mapping[str, Any]) -> Iterable[str]:
     for feature, gap in metrics.get("fairness", {}).items():
         yield (
-            f"Between the slices of {feature.replace('_', ' ')} accuracy differs by"
-            f" {gap['accuracy_gap']:.3f} at most: it is lowest in {gap['lowest']}, highest in"
+            f"Between slices of {feature.replace('_', ' ')}, accuracy differs by at most"
+            f" {gap['accuracy_gap']:.3f}: it is lowest in {gap['lowest']} and highest in"
             f" {gap['highest']}."
         )

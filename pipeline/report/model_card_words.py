@@ -1,6 +1,6 @@
-"""What the model card of a task says that no figure does.
+"""The model card's words on each task.
 
-It stands apart from tasks.py, whose code is a part of what a training depends on.
+They are not in data/tasks.py, as a change of that module makes trainings run again.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ class About:
     intended_use: tuple[str, ...]
     not_intended_use: tuple[str, ...]
     weaknesses: tuple[str, ...]
-    example: str  # a request by REST
+    example: str  # a REST request
 
 
 def about(task: str) -> About:
-    """The words on a task; of one that is not known here, that nothing is known."""
+    """The words on a task, or placeholders for a task that has none here."""
     unknown = ("not written down yet: see pipeline/report/model_card_words.py",)
     return _ABOUT.get(task) or About(
         title=f"A Mamba model: {task}",
@@ -45,17 +45,17 @@ _ABOUT = {
         " patent); the package that carries it is under the MIT licence",
         intended_use=(
             "teaching and studying state-space models on a text that all can read",
-            "telling how near a text is to the language of the King James Bible",
+            "measuring how close a text is to the language of the King James Bible",
         ),
         not_intended_use=(
-            "quoting Scripture: what it writes is no verse, however much it sounds so",
-            "answering questions, or as advice of any kind",
-            "text in another language or another English",
+            "quoting Scripture: what it writes is not a verse, even if it sounds like one",
+            "answering questions, or giving advice of any kind",
+            "text in another language, or in other English",
         ),
         weaknesses=(
-            "it has read one book of 4.3 million characters, and knows nothing else",
-            "it repeats turns of phrase, and loses the thread within a few sentences",
-            "`eval` has chapters of the same books as `train`: another book does worse",
+            "it was trained on one book of 4.3 million characters, and knows nothing else",
+            "it repeats phrases, and loses the thread within a few sentences",
+            "`eval` has chapters of the same books as `train`: on another book it does worse",
         ),
         example='curl -d \'{"instances": [{"text": "And the LORD said unto Moses,"}]}\''
         " http://localhost:8501/v1/models/bible:predict",
@@ -72,12 +72,12 @@ _ABOUT = {
         not_intended_use=(
             "decisions about people, or about what they may publish",
             "text of other kinds or languages, single sentences, sarcasm",
-            "neutral texts: it knows positive and negative only",
+            "neutral texts: it knows only positive and negative",
         ),
         weaknesses=(
-            "reviews were chosen for strong verdicts (of 10 stars at most 4, or at least"
-            " 7), before 2011, from one site: others are harder",
-            "of the packaged reviews in `eval`, 31% share their film with one in `train`",
+            "it was trained on reviews from one site, from before 2011, with strong verdicts (at"
+            " most 4 or at least 7 of 10 stars): others are harder",
+            "31% of the packaged reviews in `eval` are about a film that is also in `train`",
             "names of films and actors carry sentiment for it",
         ),
         example='curl -d \'{"instances": [{"text": "A moving film."}]}\''

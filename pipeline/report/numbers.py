@@ -1,4 +1,4 @@
-"""Numbers as the page writes them."""
+"""Formats numbers for the page."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Sequence
 
 
 def count(number: float) -> str:
-    """A whole number, with commas between thousands."""
+    """Rounded to a whole number, with commas between thousands."""
     return f"{number:,.0f}"
 
 
 def figure(number: float) -> str:
-    """Four digits after the point; whole and large numbers whole."""
+    """With four decimals; whole numbers and large ones without."""
     if math.isfinite(number) and (number == int(number) or abs(number) >= 10_000):
         return count(number)
     return f"{number:.4f}" if abs(number) >= 0.001 else f"{number:.3g}"
 
 
 def interval(bounds: Sequence[float] | None) -> str:
-    """Lower and upper bound; nothing where there are none."""
+    """Lower and upper bound; empty for None."""
     return "" if bounds is None else " to ".join(map(figure, bounds))
 
 

@@ -1,7 +1,7 @@
-"""The page itself: all sections of a run as one HTML file that needs nothing else.
+"""Renders a run's page: all sections in one HTML file that loads nothing else.
 
-A section that cannot be made does not keep the others from the reader: it says what went wrong
-in its place, and so does `Page.failures`.
+If a section fails, the page shows the error in its place and keeps the other sections;
+`Page.failures` lists the errors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipeline.report.sections import (
 
 SECTIONS = {  # name to heading and module
     "verdict": ("Verdict", verdict),
-    "about": ("What was run, and with what", about),
+    "about": ("Configuration", about),
     "data": ("Data", data),
     "vocabulary": ("Vocabulary", vocabulary),
     "training": ("Training", training),
@@ -37,14 +37,14 @@ SECTIONS = {  # name to heading and module
 
 @dataclass(frozen=True)
 class Page:
-    """HTML, and a line for each section or measurement that failed."""
+    """HTML, and one line per section or measurement that failed."""
 
     html: str
     failures: tuple[str, ...]
 
 
 def render(run: Run) -> Page:
-    """Makes the page of a run. The same run gives the same page, to the byte."""
+    """Renders the page of a run; the same run gives the same bytes."""
     import jinja2
 
     sections, failures = [], []

@@ -1,4 +1,4 @@
-"""The page of a whole run: what it tells, and how a real browser shows it."""
+"""The page of a whole run: its content, and how a real browser shows it."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def _page(command, task) -> Path:
     return Path(command.succeeds("report", "--task", task).strip())
 
 
-def test_report_names_the_page_and_it_tells_all(finished):
+def test_report_prints_the_path_of_a_complete_page(finished):
     task, command = finished
     path = _page(command, task)
     summary = command.summary(task)
@@ -58,7 +58,7 @@ def test_report_names_the_page_and_it_tells_all(finished):
             assert re.search(rf"{name}\s*{value:,.{4 * (value % 1 != 0):.0f}f}", read.text), name
 
 
-def test_the_artifact_is_the_page_before_the_end_with_what_it_measured(finished):
+def test_the_artifact_is_the_page_before_the_end_with_its_measurements(finished):
     task, command = finished
     pages = list((command.root / "runs" / "artifacts" / task).glob("RunReport/*/*/report.html"))
     assert pages
@@ -69,7 +69,7 @@ def test_the_artifact_is_the_page_before_the_end_with_what_it_measured(finished)
         assert not [part for part in measured.values() if "error" in part]
 
 
-def test_no_text_is_lost_where_the_vocabulary_is_measured(finished):
+def test_the_measured_tokens_write_all_of_the_text(finished):
     task, command = finished
     files = (command.root / "runs" / "artifacts" / task).glob("RunReport/*/*/measurements.json")
     vocabulary = json.loads(next(files).read_text("utf-8"))["vocabulary"]
@@ -77,7 +77,7 @@ def test_no_text_is_lost_where_the_vocabulary_is_measured(finished):
     assert 1 < vocabulary["tokens"] / vocabulary["words"] < 4
 
 
-def test_confusion_matrix_says_what_the_evaluator_says(imdb):
+def test_the_confusion_matrix_agrees_with_the_evaluator(imdb):
     (file,) = (imdb.root / "runs" / "artifacts" / "imdb").glob("RunReport/*/*/measurements.json")
     model = json.loads(file.read_text("utf-8"))["model"]
     (nn, np), (pn, pp) = model["confusion"]
@@ -86,7 +86,7 @@ def test_confusion_matrix_says_what_the_evaluator_says(imdb):
     assert (nn + pp) / metrics["example_count"] == pytest.approx(metrics["accuracy"], abs=1e-6)
 
 
-def test_bits_of_the_books_make_up_what_the_evaluator_says(bible):
+def test_the_bits_of_the_books_agree_with_the_evaluator(bible):
     files = (bible.root / "runs" / "artifacts" / "bible").glob("RunReport/*/*/measurements.json")
     books = json.loads(next(files).read_text("utf-8"))["model"]["books"]
     bits, characters = (sum(book[i] for book in books) for i in (1, 2))
@@ -94,7 +94,7 @@ def test_bits_of_the_books_make_up_what_the_evaluator_says(bible):
     assert bits / characters == pytest.approx(metrics["bits_per_char"], rel=1e-4)
 
 
-def test_a_page_that_is_gone_is_made_again_the_same_to_the_byte(bible):
+def test_a_missing_page_is_written_again_with_the_same_bytes(bible):
     path = _page(bible, "bible")
     before = path.read_bytes()
     path.unlink()
@@ -102,7 +102,7 @@ def test_a_page_that_is_gone_is_made_again_the_same_to_the_byte(bible):
     assert path.read_bytes() == before
 
 
-def test_report_of_a_run_that_is_not_there_says_so(bible):
+def test_report_of_an_unknown_run_fails(bible):
     done = bible("report", "20200101-000000")
     assert done.returncode == 1
     assert "no such run" in done.stderr
@@ -111,16 +111,14 @@ def test_report_of_a_run_that_is_not_there_says_so(bible):
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
-def test_a_browser_shows_it_without_a_request_or_a_complaint(
-    finished, browser, tmp_path, width, dark
-):
+def test_a_browser_shows_it_without_requests_or_warnings(finished, browser, tmp_path, width, dark):
     task, command = finished
     path = _page(command, task)
     browser.open(path, width, dark=dark)
     assert browser.requests == [path.as_uri()]
     assert browser.complaints == []
     assert browser.value("document.documentElement.scrollWidth") <= width
-    # The surface is what the scheme says, and no drawing is cut off or left without size.
+    # The background fits the colour scheme, and every drawing has a size and is not cut off.
     surface = browser.value("getComputedStyle(document.documentElement).backgroundColor")
     assert (int(re.findall(r"\d+", surface)[0]) < 64) is dark
     widths = browser.value("[...document.querySelectorAll('svg')].map(x => x.clientWidth)")
@@ -134,7 +132,7 @@ def test_a_browser_shows_it_without_a_request_or_a_complaint(
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_every_link_fold_and_wide_table_is_reached_by_keyboard(imdb, browser):
+def test_the_keyboard_reaches_every_link_fold_and_wide_table(imdb, browser):
     browser.open(_page(imdb, "imdb"), PHONE)
     reachable = "a[href], summary, [tabindex='0']"
     stops = browser.value(f'document.querySelectorAll("{reachable}").length')

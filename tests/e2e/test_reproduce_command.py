@@ -1,4 +1,4 @@
-"""Runs made again from nothing, beside what the first ones say of themselves."""
+"""Runs that are reproduced in an empty folder, compared with the summaries of the first runs."""
 
 import pytest
 from command_line import CommandLine
@@ -10,7 +10,7 @@ from pipeline.runs.fingerprints import STAGES
 pytestmark = pytest.mark.slow
 
 
-def test_two_workers_reproduce_what_one_made_and_leave_the_runs_alone(bible):
+def test_two_workers_reproduce_the_result_of_one_and_leave_the_runs_alone(bible):
     before = sorted(bible.root.glob("runs/*/*"))
     done = bible("reproduce", "latest", "--task", "bible", "--beam-workers", "2")
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
@@ -22,7 +22,7 @@ def test_two_workers_reproduce_what_one_made_and_leave_the_runs_alone(bible):
     assert sorted(bible.root.glob("runs/*/*")) == before
 
 
-def test_one_hash_that_is_another_ends_with_1_and_names_its_stage(imdb, tmp_path):
+def test_a_different_hash_gives_exit_code_1_and_names_its_stage(imdb, tmp_path):
     # The summary alone is enough: nothing else of the run is there.
     summary = imdb.summary("imdb")
     summary["hashes"]["transformed examples"]["train"] = "0" * 64

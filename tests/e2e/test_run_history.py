@@ -1,4 +1,4 @@
-"""What runs leave in ML Metadata: their list, what led to a model, and what can go."""
+"""Runs in ML Metadata: the list of runs, a model's lineage, and cleaning."""
 
 import json
 import xml.etree.ElementTree as ET
@@ -26,7 +26,7 @@ def copied(imdb, tmp_path_factory) -> CommandLine:
     return command
 
 
-def test_runs_are_read_from_ml_metadata_even_where_their_files_are_gone(imdb, copied):
+def test_runs_are_read_from_ml_metadata_even_without_their_files(imdb, copied):
     for file in copied.root.glob("runs/imdb/*/summary.json"):
         if not file.parent.is_symlink():
             file.unlink()
@@ -42,7 +42,7 @@ def test_a_killed_run_is_listed_as_unfinished(imdb):
     assert "unfinished" in first
 
 
-def test_a_partial_run_says_so_and_has_null_for_what_it_did_not_come_to(copied):
+def test_a_partial_run_says_so_and_has_null_for_what_it_did_not_reach(copied):
     summary = copied.newest()
     assert summary["partial"]["stages"] == ["DataGate"]
     assert "TextExampleGen" in summary["partial"]["taken_over"]
@@ -56,7 +56,7 @@ def test_a_partial_run_says_so_and_has_null_for_what_it_did_not_come_to(copied):
     assert link.readlink().name != summary["run_id"]
 
 
-def test_diff_tells_the_parameter_that_was_set(imdb, copied):
+def test_diff_shows_the_parameter_that_was_set(imdb, copied):
     before, after = imdb.summary("imdb")["run_id"], copied.newest()["run_id"]
     found = json.loads(copied.tells("runs", "diff", before, after, "--json"))
     assert found["parameters"]["data.gate"] == ["stop", "report"]
@@ -88,7 +88,7 @@ def test_lineage_leads_from_the_pushed_model_to_the_hash_of_the_source(imdb):
     assert model.details["weights_sha256"] == imdb.summary("imdb")["weights_sha256"]
 
 
-def test_lineage_is_told_as_text_json_and_drawings(imdb):
+def test_lineage_is_shown_as_text_json_and_drawings(imdb):
     text = imdb.succeeds("lineage", "imdb")
     assert text.startswith("PushedModel")
     assert imdb_reader.open_source(None).sha256[:12] in text
@@ -103,7 +103,7 @@ def test_lineage_is_told_as_text_json_and_drawings(imdb):
     assert "imdb/12345: no pushed model" in done.stderr
 
 
-def test_clean_removes_what_nothing_refers_to_and_the_cache_does_not_miss_it(copied):
+def test_clean_removes_what_nothing_needs_and_the_cache_still_works(copied):
     root, places = copied.root, Places.below(copied.root)
     pushed = sorted(root.glob("serving_models/*/*/*"))
     files = sorted(root.rglob("*"))

@@ -1,1 +1,1 @@
-"""The sections of the page, one module each, with one function `section`."""
+"""The sections of the page: one module each, with a function `section`."""

@@ -1,4 +1,4 @@
-"""What was run, and with what."""
+"""The run: configuration, source, machine, libraries and code."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def section(run: Run) -> Section:
     ]
     if run.code:
         hashes = [(name, digest[:16]) for name, digest in run.code.items()]
-        table = Table("SHA-256 of each module, the first 16 digits", ("module", "hash"), hashes)
+        table = Table("First 16 digits of each module's SHA-256", ("module", "hash"), hashes)
         blocks.append(Fold("The code", [table]))
     if run.run_id and run.error is None:
-        blocks.append(Sentence(f"To run it again and compare: tf-mamba reproduce {run.run_id}"))
-    return Section("about", "What was run, and with what", blocks)
+        blocks.append(Sentence(f"To reproduce this run: tf-mamba reproduce {run.run_id}"))
+    return Section("about", "Configuration", blocks)
 
 
 def _settings(section: Mapping[str, Any]) -> list[tuple[str, str]]:

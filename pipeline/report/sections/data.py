@@ -1,4 +1,4 @@
-"""The data: what became of each record, what is in the splits, and what was found wrong."""
+"""The data: what happened to each record, the splits, anomalies and drift."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pipeline.report.numbers import count, share
 _RECORDS = "TextExampleGen.records"
 _STATISTICS = "StatisticsGen.statistics"
 _DEAD_SHOWN = 10
-# L-infinity distance of value frequencies, and Jensen-Shannon divergence of numbers, above
-# which a feature is said to have drifted; TFDV's own guide begins with 0.01.
+# A feature has drifted if the L-infinity distance of its value frequencies, or the Jensen-Shannon
+# divergence of its numbers, is above this; TFDV's guide starts with 0.01.
 _DRIFT = 0.01
 
 
@@ -42,13 +42,13 @@ def section(run: Run) -> Section:
 def _accounts(ledger: Mapping[str, Any]) -> Table:
     rows = [
         ("read", ledger["read"]),
-        ("dead letters, which could not be used", sum(ledger["dead_letters"].values())),
+        ("dead letters: records that could not be used", sum(ledger["dead_letters"].values())),
         ("repeats of another record's text", ledger["repeats"]),
         ("left out by data.fraction", ledger["sampled_out"]),
         *((f"kept in split {name}", number) for name, number in ledger["examples"].items()),
     ]
     return Table(
-        "What became of each record",
+        "What happened to each record",
         ("", "records", "share"),
         [(name, count(number), share(number, ledger["read"])) for name, number in rows],
     )
@@ -69,7 +69,7 @@ def _dead_letters(run: Run, ledger: Mapping[str, Any]) -> list[Block]:
     letters = [json.loads(line) for line in lines[:_DEAD_SHOWN]]
     names = ("file", "line", "reason", "excerpt")
     rows = [[_cell(letter.get(name)) for name in names] for letter in letters]
-    table = Table("Dead letters", ("file", "line", "reason", "begins"), rows)
+    table = Table("Dead letters", ("file", "line", "reason", "excerpt"), rows)
     return [*blocks, Fold(f"The first {len(rows)} dead letters", [table])]
 
 
@@ -84,12 +84,12 @@ def _splits(ledger: Mapping[str, Any]) -> Table:
             records, words, characters = (facts[n] for n in ("records", "words", "characters"))
             per_record = f"{words / records:,.1f}" if records else ""
             rows.append((split, count(records), count(words), count(characters), per_record))
-    head = ("split", "records", "words", "characters", "words a record")
+    head = ("split", "records", "words", "characters", "words per record")
     return Table("Splits", head, rows)
 
 
 def _values(ledger: Mapping[str, Any]) -> list[Block]:
-    """Counts of each value of the features that have few."""
+    """Counts of the values of each feature that has only a few different ones."""
     blocks: list[Block] = []
     splits = [split for split, facts in sorted(ledger["facts"].items()) if facts]
     values: dict[str, dict[str, dict[str, int]]] = {}
@@ -109,12 +109,12 @@ def _values(ledger: Mapping[str, Any]) -> list[Block]:
 
 def _lengths(run: Run) -> list[Block]:
     if not run.has(_STATISTICS):
-        return [Sentence("No statistics were made, so there are no histograms.")]
+        return [Sentence("There are no statistics, so there are no histograms.")]
     curves = {}
     for split in split_names(run.artifacts[_STATISTICS]):
         buckets = _characters(_statistics(run.artifacts[_STATISTICS], split))
         whole = sum(number for _, _, number in buckets)
-        if whole:  # the splits' ranges differ in width
+        if whole:  # per width, as the splits have ranges of different widths
             curves[split] = [
                 (low, high, number / whole / max(1, high - low)) for low, high, number in buckets
             ]
@@ -130,7 +130,7 @@ def _lengths(run: Run) -> list[Block]:
                 linestyle="-" if i == 0 else "--",
                 linewidth=1.6,
             )
-        figures.label(axes, "characters of a record", "percent of the split, per 1,000")
+        figures.label(axes, "characters per record", "percent of the split, per 1,000")
         axes.legend()
 
     svg = figures.draw(
@@ -153,7 +153,7 @@ def _characters(statistics: Any) -> list[tuple[float, float, float]]:
     """(from, to, records) of each bucket of lengths."""
     for feature in statistics.datasets[0].features:
         if list(feature.path.step) == [features.CHARACTERS]:
-            standard = feature.num_stats.histograms[0]  # of equal widths; the second: quantiles
+            standard = feature.num_stats.histograms[0]  # equal widths; the second has quantiles
             return [(b.low_value, b.high_value, b.sample_count) for b in standard.buckets]
     return []
 
@@ -174,16 +174,16 @@ def _words(run: Run) -> list[Block]:
 
 
 def not_measured(what: str, part: Mapping[str, Any] | None) -> Sentence:
-    """Says that a part of the measurements is missing, and why if that is known."""
+    """Says that a measurement is missing, and why if that is known."""
     if part and "error" in part:
         return Sentence(f"{what} could not be measured: {part['error']}", "warning")
-    return Sentence(f"{what}: not measured, as the run did not come that far.")
+    return Sentence(f"{what}: not measured, as the run did not get that far.")
 
 
 def _findings(run: Run) -> list[Block]:
     if not run.has("DataGate.blessing"):
         if run.has("ExampleValidator.anomalies"):
-            return [Sentence("DataGate stopped the run; its findings are in the error.", "warning")]
+            return [Sentence("DataGate stopped the run; the error lists its findings.", "warning")]
         return [Sentence("The data was not checked for anomalies.")]
     report = run.read_json("DataGate.blessing", "report.json")
     if not report["findings"]:
@@ -195,20 +195,22 @@ def _findings(run: Run) -> list[Block]:
 
 
 def _drift(run: Run) -> list[Block]:
-    """Compares with the last run's statistics by TFDV."""
+    """Compares with the last statistics, by TFDV."""
     if not run.has(_STATISTICS):
         return []
     if run.stages is None:
-        return [Sentence("Drift is known at the run's end only: see report.html in its folder.")]
+        return [
+            Sentence("Drift is known at the run's end only: see report.html in the run's folder.")
+        ]
     if run.last_statistics is None:
-        return [Sentence("Drift: no statistics were made before these.")]
+        return [Sentence("Drift: there are no earlier statistics to compare with.")]
     rows = []
     for split in split_names(run.artifacts[_STATISTICS]):
         if split in split_names(run.last_statistics):
             before = _statistics(run.last_statistics, split)
             rows += _drifts(split, _statistics(run.artifacts[_STATISTICS], split), before)
     head = ("feature", "split", "measure", "distance", "verdict")
-    return [Table("Drift against the last statistics made before these", head, rows)]
+    return [Table("Drift from the last earlier statistics", head, rows)]
 
 
 def _drifts(split: str, now: Any, before: Any) -> list[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""The evaluation: metrics, slices, the last pushed model; and what the model itself shows."""
+"""The evaluation: metrics, slices, the last pushed model, and the model's own answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def section(run: Run) -> Section:
         evaluated = evaluation.read(run)
         blocks = [_overall(evaluated), *_slices(evaluated)]
         if not evaluated.last:
-            blocks.append(Sentence("There was no blessed model before to compare with."))
+            blocks.append(Sentence("There was no earlier pushed model to compare with."))
         if evaluated.reliability:
             blocks.append(_reliability(evaluated))
     else:
@@ -62,7 +62,7 @@ def _slices(evaluated: Evaluation) -> list[Block]:
         Table("Metrics on slices of split eval", head, rows),
         Fold(
             "Intervals of the slices",
-            [Table("95% intervals on slices; a slice of too few texts has none", head, bounds)],
+            [Table("95% intervals on slices; a slice with too few texts has none", head, bounds)],
         ),
     ]
 
@@ -75,7 +75,7 @@ def _confusion(found: Mapping[str, Any]) -> Table:
     ]
     return Table(
         f"Confusion matrix of {count(found['count'])} texts of split eval",
-        ("label", "called negative", "called positive", "right"),
+        ("label", "predicted negative", "predicted positive", "correct"),
         rows,
     )
 
@@ -102,7 +102,7 @@ def _reliability(evaluated: Evaluation) -> Drawing:
         paint,
         height=3.4,
     )
-    return Drawing(svg, "Reliability: how many texts, in each tenth of probability")
+    return Drawing(svg, "Reliability, with the number of texts in each tenth of probability")
 
 
 def _books(found: Mapping[str, Any]) -> list[Block]:

@@ -1,4 +1,4 @@
-"""What the model does with single texts: reviews that it gets wrong, or text that it writes."""
+"""Single texts: reviews that the model gets wrong, or text that it generates."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def section(run: Run) -> Section:
 
 def _wrong(found: Mapping[str, Any]) -> list[Block]:
     if not found["wrong"]:
-        return [Sentence("No text of a length that can be shown was called wrongly.")]
+        return [Sentence("No text that is short enough to show was predicted wrongly.")]
     blocks: list[Block] = [
         Sentence(
-            "Of the texts of at most 200 words, those that the model was most sure of and wrong"
-            " about. Marked are the words that weighed most: a word's weight is how much the"
-            " log-odds of positive fall when it is left out (erasure; Li, Monroe and Jurafsky 2016,"
+            "The texts of at most 200 words that the model was most sure of, but got wrong. The"
+            " words with the largest weights are marked. A word's weight is how much the log-odds"
+            " of positive fall without it (erasure; Li, Monroe and Jurafsky 2016,"
             " arXiv:1612.08220). Solid underline: towards positive; dashed: towards negative."
         )
     ]
@@ -37,7 +37,7 @@ def _wrong(found: Mapping[str, Any]) -> list[Block]:
         weights = {word: weight for word, weight in each["words"]}
         blocks.append(
             Passage(
-                f"{_LABELS[each['label']].capitalize()}, but called"
+                f"{_LABELS[each['label']].capitalize()}, but predicted"
                 f" {_LABELS[1 - each['label']]} (positive: {each['probability']:.3f})",
                 _marked(each["text"], weights),
                 "Weights: " + ", ".join(f"{word} {weight:+.2f}" for word, weight in each["words"]),
@@ -47,7 +47,7 @@ def _wrong(found: Mapping[str, Any]) -> list[Block]:
 
 
 def _marked(text: str, weights: Mapping[str, float]) -> list[tuple[str, str]]:
-    """The text in parts; a word that has a weight is a part of its own, marked up or down."""
+    """Splits a text into parts; each word with a weight is one part, marked `up` or `down`."""
     parts, end = [], 0
     for match in WORD.finditer(text):
         weight = weights.get(match[0].lower())
@@ -62,13 +62,13 @@ def _samples(found: Mapping[str, Any]) -> list[Block]:
     settings = ", ".join(f"{name} {value}" for name, value in found["settings"].items())
     blocks: list[Block] = [
         Sentence(
-            "The first words of texts of split eval, and how the model goes on after them"
-            f" ({settings}; seeds from 0). Beneath, how the text itself goes on."
+            "The first words of texts of split eval, and how the model continues them"
+            f" ({settings}; seeds from 0). Below each sample: how the text itself continues."
         )
     ]
     for number, sample in enumerate(found["samples"], start=1):
         parts = [(sample["prompt"], "prompt"), (sample["model"], "")]
         blocks.append(Passage(f"Sample {number}", parts, f"The text: {sample['text']} ..."))
     if not found["samples"]:
-        blocks = [Sentence("Split eval had too few texts to begin samples with.")]
+        blocks = [Sentence("Split eval has too few texts for samples.")]
     return blocks

@@ -1,4 +1,4 @@
-"""What came from what: from the source to the pushed model, by ML Metadata."""
+"""The run's lineage from the source to the pushed model, by ML Metadata."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def section(run: Run) -> Section:
             text = "No stage began."
         return Section("lineage", title, [Sentence(text)])
     stages = [stage for stage in run.stages if stage.reads or stage.makes]
-    # The stage of this page reads nearly all there is.
+    # Without RunReport, which reads nearly all artifacts.
     graph = _of_stages([stage for stage in stages if stage.name != "RunReport"], run.pushed)
     if not graph.edges:
         return Section("lineage", title, [Sentence("No stage made anything.")])
     arrows = "; ".join(f"{edge.start} to {edge.end}" for edge in graph.edges)
-    what = "What came from what"
+    what = "Lineage of the run"
     svg = Markup(lineage_drawing.inline(graph, "lineage-drawing", what, f"Arrows: {arrows}."))
     made = [
         (f"{item.type} {item.number}", stage.name, _readers(stages, item.number), item.uri)
@@ -54,10 +54,10 @@ def _readers(stages: Sequence[Stage], number: int) -> str:
 
 
 def _of_stages(stages: Sequence[Stage], pushed: str | None) -> Lineage:
-    """The stages alone: an edge is an artifact that one made and another read."""
+    """A graph of stages: an edge is an artifact that one stage made and another read."""
     maker: dict[int, str] = {}
     for stage in stages:
-        for item in stage.makes:  # a resolver, later, may hand on what a stage made
+        for item in stage.makes:  # the first: a resolver may later pass on the same artifact
             maker.setdefault(item.number, stage.name)
     edges = [
         Edge(maker[item.number], stage.name, "")

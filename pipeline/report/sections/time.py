@@ -82,16 +82,16 @@ def section(run: Run) -> Section:
         Drawing(svg, "When each stage ran, by ML Metadata"),
         Table(
             "Stages",
-            ("stage", "", "begin, s", "seconds", "peak memory"),
+            ("stage", "", "start, s", "seconds", "peak memory"),
             rows,
         ),
-        Sentence("Memory is the peak of the process, and known of trainings only."),
+        Sentence("Memory is the peak of the process; it is known for trainings only."),
     ]
     return Section("time", title, blocks)
 
 
 def _found_nothing(stage: Any) -> bool:
-    """A resolver that had nothing to resolve stands in ML Metadata as failed."""
+    """ML Metadata records a resolver that found nothing as failed."""
     return stage.name == "Baseline" and stage.state == "FAILED"
 
 

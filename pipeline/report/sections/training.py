@@ -1,4 +1,4 @@
-"""The course of the training, and of the pretraining where there was one."""
+"""Facts and curves of the training, and of the pretraining if there was one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _facts(run: Run, artifact: str, name: str) -> Table:
         ("steps", count(facts["steps"])),
         ("tokens", count(facts["tokens"])),
         ("seconds", count(facts["seconds"])),
-        ("tokens a second", count(facts["tokens"] / max(1e-9, facts["seconds"]))),
+        ("tokens per second", count(facts["tokens"] / max(1e-9, facts["seconds"]))),
         ("peak memory", mebibytes(facts["peak_memory"])),
         ("scan", facts["scan"]),
         ("last loss, nats", figure(facts["loss"])),
@@ -63,8 +63,8 @@ def _curves(run: Run, artifact: str, name: str) -> list[Block]:
         ("loss", "loss, nats", {"train": "loss", "eval": "eval_loss"}),
         ("accuracy", "accuracy", {"train": "accuracy", "eval": "eval_accuracy"}),
         ("learning-rate", "learning rate", {"learning rate": "learning_rate"}),
-        ("gradient-norm", "norm of the gradient", {"norm": "gradient_norm"}),
-        ("speed", "tokens a second", {"speed": "tokens_per_second"}),
+        ("gradient-norm", "gradient norm", {"norm": "gradient_norm"}),
+        ("speed", "tokens per second", {"speed": "tokens_per_second"}),
     )
     blocks: list[Block] = []
     for key, up, columns in plots:

@@ -20,7 +20,7 @@ def section(run: Run) -> Section:
         ]
         blocks.append(Table("On split eval", ("metric", "value", "95% interval"), rows))
     elif run.error is None:
-        blocks.append(Sentence("The run did not come to an evaluation."))
+        blocks.append(Sentence("The run did not get as far as an evaluation."))
     if run.stages:
         seconds = sum(stage.seconds for stage in run.stages)
         cached = sum(stage.state == "CACHED" for stage in run.stages)

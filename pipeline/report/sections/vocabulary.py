@@ -1,4 +1,4 @@
-"""The vocabulary: its size, and how it cuts text that it was not learned on."""
+"""The vocabulary: its size, and how it splits text that it was not learned from."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def section(run: Run) -> Section:
     rows = [
         ("pieces", count(found["size"])),
         ("pieces that occur", f"{count(found['used'])} ({share(found['used'], found['size'])})"),
-        ("tokens a word", f"{tokens / words:.3f}" if words else ""),
-        ("characters a token", f"{characters / tokens:.3f}" if tokens else ""),
+        ("tokens per word", f"{tokens / words:.3f}" if words else ""),
+        ("characters per token", f"{characters / tokens:.3f}" if tokens else ""),
         ("tokens of a single byte", share(found["byte_tokens"], tokens)),
         ("unknown text", "none: every byte is a piece"),
     ]

@@ -1,6 +1,6 @@
-"""The Evaluator with this project's metrics and thresholds, over real text and models of few words.
+"""The Evaluator with this project's metrics and thresholds, on real text and toy models.
 
-A first model is blessed by its bounds alone; a worse one than the last is not, an equal one is.
+The fixed bounds alone bless a first model. A later model must not be worse than the last one.
 """
 
 import math
@@ -28,7 +28,7 @@ BAD = "bad|worst|boring|waste|awful|terrible|poor|stupid|nothing|worse"
 
 
 def _examples(reader, shard, pick, folder: Path):
-    """An Examples artifact whose split `eval` has what `pick` keeps of a reader's records."""
+    """An Examples artifact; its split `eval` has those records whose number `pick` accepts."""
     source = reader.open_source()
     examples = standard_artifacts.Examples()
     examples.uri = str(folder)
@@ -81,7 +81,7 @@ def _save(folder, name, function):
 
 
 def _word_counter(folder, sharpness):
-    """Classifies by ten good and ten bad words; with a larger sharpness it is surer of it."""
+    """Classifies by ten good and ten bad words; more sharpness gives more extreme probabilities."""
 
     def classify(text):
         def count(words):
@@ -95,7 +95,7 @@ def _word_counter(folder, sharpness):
 
 
 def _evaluate(config, examples, model, folder, baseline=None, workers=1):
-    """Runs TFX's Evaluator; returns its blessing and what the summary tells of it."""
+    """Runs TFX's Evaluator; returns its blessing and the summary of its result."""
     evaluation, blessing = standard_artifacts.ModelEvaluation(), standard_artifacts.ModelBlessing()
     evaluation.uri, blessing.uri = str(folder / "evaluation"), str(folder / "blessing")
     inputs = {"examples": [examples], "model": [model]}
@@ -107,7 +107,7 @@ def _evaluate(config, examples, model, folder, baseline=None, workers=1):
         f"--direct_num_workers={workers}",
         "--setup_file=setup.py",
     ]
-    # As in a run: batches that Beam would size by the clock give other last bits.
+    # As in a run: batches that Beam sizes by the clock would change the last bits.
     flags.FLAGS(["test", "--tfxio_use_byte_size_batching"], known_only=True)
     Executor(Executor.Context(beam_pipeline_args=beam)).Do(
         inputs,
@@ -128,13 +128,13 @@ CONFIG = with_settings(
 
 @pytest.fixture(scope="module")
 def first(reviews, tmp_path_factory):
-    """(model, blessing, summary) of a model before which there is none."""
+    """(model, blessing, summary) of a first model."""
     folder = tmp_path_factory.mktemp("first")
     model = _word_counter(folder, 0.5)
     return model, *_evaluate(CONFIG, reviews, model, folder)
 
 
-def test_a_first_model_is_blessed_by_its_bounds_alone(first):
+def test_the_fixed_bounds_bless_a_first_model(first):
     _, blessing, summary = first
     assert (blessing, summary["blessed"], summary["failed_thresholds"]) == (1, True, [])
 
@@ -162,7 +162,7 @@ def test_metrics_have_intervals_bins_and_the_gap_between_lengths(first):
     assert of_bucket[f"length_bucket={fairness['lowest']}"] == min(of_bucket.values())
 
 
-def test_two_workers_find_the_same_to_the_last_bit(first, reviews, tmp_path):
+def test_two_workers_give_the_same_bits(first, reviews, tmp_path):
     model, _, summary = first
     _, again = _evaluate(CONFIG, reviews, model, tmp_path, workers=2)
     assert of_metrics(again["metrics"]["eval"]) == of_metrics(summary["metrics"]["eval"])
@@ -182,7 +182,7 @@ def test_an_equal_model_is_blessed_and_a_worse_one_is_not(first, reviews, tmp_pa
     assert failure.endswith("expected no worse than -0.01 from the last pushed model")
 
 
-def test_a_model_that_is_too_sure_is_not_blessed(reviews, tmp_path):
+def test_an_overconfident_model_is_not_blessed(reviews, tmp_path):
     config = with_settings(CONFIG, ["evaluation.max_calibration_error=0.1"])
     blessing, found = _evaluate(config, reviews, _word_counter(tmp_path, 50.0), tmp_path)
     assert blessing == 0
@@ -191,11 +191,11 @@ def test_a_model_that_is_too_sure_is_not_blessed(reviews, tmp_path):
     assert failure.endswith("expected at most 0.1")
 
 
-def test_the_bible_is_told_book_by_book(chapters, tmp_path):
+def test_the_bible_is_evaluated_by_book(chapters, tmp_path):
     def score(text):
         length = tf.strings.length(text, "UTF8_CHAR")
         spaces = tf.strings.length(tf.strings.regex_replace(text, "[^ \n]", ""))
-        # Two bits a character, and 3 more a word.
+        # Two bits per character, and 3 more per word.
         bits = 2.0 * tf.cast(length, tf.float32) + 3.0 * tf.cast(spaces, tf.float32)
         counts = {"characters": length, "tokens": spaces + 1, "correct": spaces // 3}
         return {"bits": bits, **counts}

@@ -21,7 +21,7 @@ def _mean(sums):
     return sums["correct"] / sums["count"] if sums["count"] else math.nan
 
 
-def test_of_a_mean_over_groups_of_one_size_the_jackknife_is_students_interval():
+def test_for_a_mean_over_groups_of_equal_size_the_jackknife_is_students_interval():
     draw = random.Random(3)
     shares = [draw.randrange(101) for _ in range(GROUPS)]
     lower, upper = jackknife([{"correct": share, "count": 100} for share in shares], _mean)
@@ -31,7 +31,7 @@ def test_of_a_mean_over_groups_of_one_size_the_jackknife_is_students_interval():
     assert (lower, upper) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_interval_holds_the_true_value_as_often_as_it_says():
+def test_the_interval_contains_the_true_value_95_percent_of_the_time():
     draw = random.Random(4)
     held = 0
     for _ in range(400):
@@ -41,14 +41,14 @@ def test_the_interval_holds_the_true_value_as_often_as_it_says():
     assert 0.92 < held / 400 < 0.98
 
 
-def test_of_few_groups_or_no_number_there_is_no_interval():
+def test_few_groups_or_nan_give_no_interval():
     group = {"correct": 3, "count": 4}
     assert all(map(math.isnan, jackknife([group] * 4, _mean)))
     assert not any(map(math.isnan, jackknife([group] * 5, _mean)))
     assert all(map(math.isnan, jackknife([group] * 5 + [{"correct": math.nan}], _mean)))
 
 
-def test_area_under_the_curve_is_the_share_of_pairs_in_order():
+def test_area_under_the_curve_is_the_share_of_ordered_pairs():
     draw = random.Random(5)
     pairs = [(draw.randrange(2), round(draw.random(), 1) + 0.01) for _ in range(200)]
     positives = [p for label, p in pairs if label]
@@ -60,7 +60,7 @@ def test_area_under_the_curve_is_the_share_of_pairs_in_order():
 
 
 def test_calibration_error_is_the_mean_gap():
-    # Bin 0.8: 4 texts, 0.85 on the mean, 3 in 4 positive. Bin 0.1: 1 text at 0.15, negative.
+    # Bin 0.8: 4 texts with mean 0.85, 3 of them positive. Bin 0.1: 1 negative text at 0.15.
     pairs = [(1, 0.85), (1, 0.85), (1, 0.85), (0, 0.85), (0, 0.15)]
     assert calibration_error(_sums(pairs)) == pytest.approx((4 * 0.1 + 0.15) / 5)
     assert calibration_error(_sums([(1, 1.0), (0, 0.0)])) == 0

@@ -9,7 +9,7 @@ from pipeline.evaluation.next_token_metrics import BitsPerChar
 
 
 def _value(bits, characters, bundles=1):
-    """What the metric gives for one prediction an example, read in so many bundles."""
+    """The metric's value over examples with one prediction each, added in several bundles."""
     (computation,) = BitsPerChar().computations()
     combiner = computation.combiner
     accumulators = [combiner.create_accumulator() for _ in range(bundles)]
@@ -22,10 +22,10 @@ def _value(bits, characters, bundles=1):
     return value
 
 
-def test_the_ratio_is_the_same_to_the_last_bit_in_any_order_and_number_of_bundles():
+def test_order_and_number_of_bundles_do_not_change_a_bit_of_the_ratio():
     draw = random.Random(1)
     bits = np.array([draw.lognormvariate(3, 4) for _ in range(300)], np.float32).tolist()
-    # Floats added one by one depend on the order (Python's own sum does not, from 3.12 on).
+    # A sum of floats depends on the order (Python's own sum does not, from 3.12 on).
     assert len({np.cumsum(draw.sample(bits, 300))[-1] for _ in range(20)}) > 1
     characters = [draw.randrange(1, 5_000) for _ in bits]
     expected = math.fsum(bits) / sum(characters)
@@ -36,6 +36,6 @@ def test_the_ratio_is_the_same_to_the_last_bit_in_any_order_and_number_of_bundle
         assert value == _value(bits, characters)
 
 
-def test_a_model_that_gives_no_number_has_no_metric_either():
+def test_predictions_that_are_not_finite_give_a_metric_that_is_not_finite():
     assert math.isnan(_value([1.5, math.nan, 2.5], [10, 10, 10], bundles=2))
     assert _value([1.5, math.inf, 2.5], [10, 10, 10], bundles=2) == math.inf

@@ -1,4 +1,4 @@
-"""The run's page, from what real stages left behind and from nothing at all."""
+"""The run's page, with the artifacts of real stages and without any."""
 
 import dataclasses
 import re
@@ -29,7 +29,7 @@ def _run(task="imdb", **parts):
 
 
 @pytest.mark.parametrize("task", ["bible", "imdb"])
-def test_a_run_that_came_to_nothing_gets_every_section_and_no_failure(task):
+def test_a_run_without_artifacts_gets_every_section_and_no_failure(task):
     made = page.render(_run(task, error=f"UserError: {HOSTILE}", stages=()))
     assert made.failures == ()
     read = check(made.html)
@@ -40,9 +40,7 @@ def test_a_run_that_came_to_nothing_gets_every_section_and_no_failure(task):
     assert HOSTILE in read.text
 
 
-def test_the_data_is_told_of_by_the_ledger_and_corpus_text_is_escaped(
-    ingest, reviews, write_reviews
-):
+def test_the_data_section_shows_the_ledger_and_escapes_the_text(ingest, reviews, write_reviews):
     rows = [*reviews[:40], (f"{HOSTILE} {reviews[0][0]}", "neither"), (reviews[1][0], 1)]
     ingested = ingest("data.imdb", write_reviews(rows), max_dead_letter_share=0.5)
     run = _run(
@@ -61,13 +59,13 @@ def test_the_data_is_told_of_by_the_ledger_and_corpus_text_is_escaped(
     assert dict(words["words"])["the"] == len(re.findall(r"\bthe\b(?!['’])", text))
 
 
-def test_measurements_that_failed_say_why_in_their_place_and_in_the_failures():
+def test_failed_measurements_are_shown_in_the_page_and_in_the_failures():
     made = page.render(_run(measurements={"model": {"error": f"ValueError: {HOSTILE}"}}))
     assert made.failures == (f"measurement model: ValueError: {HOSTILE}",)
     assert f"could not be measured: ValueError: {HOSTILE}" in check(made.html).text
 
 
-def test_a_section_that_cannot_be_made_leaves_the_others(tmp_path):
+def test_a_section_that_fails_does_not_affect_the_others(tmp_path):
     (tmp_path / "training.json").write_text("{}")
     made = page.render(_run(artifacts={"Trainer.model_run": str(tmp_path)}))
     assert made.failures == ("section Training: KeyError: 'parameters'",)
@@ -86,7 +84,7 @@ def _stages():
     )
 
 
-def test_times_and_lineage_are_drawn_and_written():
+def test_times_and_lineage_are_drawn_and_described():
     run = _run(stages=_stages(), run_id="20261124-1", error="OSError: x")
     read = check(page.render(run).html)
     assert "TextExampleGen from 0.0 s for 0.0 s" in read.text
@@ -101,7 +99,7 @@ def test_the_same_run_gives_the_same_page_to_the_byte():
     assert page.render(run).html == page.render(run).html
 
 
-def test_a_drawing_has_no_colour_and_no_id_of_another():
+def test_a_drawing_has_no_fixed_colour_and_unique_ids():
     def draw(name):
         return figures.draw(
             name,
@@ -118,7 +116,7 @@ def test_a_drawing_has_no_colour_and_no_id_of_another():
     assert len(both.ids) == len(set(both.ids)) > 4
 
 
-def test_words_that_weigh_are_marked_in_their_text_by_sign():
+def test_words_with_weights_are_marked_by_sign():
     parts = examples_section._marked("A dull film, DULL and great.", {"dull": -1.0, "great": 2.0})
     assert "".join(text for text, _ in parts) == "A dull film, DULL and great."
     assert [part for part in parts if part[1]] == [
@@ -128,7 +126,7 @@ def test_words_that_weigh_are_marked_in_their_text_by_sign():
     ]
 
 
-def test_slices_are_cut_before_spaces_and_give_back_the_text(reviews):
+def test_slices_are_cut_before_spaces_and_join_to_the_text(reviews):
     for text, _ in reviews[:20]:
         text = text.replace(". ", ".  ")
         slices = corpus._slices(text, 100)
@@ -138,7 +136,7 @@ def test_slices_are_cut_before_spaces_and_give_back_the_text(reviews):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_and_curves_stand_out_from_the_page(scheme):
+def test_text_and_curves_have_enough_contrast(scheme):
     # WCAG 2.2: 4.5 for text (1.4.3), 3 for graphics (1.4.11).
     style = Path(page.__file__).with_name("templates").joinpath("style.css").read_text()
     of_scheme = style.split("prefers-color-scheme: dark")[scheme == "dark"]
@@ -171,12 +169,12 @@ def _contrast(one, other):
         "<svg><g></g></svg>",
     ],
 )
-def test_the_check_of_pages_notices_what_it_is_for(fault):
+def test_the_check_of_pages_finds_faults(fault):
     check("<!DOCTYPE html><h1>.</h1>")
     with pytest.raises(AssertionError):
         check(f"<!DOCTYPE html><h1>.</h1>{fault}")
 
 
-def test_a_change_of_a_template_is_a_change_of_the_code():
+def test_templates_are_part_of_the_code_hash():
     hashed = Code().module_hashes(["pipeline.report.page"])
     assert {"report/templates/page.html.j2", "report/templates/style.css"} <= set(hashed)
