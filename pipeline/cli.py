@@ -1,7 +1,7 @@
-"""The command line: `tf-mamba COMMAND`, also `python -m pipeline.cli`.
+"""The command line: `tf-mamba COMMAND`, or `python -m pipeline.cli COMMAND`.
 
-Exit codes: 0 success, 1 an error (one line on stderr) or a run that was not reproduced, 2
-wrong usage, 3 the run went to its end but its model was not blessed.
+Exit codes: 0 success; 1 an error (one line on stderr) or a run that was not reproduced; 2 wrong
+usage; 3 the run ended but its model was not blessed.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from data.errors import UserError
 from pipeline.commands.options import add_places
 from pipeline.commands.terminal import silence_libraries
 
-# Each is a module of pipeline/commands/.
+# Modules of pipeline/commands/, and their help texts.
 _COMMANDS = {
     "run": "Run the pipeline from the text to a pushed model.",
-    "worker": "Take part in the trainings of a run that another process leads.",
-    "stage": "Run one stage of a run that an orchestrator leads.",
-    "airflow": "Write the DAG file by which Airflow runs the pipeline.",
+    "worker": "Join the trainings of a run that another process leads.",
+    "stage": "Run one stage, for an orchestrator that starts each stage.",
+    "airflow": "Write a DAG file with which Airflow runs the pipeline.",
     "tune": "Search for better settings of a preset's training.",
     "compile": "Compile the pipeline for Kubeflow Pipelines or Vertex AI.",
-    "reproduce": "Run a past run again, from nothing, and compare what it makes.",
-    "score": "Score the pushed model on a file; prints JSON.",
-    "predict": "Label texts by the pushed model.",
-    "generate": "Continue a prompt by the pushed model.",
+    "reproduce": "Repeat a past run from scratch, and compare the results.",
+    "score": "Score the newest pushed model on a file; prints JSON.",
+    "predict": "Label texts with the newest pushed model.",
+    "generate": "Continue a prompt with the newest pushed model.",
     "serve": "Serve the newest pushed model.",
     "infer": "Run the newest pushed model over a file of texts.",
     "runs": "List past runs, show one, or compare two.",
-    "report": "Name the page of a run, or open it.",
+    "report": "Print the path of a run's page, or open the page.",
     "lineage": "Trace a pushed model back to its text.",
-    "rollback": "Let a former version serve again.",
-    "clean": "Remove what neither a recent run nor a pushed or blessed model came from.",
-    "download": "Fetch a corpus from its official address.",
+    "rollback": "Serve a former version again.",
+    "clean": "Remove files that no recent run and no pushed or blessed model needs.",
+    "download": "Download a corpus from its official address.",
 }
 
 
@@ -64,7 +64,7 @@ def _one_line(error: Exception) -> str:
 
 
 def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """Knows all commands, and the options of the one that is asked for."""
+    """A parser with all commands, and with the options of the one in `arguments`."""
     whole = argparse.ArgumentParser(
         prog="tf-mamba", description="Trains, evaluates, serves and uses Mamba models on text."
     )

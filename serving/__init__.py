@@ -1,6 +1,6 @@
-"""A model server for a folder of SavedModel versions, and a client.
+"""A server of SavedModel versions, and a client.
 
-The server speaks TensorFlow Serving's gRPC and REST protocols, so that clients written for
-it work with TensorFlow Serving too. It knows SavedModels and nothing of training: it needs
-tensorflow, tensorflow-text, tensorflow-serving-api, grpcio, aiohttp and prometheus-client.
+The server speaks TensorFlow Serving's gRPC and REST protocols, so its clients work with TensorFlow
+Serving too. It needs tensorflow, tensorflow-text, tensorflow-serving-api, grpcio,
+grpcio-health-checking, aiohttp and prometheus-client, and nothing else of this project.
 """

@@ -1,7 +1,7 @@
-"""Batches of requests by TensorFlow's batch op, whose scheduler is TensorFlow Serving's too.
+"""Batching of requests by TensorFlow's batch op, which has TensorFlow Serving's scheduler.
 
-All signatures and versions share one scheduler and its threads; each has a queue of its
-own, so that a batch holds requests of one signature of one version.
+All signatures and versions share one scheduler and its threads. Each signature of each version has
+its own queue, so a batch never mixes them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tensorflow as tf
 from serving.errors import deadline_exceeded
 
 _queues = itertools.count()
-Arrays = dict[str, np.ndarray]  # by an input's or output's name; strings are bytes objects
+Arrays = dict[str, np.ndarray]  # by input or output name; strings are bytes objects
 Function = Callable[[Arrays], Arrays]
 
 
@@ -28,10 +28,10 @@ class BatchingParameters:
     """TensorFlow Serving's batching parameters.
 
     Attributes:
-        max_batch_size: rows; a request of more is run alone.
-        batch_timeout_micros: the longest that a request waits for others.
-        max_enqueued_batches: of each signature; a request beyond them is refused.
-        num_batch_threads: batches that run at a time.
+        max_batch_size: in rows; a larger request runs alone.
+        batch_timeout_micros: how long a request waits for others at most.
+        max_enqueued_batches: per signature; a request beyond them is refused.
+        num_batch_threads: batches that run at the same time.
     """
 
     max_batch_size: int = 32
@@ -46,33 +46,33 @@ def batched(
     outputs: Sequence[tf.TensorSpec],
     parameters: BatchingParameters,
 ) -> Callable[[Arrays, float], Arrays]:
-    """A function that runs its rows together with those of other threads.
+    """Wraps a function so that concurrent calls run together as one batch.
 
     Args:
-        function: takes and gives arrays by the names of `inputs` and `outputs`, all with rows as
-            their first axis. The caller keeps it alive.
-        inputs: specs, whose first axis is None.
+        function: takes arrays by the names of `inputs` and returns arrays by the names of
+            `outputs`, all with rows as their first axis. The caller keeps it alive.
+        inputs: specs with None as their first axis.
         outputs: likewise.
 
     Returns:
-        A function of (inputs by name, all with as many rows; deadline in seconds since the
-        epoch). Rows whose deadline has passed when their batch begins are left out of it,
-        and their request raises DEADLINE_EXCEEDED.
+        A function of (inputs by name, all with the same number of rows; deadline in seconds since
+        the epoch). A batch leaves out rows whose deadline has passed when it starts; their request
+        raises DEADLINE_EXCEEDED.
 
     Raises (the returned function):
         tf.errors.UnavailableError: if the queue is full.
-        tf.errors.OpError: if `function` raises, in every request of the batch.
+        tf.errors.OpError: in every request of the batch, if `function` raises.
     """
     deadlines = tf.TensorSpec([None], tf.float64, name="deadline")
     names = [spec.name for spec in inputs]
-    # TensorFlow keeps `run` for as long as the process, but is not to keep the model with it.
+    # TensorFlow keeps `run` until the process ends; a weak reference lets the model go earlier.
     alive = weakref.ref(function)
 
     def run(deadline: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
         in_time = deadline > time.time()
         kept = {name: array[in_time] for name, array in zip(names, arrays, strict=True)}
         held = alive()
-        assert held is not None, "a model that is asked is kept by its lease"
+        assert held is not None, "the lease of a request keeps its model alive"
         answers = held(kept)
         return [_in_place(answers[spec.name], in_time) for spec in outputs]
 
@@ -95,7 +95,7 @@ def batched(
             max_enqueued_batches=parameters.max_enqueued_batches,
             allowed_batch_sizes=[],
             Tout=[spec.dtype for spec in outputs],
-            # One scheduler, with its threads, for equal parameters.
+            # Equal parameters share one scheduler and its threads.
             shared_name=f"serving_{parameters}",
             container="",
             batching_queue=queue,
@@ -113,7 +113,7 @@ def batched(
 
 
 def _in_place(answers: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """The rows of answers where `kept` is true, and empty ones where it is not."""
+    """Puts the answers into the rows where `kept` is true, and zeros or b"" into the others."""
     empty = b"" if answers.dtype == object else 0
     whole = np.full((len(kept), *answers.shape[1:]), empty, answers.dtype)
     whole[kept] = answers

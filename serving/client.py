@@ -1,10 +1,10 @@
-"""A typed client of the served models: gRPC and TensorFlow Serving's stubs, no TensorFlow.
+"""A typed gRPC client of served models, by TensorFlow Serving's stubs, without TensorFlow.
 
     with Client("localhost:8500") as client:
         client.classify_text(["A moving film."])          # [Sentiment("positive", 0.98)]
         client.generate(["And the LORD said"], max_new_tokens=40)
 
-It works with this project's server and with TensorFlow Serving alike.
+It works with this project's server and with TensorFlow Serving.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import grpc
 
 Value = Sequence[str] | Sequence[bytes] | Sequence[int] | Sequence[float]
 
-# tensorflow.core.framework.types_pb2: numbers of dtypes, and the fields that hold the values.
+# From tensorflow.core.framework.types_pb2: numbers of dtypes, and the fields of their values.
 _FLOAT, _INT32, _STRING = 1, 3, 7
 _FIELDS = {
     1: "float_val", 2: "double_val", 3: "int_val", 7: "string_val", 9: "int64_val", 10: "bool_val"
@@ -30,7 +30,7 @@ _FIELDS = {
 
 @dataclass(frozen=True)
 class Sentiment:
-    """A review's label, and the probability that it is positive."""
+    """A text's label, and the probability that it is positive."""
 
     label: str
     probability: float
@@ -38,7 +38,7 @@ class Sentiment:
 
 @dataclass(frozen=True)
 class Score:
-    """What a text costs the model: bits, and over how many characters, line end included."""
+    """The bits that a model needs for a text, and its characters, including a line end."""
 
     bits: float
     characters: int
@@ -59,7 +59,7 @@ class Continuation:
 
 @dataclass(frozen=True)
 class Tensor:
-    """Values in row-major order, and their shape."""
+    """Values in row-major order, and the shape."""
 
     values: list[Any]
     shape: tuple[int, ...]
@@ -74,8 +74,8 @@ class Client:
     """A connection to a server.
 
     Args:
-        address: host:port of its gRPC side.
-        timeout: seconds for a request.
+        address: host:port of its gRPC API.
+        timeout: seconds per request.
 
     Every method raises grpc.RpcError, with `code()` and `details()`.
     """
@@ -116,8 +116,8 @@ class Client:
         """A continuation of each prompt.
 
         Args:
-            settings: max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed; the
-                model's defaults hold for those left out.
+            settings: max_new_tokens, temperature, top_k, top_p, repetition_penalty, seed; the model
+                has defaults.
         """
         inputs: dict[str, Value] = {"text": prompts}  # type: ignore[dict-item]
         for name, value in settings.items():
@@ -151,11 +151,12 @@ class Client:
         outputs: Sequence[str] = (),
         version: int | None = None,
     ) -> dict[str, Tensor]:
-        """Any signature: lists of rows by input name to tensors by output name.
+        """Calls any signature; returns tensors by output name.
 
         Args:
-            inputs: text or bytes go as strings, int as int32, float as float32.
-            outputs: those wanted; none is all.
+            inputs: lists of rows by input name; str and bytes are sent as string, int as int32,
+                float as float32.
+            outputs: the ones to return; empty: all.
         """
         request = self._stubs.predict.PredictRequest()
         request.model_spec.name = model
@@ -169,7 +170,7 @@ class Client:
         return {name: _read(proto) for name, proto in response.outputs.items()}
 
     def version(self, model: str) -> int:
-        """The version that is served."""
+        """The served version."""
         request = self._stubs.get_model_status.GetModelStatusRequest()
         request.model_spec.name = model
         response = self._model.GetModelStatus(request, timeout=self._timeout)
@@ -192,23 +193,23 @@ def _fill(proto: Any, values: Sequence[Any]) -> None:
 def _read(proto: Any) -> Tensor:
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     values = list(getattr(proto, _FIELDS[proto.dtype]))
-    if len(values) == 1:  # one value stands for all
+    if len(values) == 1:  # one value means all values
         values *= math.prod(shape)
     return Tensor(values, shape)
 
 
 def _stubs() -> types.SimpleNamespace:
-    """TensorFlow Serving's stubs, imported without TensorFlow.
+    """Imports TensorFlow Serving's stubs without TensorFlow.
 
-    They import tensorflow.core's messages, and `import tensorflow.core` runs the whole of
-    tensorflow/__init__.py, which takes seconds and hundreds of MiB. A bare package in its
-    place finds the messages, and is taken away again so that TensorFlow can still be imported.
+    The stubs import messages from tensorflow.core, which would run all of tensorflow/__init__.py:
+    seconds and hundreds of MiB. An empty package in its place is enough to find the messages. It
+    is removed afterwards, so that TensorFlow can still be imported.
     """
     bare = "tensorflow" not in sys.modules
     if bare:
         spec = importlib.util.find_spec("tensorflow")
         if spec is None or spec.submodule_search_locations is None:
-            raise ModuleNotFoundError("the stubs' messages are in the package tensorflow")
+            raise ModuleNotFoundError("the stubs need the package tensorflow for its messages")
         package = types.ModuleType("tensorflow")
         package.__path__ = list(spec.submodule_search_locations)
         sys.modules["tensorflow"] = package

@@ -1,4 +1,4 @@
-"""Errors of requests: a gRPC status code and a message; REST gives the code's HTTP status."""
+"""Errors of requests: a gRPC status code and a message; REST answers with its HTTP status."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ HTTP_STATUS = {
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 _FUNCTION_NODE = re.compile(r"^\{\{function_node [^}]*\}\} ")
 _ASSERTION = re.compile(r"assertion failed: \[(.*)\]", re.DOTALL)
-_LONGEST_MESSAGE = 1000  # characters; gRPC sends it in a header, and headers have a limit
+_LONGEST_MESSAGE = 1000  # characters: gRPC sends it in a header, whose size is limited
 
 
 class ServingError(Exception):
-    """What a client is told: a gRPC status code and a message."""
+    """The gRPC status code and message that a client gets."""
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
         super().__init__(message[:_LONGEST_MESSAGE])
@@ -46,7 +46,7 @@ def deadline_exceeded() -> ServingError:
 
 
 def of_tensorflow(error: Exception) -> ServingError:
-    """The error of a tf.errors.OpError: its code, and its message without the graph's traces."""
+    """A tf.errors.OpError as ServingError: its code, and its message without graph traces."""
     code = _BY_NUMBER.get(getattr(error, "error_code", None), grpc.StatusCode.INTERNAL)
     # "Graph execution error:\n\nDetected at node ...\n\nMESSAGE\n\t [[{{node ...}}]] [Op:...]"
     message = str(getattr(error, "message", error)).split("\n\t [[")[0]
@@ -57,4 +57,4 @@ def of_tensorflow(error: Exception) -> ServingError:
 
 
 class CannotServe(Exception):
-    """Why a server did not start: one line for the user."""
+    """A server cannot start; the message is one line for the user."""

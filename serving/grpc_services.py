@@ -1,8 +1,7 @@
-"""gRPC: PredictionService and ModelService of TensorFlow Serving, and gRPC's health service.
+"""gRPC: TensorFlow Serving's PredictionService and ModelService, and gRPC's health service.
 
-Requests arrive as bytes and are read in a worker thread, so that a large one does not hold up
-the event loop, and one that is no message is told INVALID_ARGUMENT. Methods that are not
-listed here (Regress, MultiInference) are UNIMPLEMENTED by gRPC itself.
+Worker threads parse the requests, so that a large one does not block the event loop, and a
+malformed one gets INVALID_ARGUMENT.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ Method = Callable[[Any, float], Any]
 def add_services(
     server: grpc.aio.Server, inference: Inference, workers: Workers, metrics: Metrics
 ) -> health.aio.HealthServicer:
-    """Adds all services; returns the health service, which says nothing of any yet."""
+    """Adds all services; returns the health service, which reports no status yet."""
 
     def handler(name: str, request: Any, method: Method) -> grpc.RpcMethodHandler:
         return grpc.unary_unary_rpc_method_handler(_unary(name, request, method, workers, metrics))
@@ -71,8 +70,8 @@ def add_services(
     return servicer
 
 
-async def tell_health(servicer: health.aio.HealthServicer, serving: bool) -> None:
-    """Says of the server, and of each service, whether it answers requests."""
+async def set_health(servicer: health.aio.HealthServicer, serving: bool) -> None:
+    """Reports whether the server and each service answer requests."""
     status = health_pb2.HealthCheckResponse
     for service in ("", PREDICTION_SERVICE, MODEL_SERVICE):
         await servicer.set(service, status.SERVING if serving else status.NOT_SERVING)
@@ -89,7 +88,7 @@ def _unary(
                 request = request_class.FromString(raw)
             except DecodeError as error:
                 raise invalid_argument(
-                    f"the request is no {request_class.DESCRIPTOR.full_name}"
+                    f"the request is not a {request_class.DESCRIPTOR.full_name}"
                 ) from error
             return method(request, deadline).SerializeToString()
 
@@ -100,7 +99,7 @@ def _unary(
             code, details = error.code, str(error)
         except Exception:
             _log.exception("%s failed", name)
-            code, details = grpc.StatusCode.INTERNAL, "internal error: the server's log has more"
+            code, details = grpc.StatusCode.INTERNAL, "internal error: see the server's log"
         await context.abort(code, details)
         raise AssertionError("abort raises")
 

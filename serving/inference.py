@@ -1,6 +1,6 @@
-"""What the server does for a request, whichever way it came: messages in, messages out.
+"""Answers to requests of both APIs, as protocol buffers, and a version's warm-up.
 
-The rules and messages are TensorFlow Serving's (its predict_util.cc, classifier.cc,
+Rules and error messages are TensorFlow Serving's (predict_util.cc, classifier.cc,
 get_model_metadata_impl.cc, get_model_status_impl.cc).
 """
 
@@ -36,7 +36,7 @@ MOST_WARM_UP_REQUESTS = 1000
 
 
 class Inference:
-    """Answers requests by the version that is served. Safe for many threads."""
+    """Answers requests with the served version. Thread-safe."""
 
     def __init__(self, versions: ModelVersions) -> None:
         self._versions = versions
@@ -44,7 +44,7 @@ class Inference:
     def predict(
         self, request: predict_pb2.PredictRequest, deadline: float
     ) -> predict_pb2.PredictResponse:
-        """Predict. `deadline` is in seconds since the epoch, here and below."""
+        """Predict; `deadline` is in seconds since the epoch, here and below."""
         with self._versions.lease(self.wanted_version(request)) as model:
             return predict(model, request, deadline)
 
@@ -95,7 +95,7 @@ class Inference:
         return response
 
     def input_definitions(self, request: predict_pb2.PredictRequest) -> meta_graph_pb2.SignatureDef:
-        """The signature that a REST request names, which its JSON is read by."""
+        """The definition of a REST request's signature, which tells how to read its JSON."""
         with self._versions.lease(self.wanted_version(request)) as model:
             name = request.model_spec.signature_name or DEFAULT_SIGNATURE
             if name not in model.signatures:
@@ -141,7 +141,7 @@ def _not_found(message: str) -> ServingError:
 def predict(
     model: ServedModel, request: predict_pb2.PredictRequest, deadline: float = NO_DEADLINE
 ) -> predict_pb2.PredictResponse:
-    """Predict by one version."""
+    """Predict with one version."""
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = model.signatures.get(name)
     if signature is None:
@@ -164,7 +164,7 @@ def classify(
     request: classification_pb2.ClassificationRequest,
     deadline: float = NO_DEADLINE,
 ) -> classification_pb2.ClassificationResponse:
-    """Classify by one version: `inputs`, serialized tf.Examples, to `classes` and `scores`."""
+    """Classify with one version: `inputs`, serialized tf.Examples, to `classes` and `scores`."""
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = model.signatures.get(name)
     if signature is None:
@@ -208,7 +208,7 @@ def _serialized_examples(given: input_pb2.Input) -> list[bytes]:
     kind = given.WhichOneof("kind")
     context = b""
     if kind == "example_list_with_context":
-        # Two serialized messages, one after the other, are the two merged.
+        # Concatenating serialized messages merges them.
         context = given.example_list_with_context.context.SerializeToString()
     examples = getattr(given, kind).examples if kind else []
     if not examples:
@@ -223,16 +223,19 @@ def _fill_spec(spec: model_pb2.ModelSpec, name: str, model: ServedModel, signatu
 
 
 def deadline_after(seconds: float | None) -> float:
-    """The deadline of a request that may take so long; None is any time."""
+    """The deadline of a request that may take `seconds`; None: any time."""
     return NO_DEADLINE if seconds is None else time.time() + seconds
 
 
 def warm_up(model: ServedModel) -> int:
-    """Answers the version's warm-up requests, and returns how many there were.
+    """Replays a version's warm-up requests; returns how many there were.
+
+    TensorFlow Serving does so before it serves a version: they are a TFRecord of at most 1,000
+    PredictionLogs.
 
     Raises:
-        ServingError: of the request that failed, or for more than MOST_REQUESTS.
-        tf.errors.DataLossError: if the file is no TFRecord.
+        ServingError: if a request fails, or there are more than MOST_WARM_UP_REQUESTS.
+        tf.errors.DataLossError: if the file is not a TFRecord.
     """
     path = os.path.join(model.folder, WARM_UP_REQUESTS)
     if not tf.io.gfile.exists(path):

@@ -21,7 +21,7 @@ _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 3
 
 
 class Metrics:
-    """Counts and times requests; `page()` gives them in Prometheus's text format."""
+    """Counts and times requests; `page()` returns them in Prometheus's text format."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -32,19 +32,19 @@ class Metrics:
         )
         self._seconds = Histogram(
             "serving_request_seconds",
-            "Time from a request's arrival to its answer",
+            "Seconds from a request's arrival to its answer",
             labels,
             buckets=_SECONDS,
             registry=self._registry,
         )
 
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Adds a value that is read whenever the page is asked for."""
+        """Adds a value that is read for each page."""
         Gauge(name, text, registry=self._registry).set_function(value)
 
     @contextmanager
     def request(self, api: str, method: str) -> Iterator[None]:
-        """Counts and times a request, which the block answers or fails by ServingError."""
+        """Counts and times the request that the block answers; a ServingError gives its code."""
         started = time.perf_counter()
         code = "INTERNAL"
         try:

@@ -1,9 +1,9 @@
-"""The versions of a model: the newest is served, and a newer one takes its place.
+"""The versions of a model: serves the newest, and replaces it when a newer one appears.
 
-As TensorFlow Serving's file-system source with its policies "latest" and "availability
-preserving": the folder is polled, names that are no numbers are passed over, and a version
-goes only when its successor is ready. Other than there, a version that does not load leaves
-the newest that does; it is tried again when its files change.
+This is TensorFlow Serving's file-system source with the policies "latest" and "availability
+preserving": it polls the folder, skips names that are not numbers, and unloads a version only when
+its successor is ready. Unlike TensorFlow Serving, if a version fails to load, it serves the newest
+one that loads, and retries the failed one when its files change.
 """
 
 from __future__ import annotations
@@ -26,18 +26,17 @@ from serving.served_model import ServedModel
 _log = logging.getLogger(__name__)
 _DIGITS = re.compile(r"[0-9]{1,18}")  # fits TensorFlow Serving's int64
 
-# State, gRPC error code and message of a version, as ModelService tells them.
+# State, gRPC error code and message of a version, as ModelService reports them.
 Status = tuple[str, int, str]
 
 
 class ModelVersions:
-    """A folder of versions, of which one is served at a time.
+    """A folder of versions, one of which is served at a time.
 
     Args:
-        folder: holds a folder for each version, named by its number; its own name is the
-            model's.
-        load: makes a version ready for requests, or raises.
-        poll_seconds: between looks at the folder.
+        folder: named as the model; contains a folder for each version, named by its number.
+        load: loads a version and warms it up, or raises.
+        poll_seconds: interval between looks at the folder.
     """
 
     def __init__(
@@ -47,20 +46,20 @@ class ModelVersions:
         self.name = folder.name
         self._load = load
         self._poll_seconds = poll_seconds
-        self._lock = threading.Lock()  # of what follows
+        self._lock = threading.Lock()  # for the attributes below
         self._current: ServedModel | None = None
         self._leases: Counter[ServedModel] = Counter()
         self._retired: list[ServedModel] = []
         self._status: dict[int, Status] = {}
-        self._failed: dict[int, tuple[float, ...]] = {}  # times of the files that did not load
+        self._failed: dict[int, tuple[float, ...]] = {}  # their file times and sizes
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="model versions", daemon=True)
 
     def start(self) -> ServedModel:
-        """Loads the newest version that can be loaded, and watches the folder from then on.
+        """Loads the newest version that loads, and starts to watch the folder.
 
         Raises:
-            ServingError: NOT_FOUND if there is none; else the newest version's error.
+            ServingError: NOT_FOUND if there is no version; the newest one's error if none loads.
         """
         self.poll()
         if self._current is None:
@@ -77,17 +76,17 @@ class ModelVersions:
         return self._current
 
     def stop(self) -> None:
-        """Ends the watching; what is being loaded is loaded first."""
+        """Stops watching, after a load that is in progress."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
 
     @contextmanager
     def lease(self, version: int | None = None) -> Iterator[ServedModel]:
-        """The served version, which stays loaded until the lease ends.
+        """The served version; it stays loaded until the lease ends.
 
         Raises:
-            ServingError: NOT_FOUND if `version` is given and another one is served.
+            ServingError: NOT_FOUND if `version` is given and not the one served.
         """
         with self._lock:
             model = self._current
@@ -104,7 +103,7 @@ class ModelVersions:
                 self._leases[model] -= 1
 
     def status(self) -> dict[int, Status]:
-        """Of every version seen so far, by number."""
+        """Status of every version seen so far, by number."""
         with self._lock:
             return dict(self._status)
 
@@ -119,10 +118,10 @@ class ModelVersions:
             try:
                 self.poll()
             except OSError:
-                _log.exception("%s: cannot be read; going on with what is loaded", self.folder)
+                _log.exception("%s: cannot be read; the loaded version stays", self.folder)
 
     def poll(self) -> None:
-        """Looks at the folder once: loads what is newer, and lets go of what has had its time."""
+        """Looks at the folder once: unloads old versions without leases, loads a newer version."""
         self._unload_unused()
         for version in self._versions_on_disk():  # newest first
             if self._current is not None and version == self._current.version:
@@ -146,14 +145,14 @@ class ModelVersions:
         return tuple(value for path in files for value in _time_and_size(path))
 
     def _try_to_load(self, version: int) -> bool:
-        self._tell(version, "LOADING", grpc.StatusCode.OK, "")
+        self._set_status(version, "LOADING", grpc.StatusCode.OK, "")
         started = time.perf_counter()
         try:
             model = self._load(self.folder / str(version))
         except Exception as error:  # TensorFlow raises many kinds for a broken folder
-            told = error if isinstance(error, ServingError) else of_tensorflow(error)
-            message = " ".join(str(told).split())
-            self._tell(version, "END", told.code, message)
+            known = error if isinstance(error, ServingError) else of_tensorflow(error)
+            message = " ".join(str(known).split())
+            self._set_status(version, "END", known.code, message)
             _log.error("%s/%d: not served: %s", self.folder, version, message)
             return False
         with self._lock:
@@ -177,9 +176,9 @@ class ModelVersions:
                 self._status[model.version] = ("END", 0, "")
         if unused:
             del unused, model
-            gc.collect()  # a SavedModel's objects refer to each other in circles
+            gc.collect()  # a graph's objects have circular references
 
-    def _tell(self, version: int, state: str, code: grpc.StatusCode, message: str) -> None:
+    def _set_status(self, version: int, state: str, code: grpc.StatusCode, message: str) -> None:
         with self._lock:
             self._status[version] = (state, code.value[0], message)
 
@@ -187,6 +186,6 @@ class ModelVersions:
 def _time_and_size(path: Path) -> tuple[float, float]:
     try:
         stat = path.stat()
-    except OSError:  # gone since it was listed
+    except OSError:  # deleted since it was listed
         return (0.0, 0.0)
     return (stat.st_mtime, stat.st_size)

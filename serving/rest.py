@@ -1,4 +1,4 @@
-"""REST: TensorFlow Serving's paths, health and metrics, by aiohttp."""
+"""REST by aiohttp: TensorFlow Serving's paths, health checks and metrics."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _INT64_DIGITS = 19
 
 
 class Rest:
-    """The HTTP side of a server.
+    """The HTTP handlers of a server.
 
     Args:
-        ready: whether requests are answered, for /readyz.
-        timeout: seconds that a request may take, the reading of its body included.
+        ready: whether the server answers requests, for /readyz.
+        timeout: seconds that a request may take, including reading its body.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ def _fill_signature(spec: model_pb2.ModelSpec, document: dict) -> None:
     try:
         spec.signature_name = document.get("signature_name", "")
     except (ValueError, UnicodeEncodeError) as error:
-        raise invalid_argument("'signature_name' is no text") from error
+        raise invalid_argument("'signature_name' is not valid Unicode") from error
 
 
 def _malformed(request: web.Request) -> ServingError:
@@ -170,9 +170,9 @@ async def _errors_as_json(
         return await handler(request)
     except ServingError as error:
         message, status = str(error), error.http_status
-    except web.HTTPException as error:  # 404, 405, and 413 for a body that is too large
+    except web.HTTPException as error:  # 404, 405, or 413 for a body that is too large
         message, status = error.text or error.reason, error.status
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
-        message, status = "internal error: the server's log has more", 500
+        message, status = "internal error: see the server's log", 500
     return _json(rest_json.encoded({"error": message}), status)

@@ -1,8 +1,8 @@
-"""Requests in TensorFlow Serving's JSON, as its api_rest.md describes it, to its messages.
+"""JSON of TensorFlow Serving's REST API, as its api_rest.md describes it, to and from messages.
 
-Two departures, both wider: inputs that have a default may be left out (TensorFlow Serving
-fills them in for gRPC only), and a plain list of `instances` or `inputs` is taken as the one
-input that has none.
+It accepts two more things. Inputs with a default may be left out; TensorFlow Serving fills in
+defaults for gRPC only. And a plain list of `instances` or `inputs` is taken as the only input
+without a default.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _LONGEST_EXCERPT = 80  # characters of a value in an error
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """A request's JSON object; NaN and Infinity are numbers.
+    """Parses a request's JSON object; NaN and Infinity are numbers.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, as everything here.
+        ServingError: INVALID_ARGUMENT, as all functions here.
     """
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
     try:
         document = json.loads(body)
-    except (ValueError, RecursionError) as error:  # also for bytes that are no UTF-8
+    except (ValueError, RecursionError) as error:  # also raised if the bytes are not UTF-8
         raise invalid_argument(f"JSON Parse error: {error}") from error
     if not isinstance(document, dict):
         raise invalid_argument(f"JSON Value: {_excerpt(document)} Is not object")
@@ -74,7 +74,7 @@ def fill_predict_request(
 
 
 def _columns(rows: Any, signature: meta_graph_pb2.SignatureDef) -> dict[str, list[Any]]:
-    """Rows of named values as one list for each name."""
+    """Turns rows of named values into a list per name."""
     if not isinstance(rows, list) or not rows:
         raise invalid_argument(f"Expecting '{ROW}' to be a list of at least one value")
     named = [isinstance(row, dict) and not _is_base64(row) for row in rows]
@@ -148,7 +148,7 @@ def _flatten(value: Any, shape: list[int], level: int, dtype: tf.DType, to: list
 
 
 def _scalar(value: Any, dtype: tf.DType) -> Any:
-    """A JSON value as the typed field of a TensorProto takes it; ValueError if it is another."""
+    """A JSON value for the typed field of a TensorProto; ValueError if it has another type."""
     if dtype == tf.string:
         if isinstance(value, str):
             return value.encode()  # ValueError for half a surrogate pair
@@ -227,7 +227,7 @@ def _utf8(name: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise invalid_argument(f"Feature: {name!r}: its name is no text") from error
+        raise invalid_argument(f"Feature: {name!r}: its name is not valid Unicode") from error
     return name
 
 
@@ -272,12 +272,12 @@ def predict_json(response: predict_pb2.PredictResponse, form: str) -> dict[str, 
 
 
 def _nested(name: str, array: np.ndarray) -> Any:
-    """Nested lists of what JSON has. Names ending in _bytes hold bytes, others text."""
+    """Nested lists of JSON values; outputs named *_bytes become base64, other strings text."""
     if array.dtype == object:
         of = _encoded if name.endswith("_bytes") else _text
         flat = [of(item) for item in array.ravel()]
         return np.array([*flat, None], object)[:-1].reshape(array.shape).tolist()
-    if array.dtype == np.float32:  # 0.2, and not the double nearest to the float
+    if array.dtype == np.float32:  # 0.2 instead of 0.20000000298023224
         return array.astype(str).astype(np.float64).tolist()
     return array.tolist()
 
@@ -291,8 +291,10 @@ def _text(item: bytes) -> str:
 
 
 def classify_json(response: classification_pb2.ClassificationResponse) -> dict[str, Any]:
-    """Label and score of each class of each example. The key is `results`, as in TensorFlow
-    Serving's code; its page has `result`."""
+    """Label and score of each class of each example.
+
+    The key is `results`, as in TensorFlow Serving's code; api_rest.md says `result`.
+    """
     return {
         "results": [
             [[c.label, _nested("", np.array(c.score, np.float32))] for c in of_example.classes]
@@ -302,7 +304,7 @@ def classify_json(response: classification_pb2.ClassificationResponse) -> dict[s
 
 
 def message_json(message: Message) -> dict[str, Any]:
-    """A message as JSON values, fields that have their default included."""
+    """A message as JSON values, including fields that have their default."""
     options = inspect.signature(json_format.MessageToDict).parameters
     print_all = "always_print_fields_with_no_presence"  # protobuf 5 and later
     if print_all not in options:

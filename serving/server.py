@@ -1,7 +1,7 @@
-"""The built-in server: gRPC and REST over the versions of a model, in one process.
+"""The built-in server: gRPC and REST for the versions of a model, in one process.
 
-One event loop takes the requests of both; worker threads read and answer them. SIGTERM or
-SIGINT ends it: what runs is finished, for at most `grace` seconds; a second signal ends it
+One event loop accepts the requests of both APIs; worker threads parse and answer them. On SIGTERM
+or SIGINT the server finishes running requests for at most `grace` seconds; a second signal ends it
 at once.
 """
 
@@ -33,18 +33,18 @@ from serving.workers import Workers
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """What a server serves, where, and within which bounds.
+    """What a server serves, its addresses and its limits.
 
     Attributes:
         folder: serving_models/<task>.
-        grpc_port, rest_port: 0 takes any free one.
+        grpc_port, rest_port: 0 takes any free port.
         batching: None runs each request alone.
-        threads: requests worked on at a time; see serving.workers.
-        max_in_flight: requests in the server; one more is RESOURCE_EXHAUSTED, or 429.
-        max_request_bytes: a larger request is RESOURCE_EXHAUSTED, or 413.
-        rest_timeout: seconds; gRPC's requests bring deadlines of their own.
-        grace: seconds for requests that run when the server is stopped.
-        poll_seconds: between looks for a newer version.
+        threads: requests processed at the same time; see workers.py.
+        max_in_flight: requests in the server; one more gets RESOURCE_EXHAUSTED or 429.
+        max_request_bytes: a larger request gets RESOURCE_EXHAUSTED or 413.
+        rest_timeout: seconds; gRPC requests have their own deadlines.
+        grace: seconds for running requests when the server stops.
+        poll_seconds: interval between looks for a newer version.
     """
 
     folder: Path
@@ -95,7 +95,7 @@ class Server:
         )
         self._grpc = grpc.aio.server(
             options=[
-                ("grpc.so_reuseport", 0),  # a port in use is an error, not a share of it
+                ("grpc.so_reuseport", 0),  # a port in use is an error instead of shared
                 ("grpc.max_receive_message_length", options.max_request_bytes),
                 ("grpc.max_send_message_length", -1),
             ]
@@ -136,13 +136,13 @@ class Server:
         await self._grpc.start()
         self._health = health
         self._ready = True
-        await grpc_services.tell_health(health, serving=True)
+        await grpc_services.set_health(health, serving=True)
 
     async def stop(self) -> None:
-        """Takes no more requests, finishes those that run, and closes the ports."""
+        """Refuses new requests, finishes the running ones, and closes the ports."""
         if self._ready:
             self._ready = False
-            await grpc_services.tell_health(self._health, serving=False)
+            await grpc_services.set_health(self._health, serving=False)
         if self._grpc is not None and self._runner is not None:
             await asyncio.gather(self._grpc.stop(self.options.grace), self._runner.cleanup())
         loop = asyncio.get_running_loop()
@@ -156,7 +156,8 @@ def _address(host: str, port: int) -> str:
 
 def _cannot_listen(host: str, port: int, option: str) -> CannotServe:
     return CannotServe(
-        f"{_address(host, port)}: cannot listen there; is the port in use? {option} chooses another"
+        f"{_address(host, port)}: cannot listen there; if the port is in use, choose another with"
+        f" {option}"
     )
 
 
@@ -164,7 +165,7 @@ def run(options: ServerOptions, tell: Callable[[str], None] = print) -> None:
     """Serves until SIGTERM or SIGINT.
 
     Args:
-        tell: gets a line when the server is ready, with its addresses, and one at its end.
+        tell: gets a line with the addresses when the server is ready, and a line when it stops.
 
     Raises:
         CannotServe: if no version can be loaded, or a port is in use.
@@ -193,7 +194,7 @@ async def _run(options: ServerOptions, tell: Callable[[str], None]) -> None:
         f" REST on http://{address}/v1/models/{server.versions.name}"
     )
     await stopped.wait()
-    tell("stopping: finishing the requests that run")
+    tell("stopping: finishing running requests")
     await server.stop()
 
 
@@ -203,4 +204,4 @@ def _log_to_stderr() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    logger.propagate = False  # the command line silences the root
+    logger.propagate = False  # the command line silences the root logger

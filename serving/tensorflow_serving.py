@@ -1,7 +1,6 @@
-"""TensorFlow Serving on this machine: its binary on PATH, or its image in docker.
+"""Finds TensorFlow Serving, as a binary on PATH or an image in docker, and builds its command.
 
-Whether one is there, and the command that starts it. Nothing is downloaded: docker counts only
-if its engine runs and has the image.
+Nothing is downloaded: docker is used only if its engine runs and has the image.
 """
 
 from __future__ import annotations
@@ -16,22 +15,22 @@ from pathlib import Path
 
 BINARY = "tensorflow_model_server"
 IMAGE = "tensorflow/serving"
-DOCKER_FAILED = 125  # exit code of `docker run` where docker, not the container, failed
+DOCKER_FAILED = 125  # exit code of `docker run` if docker itself failed, not the container
 _GRPC, _REST = 8500, 8501  # ports in the container
-_DOCKER_SECONDS = 5.0  # for an answer of docker's, which takes 0.1
+_DOCKER_SECONDS = 5.0  # for a docker command, which takes 0.1 s
 
 
 @dataclass(frozen=True)
 class Served:
-    """What is to be served, and where.
+    """The model to serve, and the addresses.
 
     Attributes:
-        name: the model's, in requests.
-        folder: of its versions; or one version, if `version` is given.
-        version: of `folder`, if that is one.
+        name: the model's name in requests.
+        folder: contains the model's versions; if `version` is given, that version's own folder.
+        version: the number of the only version to serve; None: all in `folder`.
         host: address on which docker publishes the ports; the binary listens on all addresses.
-        grpc_port, rest_port: on this machine.
-        arguments: more of them for the binary, in docker too.
+        grpc_port, rest_port: ports on this machine.
+        arguments: further arguments of tensorflow_model_server, also in docker.
     """
 
     name: str
@@ -44,12 +43,12 @@ class Served:
 
 
 def binary() -> str | None:
-    """The binary's path; None where it is not on PATH."""
+    """The binary's path; None if it is not on PATH."""
     return shutil.which(BINARY)
 
 
 def binary_command(path: str, served: Served) -> list[str]:
-    """The command line that serves by the binary; it takes a folder of versions only."""
+    """The command line of the binary, which serves only a folder of versions."""
     assert served.version is None
     return [
         path,
@@ -62,25 +61,25 @@ def binary_command(path: str, served: Served) -> list[str]:
 
 
 def docker_lacks(image: str = IMAGE) -> str | None:
-    """Why docker cannot serve; None where it can.
+    """Why docker cannot serve; None if it can.
 
-    Takes a tenth of a second, or up to some seconds where docker's engine hangs.
+    Takes 0.1 seconds, or a few seconds if docker's engine hangs.
     """
     if shutil.which("docker") is None:
         return "docker is not on PATH"
     engine = _ask_docker("version", "--format", "{{.Server.Version}}")
     if engine is not None:
-        return f"docker's engine does not run, or does not answer: {engine}"
+        return f"docker's engine does not run or answer: {engine}"
     if _ask_docker("image", "inspect", "--format", "{{.Id}}", image) is not None:
         return f"docker has no image {image} (docker pull {image})"
     return None
 
 
 def docker_command(served: Served, container: str | None = None) -> list[str]:
-    """The command line that serves by docker, in the foreground.
+    """The command line of `docker run`, in the foreground.
 
     Args:
-        container: its name, by which `stop_container` finds it; None: docker makes up one.
+        container: the container's name, for `stop_container`; None: docker chooses one.
     """
     version = "" if served.version is None else f"/{served.version}"
     mount = (
@@ -106,15 +105,15 @@ def docker_command(served: Served, container: str | None = None) -> list[str]:
 
 
 def stop_container(container: str) -> str | None:
-    """Ends and removes a container; returns why it may go on, None if it is gone."""
+    """Stops and removes a container; returns why that may have failed, or None."""
     failure = _ask_docker("rm", "--force", container)
-    # One that had ended by itself is removed already, or being removed.
+    # A container that ended by itself is removed already, or is being removed.
     gone = failure is None or "No such container" in failure or "already in progress" in failure
     return None if gone else failure
 
 
 def _ask_docker(*arguments: str) -> str | None:
-    """None if docker did it; else why not, in a line."""
+    """Runs a docker command; returns one line about its failure, or None."""
     command = ["docker", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_DOCKER_SECONDS, check=False)
@@ -129,7 +128,7 @@ def _ask_docker(*arguments: str) -> str | None:
 
 
 def _csv(fields: Sequence[str]) -> str:
-    """As docker's --mount takes its fields: quoted where one has a comma."""
+    """The fields of docker's --mount as CSV, which quotes commas."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(fields)
     return line.getvalue()

@@ -1,4 +1,4 @@
-"""TensorProtos to arrays and back, checked against a SignatureDef."""
+"""Converts TensorProtos to arrays and back, checked against a SignatureDef."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.errors import invalid_argument
 
-# A tensor of a shape and one value is filled with that value: this bounds what a small
-# request can make of memory.
+# Limits the memory of a small request: a TensorProto with a shape and one value means a tensor
+# filled with that value.
 _MOST_ELEMENTS = 1 << 24
 
-# The field of TensorProto in which values of a type lie, as Tensor::AsProtoField writes them.
+# The field of TensorProto that holds the values of a dtype, as Tensor::AsProtoField writes them.
 VALUE_FIELDS = {
     tf.float32: "float_val",
     tf.float64: "double_val",
@@ -35,13 +35,13 @@ VALUE_FIELDS = {
 def decode_inputs(
     signature: meta_graph_pb2.SignatureDef, protos: Mapping[str, tensor_pb2.TensorProto]
 ) -> dict[str, np.ndarray]:
-    """The arrays of a request, with the signature's defaults for those left out.
+    """The arrays of a request; the signature's defaults fill in missing inputs.
 
     Strings are bytes objects.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, if an input is unknown, missing, malformed, or of
-            another dtype or shape than the signature says.
+        ServingError: INVALID_ARGUMENT if an input is unknown, missing or malformed, or if its
+            dtype or shape differs from the signature's.
     """
     check_names(signature, protos.keys())
     inputs = {name: decode(name, proto, signature.inputs[name]) for name, proto in protos.items()}
@@ -51,7 +51,7 @@ def decode_inputs(
 def with_defaults(
     signature: meta_graph_pb2.SignatureDef, inputs: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """`inputs`, and the signature's defaults for those left out."""
+    """`inputs`, and the signature's defaults for missing ones."""
     defaults = {
         name: decode(name, proto, signature.inputs[name])
         for name, proto in signature.defaults.items()
@@ -61,7 +61,7 @@ def with_defaults(
 
 
 def check_names(signature: meta_graph_pb2.SignatureDef, names: Collection[str]) -> None:
-    """Raises INVALID_ARGUMENT, in TensorFlow Serving's words, for a wrong set of inputs."""
+    """Raises INVALID_ARGUMENT, in TensorFlow Serving's words, if inputs are unknown or missing."""
     sent, known = set(names), set(signature.inputs)
     extra = sent - known
     missing = known - sent - set(signature.defaults)
@@ -80,7 +80,7 @@ def _joined(names: set[str]) -> str:
 def decode(
     name: str, proto: tensor_pb2.TensorProto, expected: meta_graph_pb2.TensorInfo
 ) -> np.ndarray:
-    """The values of a TensorProto, read as TensorFlow's C++ reads it."""
+    """The values of a TensorProto, parsed by TensorFlow's C++ code."""
     if proto.dtype != expected.dtype:
         raise invalid_argument(
             f"input {name!r}: expected dtype {_dtype_name(expected.dtype)},"
@@ -119,7 +119,7 @@ def _dtype_name(number: int) -> str:
 
 
 def encode(array: np.ndarray, dtype: tf.DType) -> tensor_pb2.TensorProto:
-    """A TensorProto with its values in the typed field, where clients of TF Serving look."""
+    """A TensorProto with its values in the typed field, which TensorFlow Serving's clients read."""
     field = VALUE_FIELDS.get(dtype)
     if field is None:
         return tf.make_tensor_proto(array, dtype)
@@ -131,10 +131,10 @@ def encode(array: np.ndarray, dtype: tf.DType) -> tensor_pb2.TensorProto:
 
 
 def selected_outputs(signature: meta_graph_pb2.SignatureDef, output_filter: list[str]) -> list[str]:
-    """Names of the outputs that a request wants: all if it names none.
+    """Names of the outputs that a request asks for: all if it names none.
 
     Raises:
-        ServingError: INVALID_ARGUMENT for an unknown or repeated one.
+        ServingError: INVALID_ARGUMENT if a name is unknown or repeated.
     """
     for i, name in enumerate(output_filter):
         if name not in signature.outputs:

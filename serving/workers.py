@@ -1,4 +1,4 @@
-"""Threads that answer requests, with a bound on how many requests may be in the server."""
+"""Threads that answer requests, with a limit on the number of requests in the server."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ Answer = TypeVar("Answer")
 
 
 class Workers:
-    """Runs requests' work in threads, off the event loop.
+    """Runs the work of requests in threads, outside the event loop.
 
     Args:
-        threads: requests worked on at a time. A batch is made of requests that wait in
-            threads, so twice the largest batch is a good number.
-        most: requests in the server, those that wait for a thread included; one more is
-            refused.
+        threads: requests processed at the same time. Requests wait in their threads for a batch,
+            so use about twice the largest batch.
+        most: requests in the server, including those that wait for a thread; one more is refused.
     """
 
     def __init__(self, threads: int, most: int) -> None:
@@ -37,10 +36,10 @@ class Workers:
         return self._in_flight
 
     async def run(self, work: Callable[[], Answer], deadline: float) -> Answer:
-        """What `work` returns; `deadline` is in seconds since the epoch.
+        """The result of `work`; `deadline` is in seconds since the epoch.
 
-        Work whose deadline has passed, or whose client has gone, before a thread was free is
-        not begun. Work that runs when its deadline passes goes on and counts until its end.
+        Work is not started if its deadline has passed or its client has gone when a thread becomes
+        free. Work that runs when its deadline passes continues, and counts until it ends.
 
         Raises:
             ServingError: RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED.
@@ -50,7 +49,7 @@ class Workers:
             if self._in_flight >= self._most:
                 raise ServingError(
                     grpc.StatusCode.RESOURCE_EXHAUSTED,
-                    f"{self._most} requests are in the server already: try again later",
+                    f"{self._most} requests are in the server already; try again later",
                 )
             self._in_flight += 1
         future: Future[Answer] = self._pool.submit(_unless_late, work, deadline)
@@ -66,7 +65,7 @@ class Workers:
             self._in_flight -= 1
 
     def stop(self) -> None:
-        """Waits for what runs; what waits is not begun."""
+        """Waits for running work; work that waits for a thread is dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 

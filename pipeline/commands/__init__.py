@@ -1,1 +1,1 @@
-"""The commands of `tf-mamba`, a module each: `add_options(parser)` and `run(options)`."""
+"""The commands of `tf-mamba`: each module has `add_options(parser)` and `run(options)`."""

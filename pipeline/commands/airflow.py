@@ -1,4 +1,4 @@
-"""`tf-mamba airflow`: the DAG file by which Airflow runs the pipeline."""
+"""`tf-mamba airflow`: writes a DAG file with which Airflow runs the pipeline."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Adds the command's options."""
     shared.add_configuration(parser)
     shared.add_beam(parser)
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", required=True, help="in Airflow's folder of DAGs"
+        "--out",
+        type=Path,
+        metavar="FILE",
+        required=True,
+        help="the DAG file, in Airflow's DAGs folder",
     )
 
 
@@ -22,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     """Writes the file."""
     import_tensorflow(options.debug)
     config, source = shared.configuration(options, options.set)
-    shared.beam(options)  # checked now, not in the first run
+    shared.beam(options)  # fails now instead of in the first run
 
     from pipeline.orchestrators import airflow_runner
 

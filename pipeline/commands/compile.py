@@ -1,4 +1,4 @@
-"""`tf-mamba compile`: the pipeline as a spec that a cluster runs."""
+"""`tf-mamba compile`: compiles the pipeline to a spec that a cluster runs."""
 
 from __future__ import annotations
 
@@ -13,56 +13,56 @@ from pipeline.commands.terminal import import_tensorflow
 if TYPE_CHECKING:
     from pipeline.orchestrators.kubeflow_runner import Cluster
 
-# Each with the ending of its file.
+# Target to file suffix.
 _TARGETS = {"kubeflow": "yaml", "vertex": "json"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
-    parser.add_argument("target", choices=tuple(_TARGETS), help="what will run the pipeline")
+    """Adds the command's options."""
+    parser.add_argument("target", choices=tuple(_TARGETS), help="the system that runs the pipeline")
     shared.add_configuration(parser)
-    parser.add_argument("--image", required=True, help="the one that Dockerfile builds")
+    parser.add_argument("--image", required=True, help="the container image that Dockerfile builds")
     parser.add_argument(
         "--pipeline-root",
         required=True,
         metavar="URI",
-        help="of artifacts: gs://BUCKET/FOLDER; with Kubeflow also s3:// and minio://",
+        help="where artifacts go: gs://BUCKET/FOLDER; with Kubeflow also s3:// or minio://",
     )
     parser.add_argument(
         "--volume",
         metavar="CLAIM:PATH",
-        help="with Kubeflow: a PersistentVolumeClaim, and where containers mount it; it keeps"
-        " pushed models and checkpoints",
+        help="Kubeflow only: a PersistentVolumeClaim for pushed models and checkpoints, and where"
+        " containers mount it",
     )
     parser.add_argument(
         "--serving-models",
         type=Path,
         metavar="PATH",
         help="folder of pushed models in the containers (default: serving_models/ in the volume,"
-        " or in the pipeline root on /gcs)",
+        " or with Vertex AI in the pipeline root on /gcs)",
     )
     parser.add_argument(
         "--beam-workers",
         type=shared.positive,
         default=1,
         metavar="N",
-        help="of Beam in each container (default: 1)",
+        help="Beam workers in each container (default: 1)",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help="the spec, .yaml or .json (default: TASK_TARGET.yaml, of Vertex AI .json)",
+        help="the spec, .yaml or .json (default: TASK_kubeflow.yaml or TASK_vertex.json)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compiles it; returns the exit code."""
+    """Writes the spec; returns the exit code."""
     out = options.out or Path(f"{options.task}_{options.target}.{_TARGETS[options.target]}")
     if out.suffix not in (".yaml", ".json"):
         raise UserError(f"--out {out}: expected a name that ends in .yaml or .json")
     if out.suffix == ".json" and options.target == "kubeflow":
-        raise UserError(f"--out {out}: JSON has no place for a volume; use .yaml")
+        raise UserError(f"--out {out}: a JSON spec cannot mount a volume; use .yaml")
     import_tensorflow(options.debug)
     from pipeline.orchestrators import kubeflow_runner
     from pipeline.orchestrators.beam import Beam
@@ -86,8 +86,8 @@ def _cluster(options: argparse.Namespace) -> Cluster:
         return Cluster.vertex(options.image, options.pipeline_root, options.serving_models)
     if not options.volume:
         raise UserError(
-            "--volume: expected CLAIM:PATH; Kubeflow's containers share nothing else that could"
-            " keep pushed models"
+            "--volume: expected CLAIM:PATH; Kubeflow's containers share no other storage for pushed"
+            " models"
         )
     return Cluster.kubeflow(
         options.image,

@@ -1,4 +1,4 @@
-"""`tf-mamba download`: fetches a corpus from its official address."""
+"""`tf-mamba download`: downloads a corpus from its official address."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from pipeline.commands import options as shared
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Adds the command's options."""
     shared.add_task(parser)
-    parser.add_argument("--to", type=Path, default=Path("downloads"), help="folder")
+    parser.add_argument(
+        "--to", type=Path, default=Path("downloads"), help="folder (default: downloads)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Downloads, verifies, and says how to use it."""
+    """Downloads and verifies the corpus; prints its path and how to use it."""
     from data.download import download
 
     path = download(options.task, options.to)

@@ -1,4 +1,4 @@
-"""`tf-mamba generate`: continues a prompt by the pushed model."""
+"""`tf-mamba generate`: continues a prompt with the newest pushed model."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Adds the command's options."""
     shared.add_task(parser, "next_token")
     parser.add_argument("prompt")
     shared.add_generation(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the prompt and its continuation."""
+    """Prints the prompt and its continuation; returns the exit code."""
     import_tensorflow(options.debug)
     from pipeline.pushed_models.model import predict
     from serving.served_model import ServedModel

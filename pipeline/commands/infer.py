@@ -1,4 +1,4 @@
-"""`tf-mamba infer`: its options; the work is pipeline/pushed_models/bulk_inference.py's."""
+"""`tf-mamba infer`: runs the newest pushed model over a file; see bulk_inference.py."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Adds the command's options."""
     shared.add_task(parser)
     parser.add_argument(
-        "file", type=Path, help=".jsonl or .csv with `text`, or plain text, a row a line"
+        "file",
+        type=Path,
+        help=".jsonl or .csv with a field `text`, or plain text, one text per line",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, help="JSON lines, one for each row, in their order"
+        "--out", type=Path, required=True, help="JSON lines, one per row, in the file's order"
     )
     tasks = ", ".join(shared.task_names("next_token"))
     generation = parser.add_argument_group(f"{tasks}: continue each text instead of scoring it")
@@ -27,17 +29,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs the command.
+    """Writes the model's answers to the output file; returns the exit code.
 
     Raises:
-        UserError: for options that do not fit together, and see bulk_inference.infer.
+        UserError: if options contradict each other; otherwise as bulk_inference.infer.
     """
     settings = shared.generation(options)
     writers = shared.task_names("next_token")
     if options.generate and options.task not in writers:
         raise UserError(f"--generate: expected the task {' or '.join(writers)}, got {options.task}")
     if settings and not options.generate:
-        raise UserError(f"--{next(iter(settings)).replace('_', '-')}: expected --generate with it")
+        raise UserError(f"{shared.flag(next(iter(settings)))}: needs --generate")
 
     import_tensorflow(options.debug)
     from pipeline.pushed_models import bulk_inference

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they mean."""
+"""Options that several commands share, and their values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from data.tasks import TASKS
 
-if TYPE_CHECKING:  # imported late: none of it is needed to say what the options are
+if TYPE_CHECKING:  # imported where used, so that --help is quick
     from data.records import Source
     from pipeline.config import RunConfig
     from pipeline.orchestrators.beam import Beam
@@ -30,39 +30,39 @@ _GENERATION = {
 
 
 def task_names(head: str | None = None) -> tuple[str, ...]:
-    """The names of the tasks with a head; None: of all tasks."""
+    """The names of the tasks with a head; None: all tasks."""
     return tuple(task.name for task in TASKS.values() if head in (None, task.head))
 
 
 def add_task(parser: argparse.ArgumentParser, head: str | None = None) -> None:
-    """The task: any, or one with a head."""
+    """Adds the task, of a head if it is given."""
     parser.add_argument("task", choices=task_names(head))
 
 
 def head(options: argparse.Namespace) -> str:
-    """The head of the task that `add_task` asks for."""
+    """The head of the task."""
     return TASKS[options.task].head
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
-    """Where runs and pushed models are."""
+    """Adds where runs and pushed models are."""
     parser.add_argument(
         "--root",
         type=Path,
         default=Path.cwd(),
-        help="folder of runs/ and serving_models/ (default: this one)",
+        help="folder that contains runs/ and serving_models/ (default: the current folder)",
     )
     parser.add_argument(
         "--metadata",
         metavar="ADDRESS",
         default=os.environ.get("TF_MAMBA_METADATA", ""),
-        help="of ML Metadata's database server, as in mysql://USER@HOST/DATABASE (default:"
-        " $TF_MAMBA_METADATA, else runs/metadata.sqlite)",
+        help="ML Metadata's database server, for example mysql://USER@HOST/DATABASE (default:"
+        " $TF_MAMBA_METADATA, or else runs/metadata.sqlite)",
     )
 
 
 def places(options: argparse.Namespace) -> Places:
-    """What `add_places` asks for."""
+    """The value of `add_places`."""
     from pipeline.places import Places
 
     return Places.below(options.root, options.metadata)
@@ -80,36 +80,37 @@ def newest_model(options: argparse.Namespace) -> Path:
 
 
 def add_generation(parser: argparse._ActionsContainer) -> None:
-    """Settings of generation; the model has defaults."""
+    """Adds the settings of generation; the model has defaults."""
     for name, (number, text) in _GENERATION.items():
-        option = "--" + name.replace("_", "-")
-        parser.add_argument(option, type=number, help=f"{text} (default: the model's)")
+        parser.add_argument(flag(name), type=number, help=f"{text} (default: the model's)")
 
 
 def generation(options: argparse.Namespace) -> dict[str, int | float]:
-    """The settings of `add_generation` that are given."""
+    """The settings of `add_generation` that the user gave."""
     given = {name: getattr(options, name) for name in _GENERATION}
     return {name: value for name, value in given.items() if value is not None}
 
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:
-    """Task, preset and what changes it."""
+    """Adds the task, the preset and changes to it."""
     add_task(parser)
     parser.add_argument("--preset", default="quick", help="quick (default), full, best or smoke")
     parser.add_argument("--source", help="a local file or folder instead of the packaged corpus")
-    parser.add_argument("--seed", type=int, help="of weights, order and dropout (default: 1)")
+    parser.add_argument(
+        "--seed", type=int, help="seed of weights, order of examples and dropout (default: 1)"
+    )
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="SECTION.FIELD=VALUE",
-        help="overrides the preset, as in model.d_model=256 or data.gate=report; may be"
-        " repeated; `tune` does not vary what is set",
+        help="overrides a field of the preset, for example model.d_model=256 or data.gate=report;"
+        " may be repeated; `tune` keeps these fields fixed",
     )
 
 
 def configuration(options: argparse.Namespace, settings: Sequence[str]) -> tuple[RunConfig, Source]:
-    """What `add_configuration` asks for, changed by `settings`; told on standard error."""
+    """The value of `add_configuration`, changed by `settings`; prints a line on standard error."""
     from pipeline.presets import preset
     from pipeline.settings import with_settings
 
@@ -127,26 +128,26 @@ def configuration(options: argparse.Namespace, settings: Sequence[str]) -> tuple
 
 
 def add_beam(parser: argparse.ArgumentParser) -> None:
-    """Beam's runner and its options."""
+    """Adds Beam's runner and its options."""
     parser.add_argument(
         "--beam-workers",
         type=positive,
         default=1,
         metavar="N",
-        help="of Beam's runners on this machine (default: 1)",
+        help="workers of Beam's local runners (default: 1)",
     )
-    parser.add_argument("--beam-runner", metavar="NAME", help="default: in memory")
+    parser.add_argument("--beam-runner", metavar="NAME", help="Beam's runner (default: in memory)")
     parser.add_argument(
         "--beam-arg",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="an option of Beam, for every stage that runs on it; may be repeated",
+        help="an option of Beam, for every stage that uses Beam; may be repeated",
     )
 
 
 def beam(options: argparse.Namespace) -> Beam:
-    """What `add_beam` asks for, checked."""
+    """The value of `add_beam`; raises UserError if it is wrong."""
     from pipeline.orchestrators.beam import IN_MEMORY, Beam
 
     asked = Beam(options.beam_workers, options.beam_runner or IN_MEMORY, tuple(options.beam_arg))
@@ -155,7 +156,7 @@ def beam(options: argparse.Namespace) -> Beam:
 
 
 def check_cluster(config: RunConfig) -> None:
-    """Refuses a $TF_CONFIG by which this process cannot lead the run's trainings."""
+    """Raises UserError if $TF_CONFIG does not let this process lead the run's trainings."""
     from pipeline.training.workers import Workers
 
     workers = Workers.from_environment()
@@ -165,9 +166,9 @@ def check_cluster(config: RunConfig) -> None:
 
 
 def as_arguments(options: argparse.Namespace) -> list[str]:
-    """Task, configuration, metadata and Beam as they are to be given to another command.
+    """The arguments of another command with the same task, configuration, metadata and Beam.
 
-    All but `--root`. A source's path gets absolute, for a process that starts elsewhere.
+    `--root` is left out. The source's path becomes absolute, for a process in another folder.
     """
     arguments = [options.task, "--preset", options.preset]
     if options.metadata:
@@ -185,8 +186,13 @@ def as_arguments(options: argparse.Namespace) -> list[str]:
     return [*arguments, *(f"--beam-arg={argument}" for argument in options.beam_arg)]
 
 
+def flag(name: str) -> str:
+    """The option on the command line, of its name in the namespace."""
+    return "--" + name.replace("_", "-")
+
+
 def positive(text: str) -> int:
-    """An option's value from 1 on."""
+    """Parses an option's value; it must be 1 or more."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")

@@ -1,4 +1,4 @@
-"""`tf-mamba predict`: labels texts by the pushed model."""
+"""`tf-mamba predict`: labels texts with the newest pushed model."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Adds the command's options."""
     shared.add_task(parser, "sentiment")
     parser.add_argument("text", nargs="+")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints a line for each text."""
+    """Prints a line per text; returns the exit code."""
     import_tensorflow(options.debug)
     from pipeline.pushed_models.model import predict
     from serving.served_model import ServedModel

@@ -1,4 +1,4 @@
-"""`tf-mamba rollback`: lets a former version serve again."""
+"""`tf-mamba rollback`: serves a former version again."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from pipeline.commands import options as shared
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Adds the command's options."""
     shared.add_task(parser)
-    parser.add_argument("--to", type=int, metavar="VERSION", help="(default: the one before)")
+    parser.add_argument(
+        "--to", type=int, metavar="VERSION", help="the version to serve (default: the previous one)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Pushes the former version's content under a new number, and says which."""
+    """Pushes the former version's content under a new number, and prints it."""
     from pipeline.pushed_models.rollback import rollback
 
     models = options.root / "serving_models"

@@ -1,4 +1,4 @@
-"""`tf-mamba run`: the pipeline from the text to a pushed model, or a part of it."""
+"""`tf-mamba run`: runs the pipeline from the text to a pushed model, or a part of it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ NOT_BLESSED = 3
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Adds the command's options."""
     shared.add_configuration(parser)
     shared.add_beam(parser)
-    parser.add_argument("--from", dest="first", metavar="STAGE", help="run from this stage on")
-    parser.add_argument("--to", dest="last", metavar="STAGE", help="run to this stage only")
-    parser.add_argument("--no-cache", action="store_true", help="run every stage anew")
+    parser.add_argument("--from", dest="first", metavar="STAGE", help="start at this stage")
+    parser.add_argument("--to", dest="last", metavar="STAGE", help="stop after this stage")
+    parser.add_argument(
+        "--no-cache", action="store_true", help="run every stage, even if its result is cached"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs it; returns the exit code."""
+    """Runs the pipeline; returns the exit code."""
     import_tensorflow(options.debug)
     config, source = shared.configuration(options, options.set)
-    beam = shared.beam(options)  # its mistakes are told before the slow imports
+    beam = shared.beam(options)  # fails before the slow imports
     shared.check_cluster(config)
 
     from pipeline.orchestrators import local_runner
@@ -45,12 +47,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def exit_code(summary: dict[str, Any]) -> int:
-    """Of a run that went to its end."""
+    """The exit code of a run that ended."""
     return NOT_BLESSED if summary["blessed"] is False else 0
 
 
 def report(summary: dict[str, Any], root: Path) -> str:
-    """What is printed at a run's end: metrics, verdict, where its files are."""
+    """The lines printed at a run's end: metrics, verdict and files."""
     lines = []
     if summary["metrics"]:
         metrics = summary["metrics"]["eval"]

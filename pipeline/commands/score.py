@@ -1,4 +1,4 @@
-"""`tf-mamba score`: the pushed model on a file."""
+"""`tf-mamba score`: scores the newest pushed model on a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Adds the command's options."""
     shared.add_task(parser)
     reviews, texts = (", ".join(shared.task_names(head)) for head in ("sentiment", "next_token"))
     parser.add_argument(
@@ -24,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the figures as JSON."""
+    """Prints the metrics as JSON; returns the exit code."""
     import_tensorflow(options.debug)
     from pipeline.pushed_models import scoring
 

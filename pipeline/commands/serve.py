@@ -1,4 +1,4 @@
-"""`tf-mamba serve`: TensorFlow Serving where there is one, else the built-in server."""
+"""`tf-mamba serve`: starts TensorFlow Serving if it is installed, otherwise the built-in server."""
 
 from __future__ import annotations
 
@@ -15,31 +15,39 @@ from serving import tensorflow_serving
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Adds the command's options."""
     shared.add_task(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
+    )
     parser.add_argument("--grpc-port", type=int, default=8500, help="(default: 8500)")
     parser.add_argument("--rest-port", type=int, default=8501, help="(default: 8501)")
     parser.add_argument(
-        "--builtin", action="store_true", help="the built-in server, even beside TensorFlow Serving"
+        "--builtin",
+        action="store_true",
+        help="use the built-in server even if TensorFlow Serving is installed",
     )
     parser.add_argument("--no-batching", action="store_true", help="run each request alone")
-    built_in = parser.add_argument_group("of the built-in server")
+    built_in = parser.add_argument_group("built-in server only")
     for name, default, text in (
-        ("--max-batch-size", 32, "rows that run together"),
-        ("--batch-timeout-micros", 1000, "longest wait of a request for others"),
-        ("--max-enqueued-batches", 16, "of a signature; beyond: RESOURCE_EXHAUSTED, 429"),
-        ("--max-in-flight", 256, "requests in the server; beyond: RESOURCE_EXHAUSTED, 429"),
-        ("--max-request-bytes", 16 << 20, "of a request; beyond: RESOURCE_EXHAUSTED, 413"),
+        ("--max-batch-size", 32, "rows of a batch"),
+        ("--batch-timeout-micros", 1000, "how long a request waits for others at most"),
+        (
+            "--max-enqueued-batches",
+            16,
+            "queue of each signature; when full: RESOURCE_EXHAUSTED or 429",
+        ),
+        ("--max-in-flight", 256, "requests in the server; more get RESOURCE_EXHAUSTED or 429"),
+        ("--max-request-bytes", 16 << 20, "larger requests get RESOURCE_EXHAUSTED or 413"),
     ):
         built_in.add_argument(name, type=int, default=default, help=f"{text} (default: {default})")
     built_in.add_argument(
-        "--rest-timeout", type=float, default=30.0, help="seconds of a REST request (default: 30)"
+        "--rest-timeout", type=float, default=30.0, help="seconds per REST request (default: 30)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serves until it is told to stop."""
+    """Serves until SIGTERM or SIGINT; returns the exit code."""
     check(options)
     if command := model_server_command(options):
         run_model_server(command, options)
@@ -48,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def model_server_command(options: argparse.Namespace) -> list[str] | None:
-    """The command line of TensorFlow Serving; None where there is none, or --builtin is given.
+    """The command line of TensorFlow Serving; None if it is not installed or --builtin is given.
 
     Raises:
         UserError: if no model was pushed.
@@ -56,7 +64,7 @@ def model_server_command(options: argparse.Namespace) -> list[str] | None:
     folder = _folder(options)
     if options.builtin:
         return None
-    # Its batching wants as many rows of every input, and so no default for a whole request.
+    # Its batching needs the same number of rows in every input, which excludes defaults.
     batching = not options.no_batching and shared.head(options) == "sentiment"
     served = tensorflow_serving.Served(
         name=options.task,
@@ -74,10 +82,10 @@ def model_server_command(options: argparse.Namespace) -> list[str] | None:
 
 
 def run_model_server(command: list[str], options: argparse.Namespace) -> None:
-    """Prints TensorFlow Serving's command, and becomes it.
+    """Prints TensorFlow Serving's command, and replaces this process by it.
 
     Raises:
-        UserError: if it would listen on more addresses than the options say.
+        UserError: if it would listen on more addresses than --host.
     """
     if command[0] != "docker" and _is_loopback(options.host):
         raise UserError(
@@ -89,12 +97,12 @@ def run_model_server(command: list[str], options: argparse.Namespace) -> None:
 
 
 def run_built_in(options: argparse.Namespace) -> int:
-    """Runs the built-in server until it is told to stop.
+    """Runs the built-in server until SIGTERM or SIGINT.
 
     Raises:
         UserError: if it cannot start.
     """
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it logs as errors, it raises too
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it also raises the errors that it logs
     from serving import server
     from serving.batching import BatchingParameters
     from serving.errors import CannotServe
@@ -121,24 +129,22 @@ def run_built_in(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Raises UserError for a number that is out of its range."""
+    """Raises UserError if a number is out of range."""
     for name in ("max_batch_size", "max_enqueued_batches", "max_in_flight", "max_request_bytes"):
         _at_least(name, getattr(options, name), 1)
     _at_least("batch_timeout_micros", options.batch_timeout_micros, 0)
     for name in ("grpc_port", "rest_port"):
         if not 0 <= getattr(options, name) <= 65535:
-            raise UserError(f"{_option(name)}: expected 0 to 65535, got {getattr(options, name)}")
+            raise UserError(
+                f"{shared.flag(name)}: expected 0 to 65535, got {getattr(options, name)}"
+            )
     if not options.rest_timeout > 0:
         raise UserError(f"--rest-timeout: expected more than 0, got {options.rest_timeout}")
 
 
 def _at_least(name: str, value: int, least: int) -> None:
     if value < least:
-        raise UserError(f"{_option(name)}: expected {least} or more, got {value}")
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
+        raise UserError(f"{shared.flag(name)}: expected {least} or more, got {value}")
 
 
 def _folder(options: argparse.Namespace) -> Path:

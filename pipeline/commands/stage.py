@@ -1,4 +1,4 @@
-"""`tf-mamba stage`: one stage of a run whose stages an orchestrator starts, or the run's end."""
+"""`tf-mamba stage`: runs one stage for an orchestrator that starts each stage, or ends the run."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ _END = "summary"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Adds the command's options."""
     shared.add_configuration(parser)
     parser.add_argument(
         "stage",
         metavar="STAGE",
-        help=f"its name, as Trainer; or {_END}, when the others have ended: writes the run's"
-        " summary and page",
+        help=f"the stage's name, for example Trainer; or {_END}, after all stages, to write the"
+        " run's summary and page",
     )
     parser.add_argument(
-        "--run-id", required=True, help="of the run; the same for all its stages, and new"
+        "--run-id",
+        required=True,
+        help="the run's id, new for each run and the same for all its stages",
     )
     shared.add_beam(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs it; returns the exit code."""
+    """Runs the stage; returns the exit code."""
     import_tensorflow(options.debug)
     config, source = shared.configuration(options, options.set)
     shared.check_cluster(config)
@@ -41,11 +43,11 @@ def run(options: argparse.Namespace) -> int:
             config, source, places, beam, run_id=options.run_id, stage=options.stage
         )
         if not ran:
-            print(f"{options.stage}: has ended well in run {options.run_id}; not run again")
+            print(f"{options.stage}: already done in run {options.run_id}, not run again")
         return 0
     summary = stage_runner.end(config, source, places, options.run_id)
     if summary["error"]:
-        _, _, what = summary["error"].partition(": ")  # of a kind of error
+        _, _, what = summary["error"].partition(": ")  # drops the kind of error
         raise stage_runner.StageError(f"run {options.run_id}: {what}")
     print(run_command.report(summary, options.root.resolve()))
     return run_command.exit_code(summary)

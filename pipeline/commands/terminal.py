@@ -1,4 +1,4 @@
-"""What libraries say unasked on the terminal, and how they are kept from it."""
+"""Keeps the libraries' own output off the terminal."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ import warnings
 
 
 def silence_libraries() -> None:
-    """Lets only what the commands say themselves reach the terminal.
+    """Silences libraries, so that the terminal shows only the commands' output.
 
-    To be called before TensorFlow is imported, which reads its setting once.
+    Call it before importing TensorFlow, which reads its setting once.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore")
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of processes that this one starts
-    logging.getLogger().setLevel(logging.CRITICAL)  # what they log as errors, they raise too
-    # TFX tells of its stages here; local_runner listens, the terminal does not.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for child processes
+    logging.getLogger().setLevel(logging.CRITICAL)  # libraries also raise the errors that they log
+    # TFX logs its stages here, for local_runner only.
     logging.getLogger("absl").propagate = False
 
 
 def import_tensorflow(debug: bool = False) -> None:
-    """Imports it with standard error closed, unless `debug`: its C++ code greets there."""
+    """Imports TensorFlow; unless `debug`, hides what its C++ code prints on standard error."""
     if debug:
         return
     stderr = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
     try:
         import tensorflow  # noqa: F401
         import tensorflow_text  # noqa: F401
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
-        os.close(nowhere)
+        os.close(devnull)

@@ -1,4 +1,4 @@
-"""`tf-mamba tune`: a search for better settings of a preset's training."""
+"""`tf-mamba tune`: searches for better settings of a preset's training."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from pipeline.commands.terminal import import_tensorflow
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Adds the command's options."""
     shared.add_configuration(parser)
     parser.add_argument(
-        "--trials", type=int, default=12, help="in all, past ones too (default: 12)"
+        "--trials",
+        type=int,
+        default=12,
+        help="number of trials, including earlier ones (default: 12)",
     )
-    parser.add_argument("--steps", type=int, help="of each trial (default: training.steps)")
+    parser.add_argument("--steps", type=int, help="steps of each trial (default: training.steps)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Searches, and prints the table of trials and the best settings."""
+    """Searches; prints the table of trials and the best settings."""
     import_tensorflow(options.debug)
     from pipeline.tuning import search_space, trials
 

@@ -1,4 +1,4 @@
-"""`tf-mamba worker`: takes part in the trainings of a run that another process leads."""
+"""`tf-mamba worker`: joins the trainings of a run that another process leads."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from data.tasks import TASKS
 from pipeline.commands import options as shared
 from pipeline.commands.terminal import import_tensorflow
 
-_EVERY = 1.0  # seconds between two looks
+_EVERY = 1.0  # seconds between looks
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Adds the command's options."""
     shared.add_task(parser)
     parser.add_argument(
         "--wait",
         type=shared.positive,
         default=3_600,
         metavar="SECONDS",
-        help="for the run to begin, or for its next training (default: 3600)",
+        help="how long to wait for the run or its next training to start (default: 3600)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs it; returns the exit code."""
+    """Joins trainings until the run is over; returns the exit code."""
     from pipeline.runs import lock as run_lock
     from pipeline.stage_code import stage_hashes
     from pipeline.training.workers import TF_CONFIG, Workers
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.training import joint as joint_training
 
     task, places, me = TASKS[options.task], shared.places(options), workers.name(workers.rank)
-    print(f"{me}: waits for {options.task} in {places.runs}", file=sys.stderr)
+    print(f"{me}: waiting for {options.task} in {places.runs}", file=sys.stderr)
     before = run_lock.told(places.runs, options.task)
     trained, deadline = 0, time.monotonic() + options.wait
     while True:
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _until_gone(job) -> None:
-    """Until the chief has taken it away, which it does at once, or is gone itself."""
+    """Waits until the chief has removed the job, or for a minute if the chief is gone."""
     for _ in range(60):
         if not job.exists():
             return

@@ -1,4 +1,4 @@
-"""What InfraCheck demands of an export, by the task's head: signatures, and inputs of each."""
+"""The signatures that InfraCheck expects in an export, and their inputs, by the task's head."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from pipeline.transform import tokenization
 from pipeline.transform.preprocessing import normalize
 from pipeline.transform.token_ids import LINE_END_ID, PADDING_ID, START_ID
 
-_LOGIT_POSITIONS = 256  # positions whose logits are in memory at a time
+_LOGIT_POSITIONS = 256  # positions whose logits are in memory at the same time
 
 
 def next_token_signatures(
@@ -35,10 +35,10 @@ def next_token_signatures(
     vocabulary: Sequence[str],
     limits: ExportConfig,
 ) -> Signatures:
-    """The signatures that this package's docstring lists."""
+    """The signatures; see the package's docstring."""
 
     def score_part(text, ends_line, last_token, conv, ssm):
-        """Bits of `text` (b,) after `last_token` (b,) and a state; a line end follows or not."""
+        """Scores `text` (b,), then a line end if `ends_line` (b,), after a token and a state."""
         text = normalize(text, task.normal_form)
         ends = tf.cast(ends_line, tf.int64)
         line_ends = tf.RaggedTensor.from_row_lengths(
@@ -74,7 +74,7 @@ def next_token_signatures(
         return in_slices(score_document, within_limits(text, limits))
 
     def prompts(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Ids (b, l) of the start and the text, and how many, (b,)."""
+        """Ids (b, l) of the start token and the text, and their number (b,)."""
         tokens = to_tokens(text)
         start = tf.fill([tokens.nrows(), 1], tf.constant(START_ID, tf.int64))
         tokens = tf.concat([start, tokens], axis=1)
@@ -107,7 +107,7 @@ def next_token_signatures(
     def setting(name: str, dtype: tf.DType) -> tf.TensorSpec:
         return tf.TensorSpec([None], dtype, name=name)
 
-    # Serving fills in defaults of the signature itself; they are for any number of rows.
+    # Servers fill in these defaults; one value applies to all rows.
     @tf.function(
         input_signature=[
             texts(),
@@ -121,7 +121,7 @@ def next_token_signatures(
     )
     def serving_default(
         text,
-        max_new_tokens=tf.constant([100]),  # noqa: B008  made anew for each model
+        max_new_tokens=tf.constant([100]),  # noqa: B008  evaluated once per model
         temperature=tf.constant([0.8]),  # noqa: B008
         top_k=tf.constant([50]),  # noqa: B008
         top_p=tf.constant([1.0]),  # noqa: B008
@@ -176,7 +176,7 @@ def next_token_signatures(
             *(
                 require(
                     tf.shape(each)[0] == tf.shape(text)[0],
-                    f"{name}: expected a row for each text, got",
+                    f"{name}: expected one row per text, got",
                     tf.shape(each)[0],
                 )
                 for name, each in rest.items()
@@ -198,31 +198,31 @@ def next_token_signatures(
 
 
 def _swap(state: tf.Tensor) -> tf.Tensor:
-    """A part of a state with layers first, (n_layer, b, ...), to rows first, and back."""
+    """Swaps the first two axes of a state: (n_layer, b, ...) to (b, n_layer, ...) and back."""
     return tf.transpose(state, [1, 0, *range(2, state.shape.rank)])
 
 
 def _in_range(
     name: str, values: tf.Tensor, least: float, most: float, rows: tf.Tensor
 ) -> tf.Operation:
-    """Requires 1 value or one for each row, all within the bounds; NaN is not."""
+    """Requires one value, or one per row, all within the bounds, which excludes NaN."""
     n = tf.shape(values)[0]
     in_range = (values >= tf.cast(least, values.dtype)) & (values <= tf.cast(most, values.dtype))
-    message = f"{name}: expected a value from {least} to {most}, or one for each text, got"
+    message = f"{name}: expected a value from {least} to {most}, or one per text, got"
     return require(((n == rows) | (n == 1)) & tf.reduce_all(in_range), message, values)
 
 
 def _of_rows(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """A setting for each row, (b,), from one for each or one for all, (b,) or (1,)."""
+    """Repeats a setting, (1,) or (b,), for all rows: (b,)."""
     return values[: tf.minimum(tf.size(values), rows)] + tf.zeros([rows], values.dtype)
 
 
 def _bits_and_hits(
     model: NextTokenModel, hidden: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Bits (b,) float32 of the targets (b, l), and how many were the likeliest, (b,) int32.
+    """Bits of the targets (b, l), (b,) float32, and how many ranked first, (b,) int32.
 
-    Logits of all positions at once would need l * vocabulary_size floats a row.
+    The loop bounds memory: all logits at once would need l * vocabulary_size floats per row.
     """
     length = tf.shape(targets)[1]
 

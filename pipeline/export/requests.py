@@ -1,4 +1,4 @@
-"""What every signature does with a request: reads it, holds it to the limits, cuts it up."""
+"""What all signatures do with a request: parse it, check its limits, process it in slices."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Outputs = dict[str, tf.Tensor]
 Signatures = dict[str, Callable[..., Outputs]]
 ToTokens = Callable[[tf.Tensor], tf.RaggedTensor]  # text (b,) to ids (b, l)
 
-# What is in memory at a time, whatever a request brings. More would not fit the cache either.
+# A slice of a request. It bounds memory; larger slices would not fit the cache either.
 _ROWS = 32
 _BYTES = 65_536
 
 
 def texts(name: str = "text") -> tf.TensorSpec:
-    """The input of texts or serialized examples, (b,)."""
+    """The spec of an input of texts or serialized examples, (b,)."""
     return tf.TensorSpec([None], tf.string, name=name)
 
 
@@ -32,24 +32,27 @@ def text_of(examples: tf.Tensor) -> tf.Tensor:
 
 
 def require(holds: tf.Tensor, message: str, *values: tf.Tensor) -> tf.Operation:
-    """Fails the request with INVALID_ARGUMENT unless `holds`, (...) bool, is true everywhere."""
+    """Fails the request with INVALID_ARGUMENT unless all of `holds`, (...) bool, is true."""
     return tf.debugging.Assert(tf.reduce_all(holds), [message, *values])
 
 
 def within_limits(
     text: tf.Tensor, limits: ExportConfig, *others: tf.Operation, max_rows: int | None = None
 ) -> tf.Tensor:
-    """The texts (b,) as they came, once there are neither too many nor too long ones.
+    """Returns the texts (b,) after checking their number and lengths.
 
-    `others`: more that the request must fulfil; `max_rows`: where not `limits.max_rows`. What
-    is calculated from the returned texts waits for all of it; a check beside it would stop the
-    request, but not the work.
+    Work on the returned texts waits for the checks; other checks would fail the request, but not
+    prevent the work.
+
+    Args:
+        others: further checks of the request.
+        max_rows: instead of `limits.max_rows`.
     """
     max_rows = limits.max_rows if max_rows is None else max_rows
     max_bytes = limits.max_text_bytes
     rows = tf.shape(text)[0]
     lengths = tf.strings.length(text)
-    longest = f"text: expected at most {max_bytes} bytes a row, got"
+    longest = f"text: expected at most {max_bytes} bytes per row, got"
     checks = (
         require(rows <= max_rows, f"expected at most {max_rows} rows, got", rows),
         require(lengths <= max_bytes, longest, tf.reduce_max(lengths)),
@@ -60,17 +63,16 @@ def within_limits(
 
 
 def in_slices(function: Callable[..., Outputs], text: tf.Tensor, *others: tf.Tensor) -> Outputs:
-    """Applies `function` to some rows of text (b,) and `others` (b, ...) after another.
+    """Applies `function` to slices of text (b,) and `others` (b, ...), one after another.
 
-    A slice has as many rows as _ROWS and, by the longest text, _BYTES allow. Outputs are
-    (b, ...).
+    _ROWS, and _BYTES divided by the longest text, limit the rows of a slice. Outputs are (b, ...).
     """
     inputs = (text, *others)
     part = tf.function(function, autograph=False).get_concrete_function(
         *(tf.TensorSpec([None, *each.shape[1:]], each.dtype) for each in inputs)
     )
     rows = tf.shape(text)[0]
-    # Not every function can do without a row: no rows are one of zeros, which is cut off again.
+    # Some functions need a row: an empty request gets a row of zeros, which is removed at the end.
     added = tf.cast(rows == 0, tf.int32)
     inputs = tuple(tf.pad(each, [[0, added], *[[0, 0]] * (each.shape.rank - 1)]) for each in inputs)
     longest = tf.maximum(1, tf.reduce_max(tf.strings.length(inputs[0])))
@@ -92,6 +94,6 @@ def in_slices(function: Callable[..., Outputs], text: tf.Tensor, *others: tf.Ten
 
 
 def dense(tokens: tf.RaggedTensor) -> tf.Tensor:
-    """Ids (b, l) with padding on the right; one position at least, so that l is never 0."""
+    """Ids (b, l), padded on the right; l is at least 1."""
     padded = tokens.to_tensor(PADDING_ID)
     return tf.pad(padded, [[0, 0], [0, tf.maximum(0, 1 - tf.shape(padded)[1])]])

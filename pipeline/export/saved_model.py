@@ -1,7 +1,7 @@
-"""Export: the trained model as a SavedModel that takes raw text.
+"""Writes a trained model as a SavedModel that takes raw text.
 
-Text becomes tokens by Transform's own graph, so that serving cannot differ from training.
-`assets.extra/` beside the graph holds requests to warm a server up with, and the limits.
+Transform's graph turns text into tokens, so that serving and training cannot differ.
+`assets.extra/` holds warm-up requests and the limits of a request.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipeline.export import warm_up
 from pipeline.export.next_token_signatures import next_token_signatures
 from pipeline.export.sentiment_signatures import sentiment_signatures
 
-_EXTRA = "assets.extra"  # TensorFlow Serving looks for the requests there
+_EXTRA = "assets.extra"  # where TensorFlow Serving looks for warm-up requests
 _LIMITS = "limits.json"
 
 
@@ -40,14 +40,14 @@ def save(
 
     Args:
         model: with its trained weights.
-        task: what it was trained for.
-        transform_output: whose graph turns text into tokens.
+        task: the task that it was trained for.
+        transform_output: its graph turns text into tokens.
         vocabulary: the pieces, in the order of their ids.
-        limits: of a request.
-        held_out: ids (l,) of real texts, for the requests to warm up with.
-        folder: made if need be.
+        limits: limits of a request.
+        held_out: ids (l,) of real texts, for the warm-up requests.
+        folder: created if needed.
     """
-    # Without the compiled training step.
+    # A copy without the compiled training step.
     trained, model = model, type(model).from_config(model.get_config())
     model.set_weights(trained.get_weights())
     transform = transform_output.transform_features_layer()
@@ -59,8 +59,8 @@ def save(
         signatures = sentiment_signatures(model, to_tokens, limits)
     else:
         signatures = next_token_signatures(model, task, to_tokens, vocabulary, limits)
-    # Not the model itself: of each Keras variable TensorFlow would write two, and have a server
-    # restore the one that no function reads (https://github.com/keras-team/keras/issues/19274).
+    # For the model itself, TensorFlow would write each Keras variable twice, and servers would also
+    # restore the copy that no function reads (https://github.com/keras-team/keras/issues/19274).
     exported = tf.Module()
     exported.weights = [weight.value for weight in model.weights]
     exported.transform = transform
@@ -76,7 +76,7 @@ def save(
 
 
 def _name_method(folder: str, signature: str, method: str) -> None:
-    """Says which API a signature is for; TensorFlow 2 writes Predict's for all of them."""
+    """Sets a signature's method name; TensorFlow 2 writes Predict's for all signatures."""
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(folder)
     updater.replace_method_name(signature_key=signature, method_name=method)
     updater.save()

@@ -24,7 +24,7 @@ CLASSES = ("negative", "positive")
 def sentiment_signatures(
     model: SentimentModel, to_tokens: ToTokens, limits: ExportConfig
 ) -> Signatures:
-    """The signatures that this package's docstring lists."""
+    """The signatures; see the package's docstring."""
 
     def answers(text: tf.Tensor) -> Outputs:
         probability = tf.sigmoid(model(dense(to_tokens(text))))
@@ -50,7 +50,7 @@ def sentiment_signatures(
     def serving_examples(examples):
         return answers_within_limits(text_of(examples))
 
-    # TensorFlow Serving's classifier.cc asks for these very names, and for no other output.
+    # TensorFlow Serving's classifier.cc requires these names, and no other output.
     @tf.function(input_signature=[texts("inputs")])
     def classify(inputs):
         outputs = answers_within_limits(text_of(inputs))

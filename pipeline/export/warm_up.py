@@ -1,8 +1,6 @@
-"""Requests with which a server warms a model up before it serves: each signature, texts short
-and long.
+"""Warm-up requests for every signature, with short and long texts.
 
-TensorFlow Serving replays the file when it loads a version, and so does InfraCheck before it
-lets the model be pushed.
+Servers replay them when they load a version, and InfraCheck before a model is pushed.
 """
 
 from __future__ import annotations
@@ -25,14 +23,14 @@ from data.tasks import Task
 from pipeline.transform import tokenization
 from pipeline.transform.token_ids import START_ID
 
-FILE = "tf_serving_warmup_requests"  # TensorFlow Serving's name for it
-_LENGTHS = 4  # texts: the shortest, the longest, and as many between
+FILE = "tf_serving_warmup_requests"  # TensorFlow Serving's name
+_LENGTHS = 4  # texts, from the shortest to the longest
 _PROMPT_CHARACTERS = 100
 _NEW_TOKENS = 8
 
 
 def samples(held_out: Sequence[np.ndarray], vocabulary: Sequence[str]) -> list[str]:
-    """Texts of the shortest to the longest length, from ids (l,) each."""
+    """Decodes _LENGTHS of the texts, ids (l,) each, from the shortest to the longest."""
     by_length = sorted(held_out, key=len)
     places = np.linspace(0, len(by_length) - 1, _LENGTHS).round().astype(int)
     chosen = tf.ragged.constant([by_length[place].tolist() for place in places], tf.int64)
@@ -40,13 +38,13 @@ def samples(held_out: Sequence[np.ndarray], vocabulary: Sequence[str]) -> list[s
 
 
 def write(task: Task, signatures: Mapping[str, Any], texts: Sequence[str], folder: str) -> None:
-    """Writes FILE, a TFRecord of PredictionLogs, to `folder`.
+    """Writes FILE, a TFRecord of PredictionLogs, to an existing folder.
 
     Args:
-        task: its name is the served model's.
-        signatures: tf.functions with an input signature each, which all get all texts.
-        texts: as `samples` gives them.
-        folder: must be there.
+        task: its name is the model's name in requests.
+        signatures: tf.functions with input signatures; each gets every text.
+        texts: from `samples`.
+        folder: the SavedModel's assets.extra.
     """
     with tf.io.TFRecordWriter(os.path.join(folder, FILE)) as file:
         for name, function in signatures.items():
@@ -81,7 +79,7 @@ def _logs(
 
 
 def _input(spec: tf.TensorSpec, text: str) -> Any:
-    """One row of an input: the text, a setting that generates little, or a fresh state."""
+    """One row of an input: the text, a setting that keeps generation short, or a fresh state."""
     settings = {"max_new_tokens": _NEW_TOKENS, "temperature": 0.8, "top_k": 50, "top_p": 0.9,
                 "repetition_penalty": 1.1, "seed": 1, "last_token": START_ID}  # fmt: skip
     if spec.name == "text":

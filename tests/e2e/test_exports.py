@@ -1,4 +1,4 @@
-"""The pushed models, asked as a server would ask them."""
+"""The pushed models, loaded as a server loads them."""
 
 import functools
 import hashlib
@@ -67,7 +67,7 @@ def test_no_function_of_the_graph_is_compiled_by_xla_or_calls_python(task, reque
     assert not {node.op for node in nodes} & {"PyFunc", "EagerPyFunc", "PyFuncStateless"}
 
 
-def test_the_graph_names_no_place_of_this_machine(bible, imdb):
+def test_the_graph_contains_no_path_of_this_machine(bible, imdb):
     for command, task in ((bible, "bible"), (imdb, "imdb")):
         proto = (_model(command, task) / "saved_model.pb").read_bytes()
         assert str(command.root).encode() not in proto
@@ -94,7 +94,7 @@ def test_serialized_examples_get_the_answer_of_their_text(imdb):
 
 
 def _trained(command, task):
-    """The model as the Trainer left it, and its tokens of texts; the weights by their hashes."""
+    """The trained model, its weights found by their hashes, and its function of text to ids."""
     summary = command.summary(task)
     folder = command.root / "runs" / "artifacts" / task
     (graph,) = (folder / "Transform" / "transform_graph").iterdir()
@@ -133,7 +133,7 @@ def test_chapters_are_scored_as_the_trained_model_scores(bible):
         assert bits == pytest.approx(float(tf.reduce_sum(losses)) / np.log(2), rel=1e-5)
 
 
-def test_reviews_are_answered_in_the_convention_of_classify(imdb):
+def test_classify_gives_classes_and_scores(imdb):
     model = _model(imdb, "imdb")
     proto = saved_model_pb2.SavedModel.FromString((model / "saved_model.pb").read_bytes())
     classify = proto.meta_graphs[0].signature_def["classify"]
@@ -192,7 +192,7 @@ sys.exit(main(sys.argv[1:]))
     assert json.loads(done.stdout)["chars"] > 1000
 
 
-def test_prompts_are_continued_alike_alone_and_in_a_batch_of_other_settings(bible):
+def test_prompts_get_the_same_continuation_alone_and_in_a_batch(bible):
     generate = _signature(_model(bible, "bible"), "serving_default")
     prompts = ["And God said,", "", "In the beginning", "x" * 300]
     rows = {
@@ -214,7 +214,7 @@ def test_prompts_are_continued_alike_alone_and_in_a_batch_of_other_settings(bibl
         )
 
 
-def test_settings_that_a_request_leaves_out_have_defaults(bible):
+def test_settings_of_generation_have_defaults(bible):
     file = _model(bible, "bible") / "saved_model.pb"
     proto = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     defaults = proto.meta_graphs[0].signature_def["serving_default"].defaults
@@ -269,14 +269,14 @@ def test_a_request_over_a_limit_is_refused_before_it_costs_anything(task, reques
 
 
 @pytest.mark.parametrize("task", ["bible", "imdb"])
-def test_no_texts_get_no_answers(task, request):
+def test_an_empty_batch_gives_empty_outputs(task, request):
     model = _model(request.getfixturevalue(task), task)
     for name in ("serving_default", "embed"):
         for output in _signature(model, name)(text=[]).values():
             assert output.shape[0] == 0
 
 
-def test_embeddings_tell_like_from_unlike_reviews(imdb):
+def test_similar_reviews_have_closer_embeddings(imdb):
     embed = _signature(_model(imdb, "imdb"), "embed")
     texts = ["A wonderful, moving film.", "A moving, wonderful film!", "Dull, awful rubbish."]
     x = embed(text=texts)["embedding"]
@@ -284,7 +284,7 @@ def test_embeddings_tell_like_from_unlike_reviews(imdb):
 
 
 @pytest.mark.parametrize("task", ["bible", "imdb"])
-def test_the_requests_to_warm_up_with_are_real_and_for_every_signature(task, request):
+def test_warm_up_requests_cover_every_signature_with_real_texts(task, request):
     model = _model(request.getfixturevalue(task), task)
     file = model / "assets.extra" / "tf_serving_warmup_requests"
     logs = [

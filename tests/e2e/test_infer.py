@@ -1,4 +1,4 @@
-"""`tf-mamba infer` over the pushed models, killed and run again."""
+"""`tf-mamba infer` with the pushed models, killed and resumed."""
 
 import csv
 import itertools
@@ -27,7 +27,7 @@ def _reviews(most):
     return [record.features["text"] for record in itertools.islice(records, most)]
 
 
-def test_reviews_of_a_csv_file_get_their_labels_though_it_was_killed(imdb, tmp_path):
+def test_reviews_of_a_csv_file_are_labelled_even_after_a_kill(imdb, tmp_path):
     file, out = tmp_path / "reviews.csv", tmp_path / "out.jsonl"
     reviews = _reviews(3000)
     with file.open("w", newline="") as stream:
@@ -74,4 +74,4 @@ def test_verses_are_scored_or_continued(bible, tmp_path):
     generated = _read(out)
     assert [0 < row["tokens"] <= 5 for row in generated] == [True] * 3
     refused = bible("infer", "bible", str(file), "--out", str(out), "--seed", "3")
-    assert refused.stderr.strip() == "tf-mamba: --seed: expected --generate with it"
+    assert refused.stderr.strip() == "tf-mamba: --seed: needs --generate"

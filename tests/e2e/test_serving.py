@@ -1,4 +1,4 @@
-"""Pushed models behind `tf-mamba serve`, asked as clients ask."""
+"""Pushed models behind `tf-mamba serve`, asked by clients."""
 
 import http.client
 import itertools

@@ -22,7 +22,7 @@ def saved_version(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def small(saved_version, tmp_path) -> Path:
-    """A folder of versions of one's own, with version 1 in it."""
+    """A folder of versions for one test, with version 1 in it."""
     folder = tmp_path / "small"
     shutil.copytree(saved_version, folder / "1")
     return folder

@@ -1,4 +1,4 @@
-"""Servers in a thread of the tests' process, and the ways to ask them."""
+"""Servers in a thread of the tests' process, and ways to send them requests."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ class RunningServer:
         )
 
     def rest(self, path, body=None, data=None):
-        """Status and JSON of a GET, or of a POST of `body` as JSON or of `data` as it is."""
+        """Status and JSON of a GET, or of a POST of `body`, as JSON, or of the bytes `data`."""
         if body is not None:
             data = json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data)

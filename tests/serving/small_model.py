@@ -1,4 +1,4 @@
-"""A small real SavedModel with every kind of signature that the server tells apart."""
+"""A small real SavedModel with every kind of signature that the server distinguishes."""
 
 import shutil
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-LONGEST_TEXT = 20_000  # bytes that the small model takes
+LONGEST_TEXT = 20_000  # bytes that the small model accepts
 
 
 def _text(name="text"):
@@ -14,7 +14,7 @@ def _text(name="text"):
 
 
 class SmallModel(tf.Module):
-    """Share of vowels in a text as its "probability": answers that any text has."""
+    """Answers with the share of vowels in a text as its "probability"."""
 
     def __init__(self, bias):
         self.bias = tf.Variable(bias)
@@ -49,7 +49,7 @@ class SmallModel(tf.Module):
         ]
     )
     def slow(self, text, work, scale):
-        """Takes about `work` ms, then gives the rows that ran together."""
+        """Takes about `work` ms, and returns the number of rows that ran together."""
         matrix = tf.ones([192, 192]) / 192
 
         def body(i, matrix):
@@ -70,7 +70,7 @@ class SmallModel(tf.Module):
 
 
 def save(folder, bias=0.0, warm_up=True):
-    """Saves the small model as a version, whole or not at all."""
+    """Saves the small model as a version, atomically."""
     model = SmallModel(bias)
     unfinished = folder.with_name(f".{folder.name}")
     signatures = {
@@ -97,7 +97,7 @@ def save(folder, bias=0.0, warm_up=True):
 
 
 def copy_version(folder, number):
-    """Another version, copied as a push does it."""
+    """Adds a version as a push does, by copying and renaming."""
     newest = max(folder.glob("[0-9]*"), key=lambda v: int(v.name))
     shutil.copytree(newest, folder / f".{number}")
     (folder / f".{number}").rename(folder / str(number))

@@ -1,4 +1,4 @@
-"""Requests that arrive together run together, and do not harm each other."""
+"""Requests that arrive together run as one batch, and do not affect each other."""
 
 import threading
 import time
@@ -100,7 +100,7 @@ def test_rows_whose_deadline_passes_in_the_queue_are_left_out_of_their_batch(sav
         busy.start()
         while server.server._workers.in_flight != 1:
             time.sleep(0.01)
-        time.sleep(0.5)  # now the only batch thread works, and what comes waits
+        time.sleep(0.5)  # now the only batch thread is busy, and new requests wait
         late = server.prediction.Predict.future(predict_request({"text": ["b"]}, "slow"), 0.1)
         patient = server.prediction.Predict.future(predict_request({"text": ["c"]}, "slow"), 30)
         assert late.exception().code() == grpc.StatusCode.DEADLINE_EXCEEDED

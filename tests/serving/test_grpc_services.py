@@ -1,4 +1,4 @@
-"""The services beside Predict."""
+"""The gRPC services other than Predict."""
 
 import grpc
 import numpy as np
@@ -60,7 +60,7 @@ def test_classify_merges_the_context_into_each_example(server):
     assert scores == [pytest.approx(expected)] * 2
 
 
-def test_classify_refuses_what_is_not_for_it(server):
+def test_classify_refuses_wrong_requests(server):
     invalid = grpc.StatusCode.INVALID_ARGUMENT
     classify = server.prediction.Classify
     _refused(classify, _classify_request([]), invalid, "Input is empty.")
@@ -89,7 +89,7 @@ def test_metadata_holds_every_signature(server):
     _refused(call, request, invalid, "must specify at least one metadata_field")
 
 
-def test_status_tells_the_states_of_versions(server):
+def test_status_reports_the_states_of_versions(server):
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = "small"
     (status,) = server.model.GetModelStatus(request).model_version_status
@@ -101,20 +101,20 @@ def test_status_tells_the_states_of_versions(server):
     _refused(call, request, not_found, "Could not find any versions of model large")
 
 
-def test_what_is_not_implemented_says_so(server):
+def test_unimplemented_methods_say_so(server):
     code = grpc.StatusCode.UNIMPLEMENTED
     _refused(server.prediction.Regress, regression_pb2.RegressionRequest(), code, "Regress")
     request = inference_pb2.MultiInferenceRequest()
     _refused(server.prediction.MultiInference, request, code, "MultiInference")
 
 
-def test_bytes_that_are_no_message_are_refused(server):
+def test_malformed_messages_are_refused(server):
     call = server.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-    message = "the request is no tensorflow.serving.PredictRequest"
+    message = "the request is not a tensorflow.serving.PredictRequest"
     _refused(call, b"\xff\xff\xff", grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
-def test_the_health_service_tells_of_each_service(server):
+def test_the_health_service_reports_each_service(server):
     stub = health_pb2_grpc.HealthStub(server.channel)
     for service in ("", "tensorflow.serving.PredictionService"):
         status = stub.Check(health_pb2.HealthCheckRequest(service=service)).status

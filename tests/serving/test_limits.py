@@ -1,4 +1,4 @@
-"""Bounds on what a server takes in, and how it ends."""
+"""Limits of a server, and how it stops."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ def _until_in_flight(server, count):
         time.sleep(0.01)
 
 
-def test_a_request_larger_than_the_bound_is_refused_by_both(saved_version):
+def test_a_request_larger_than_the_limit_is_refused_by_both_apis(saved_version):
     with serving(saved_version.parent, max_request_bytes=10_000) as server:
         text = "x" * 9_000
         assert server.predict({"text": [text]}).outputs
@@ -43,7 +43,7 @@ def test_a_request_larger_than_the_bound_is_refused_by_both(saved_version):
         assert server.rest("/v1/models/small:predict", {"instances": [text]})[0] == 200
 
 
-def test_more_requests_than_the_bound_are_refused_by_both(saved_version):
+def test_more_requests_than_the_limit_are_refused_by_both_apis(saved_version):
     with serving(saved_version.parent, max_in_flight=1) as server:
         running = _slow(server, 1000)
         _until_in_flight(server, 1)
@@ -57,7 +57,7 @@ def test_more_requests_than_the_bound_are_refused_by_both(saved_version):
         assert server.predict({"text": ["a"]}).outputs
 
 
-def test_work_whose_deadline_passed_while_it_waited_is_not_begun():
+def test_work_whose_deadline_passed_while_it_waited_is_not_started():
     begun = []
 
     async def scenario():
@@ -98,7 +98,7 @@ def test_a_body_that_never_ends_is_504(saved_version):
         assert connection.recv(100).startswith(b"HTTP/1.1 504")
 
 
-def test_stopping_finishes_what_runs_and_takes_nothing_new(saved_version):
+def test_stopping_finishes_running_requests_and_refuses_new_ones(saved_version):
     with serving(saved_version.parent) as server, ThreadPoolExecutor(2) as pool:
         running = _slow(server, 1000)
         body = {"signature_name": "slow", "instances": [{"text": "a", "work": 1000}]}
@@ -118,7 +118,7 @@ def test_stopping_finishes_what_runs_and_takes_nothing_new(saved_version):
 
 
 @pytest.mark.parametrize("port", ["grpc_port", "rest_port"])
-def test_a_port_in_use_is_told_in_one_line(saved_version, port):
+def test_a_port_in_use_is_reported_in_one_line(saved_version, port):
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
         number = taken.getsockname()[1]
         option = "--" + port.replace("_", "-")
@@ -131,6 +131,6 @@ def test_two_servers_do_not_share_a_port(server, saved_version):
         serving(saved_version.parent, grpc_port=server.server.grpc_port).__enter__()
 
 
-def test_it_listens_on_loopback_unless_told_otherwise(server):
+def test_it_listens_on_loopback_by_default(server):
     addresses = {address for address, _ in server.server._runner.addresses}
     assert addresses == {"127.0.0.1"}

@@ -1,4 +1,4 @@
-"""Newer versions take over while requests run, and broken ones do not."""
+"""Newer versions replace older ones while requests run; broken versions do not."""
 
 import gc
 import itertools
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 def _wait_until(condition, seconds=20):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
+        assert time.monotonic() < end, "condition not met in time"
         time.sleep(0.02)
 
 
@@ -103,7 +103,7 @@ def test_a_request_that_runs_keeps_its_version_loaded(small, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [".2", "2.tmp", "tmp2", "-2", "²"])
-def test_a_half_copied_version_is_passed_over(small, name):
+def test_a_half_copied_version_is_skipped(small, name):
     shutil.copytree(small / "1", small / name)
     (small / "9").write_text("a file, not a folder")
     with serving(small) as server:
@@ -114,7 +114,7 @@ def test_a_half_copied_version_is_passed_over(small, name):
 @pytest.mark.parametrize(
     "fault", ["no graph", "cut graph", "cut variables", "cut warm-up", "warm-up fails"]
 )
-def test_a_broken_newer_version_leaves_the_former_serving(small, fault):
+def test_while_a_newer_version_is_broken_the_former_one_serves(small, fault):
     newer, served = small / ".2", small / "2"
     shutil.copytree(small / "1", newer)
     name = {
@@ -138,12 +138,12 @@ def test_a_broken_newer_version_leaves_the_former_serving(small, fault):
         status = _statuses(server)[2]
         assert (status.state, bool(status.status.error_message)) == (status.END, True)
         assert server.predict({"text": ["a"]}).model_spec.version.value == 1
-        (served / name).write_bytes(whole)  # mended: its files have changed: it is tried again
+        (served / name).write_bytes(whole)  # repaired: the server retries it when its files change
         _wait_until(lambda: server.server.versions.version == 2)
         assert server.predict({"text": ["a"]}).model_spec.version.value == 2
 
 
-def test_a_version_that_is_taken_away_gives_way_to_the_one_before(small):
+def test_after_the_newest_version_is_deleted_the_previous_one_serves(small):
     copy_version(small, 2)
     with serving(small) as server:
         assert server.server.versions.version == 2

@@ -1,4 +1,4 @@
-"""REST's JSON, as TensorFlow Serving documents it, and its errors."""
+"""The JSON of REST, as TensorFlow Serving documents it, and its errors."""
 
 import base64
 import json
@@ -34,7 +34,7 @@ def test_columns_come_back_as_outputs(server):
     assert server.rest(PREDICT, {"inputs": texts}) == (200, answer)
 
 
-def test_an_output_that_is_alone_has_no_name(server):
+def test_a_single_output_has_no_name(server):
     body = {"signature_name": "sums", "inputs": [[1, 2, 3], [10, 20, 30]]}
     assert server.rest(PREDICT, body) == (200, {"outputs": [11, 22, 33]})
 
@@ -56,7 +56,7 @@ def test_floats_are_as_short_as_float32_allows(server):
         assert b'"scaled": 0.2,' in answer.read()
 
 
-def test_defaults_hold_for_inputs_left_out(server):
+def test_missing_inputs_get_their_defaults(server):
     body = {"signature_name": "slow", "instances": ["four"]}
     assert server.rest(PREDICT, body)[1]["predictions"][0]["scaled"] == 2.0
     body = {"signature_name": "slow", "inputs": {"text": ["four", "four"], "scale": [3]}}
@@ -119,7 +119,10 @@ def test_status_and_metadata(server):
         (b'{"instances": [{"b64": "?"}]}', "Unable to base64 decode"),
         (b'{"instances": ["\\ud800"]}', "surrogates not allowed"),
         (b'{"signature_name": 1, "instances": ["a"]}', "must be a string value"),
-        (b'{"signature_name": "\\ud800", "instances": ["a"]}', "'signature_name' is no text"),
+        (
+            b'{"signature_name": "\\ud800", "instances": ["a"]}',
+            " is not valid Unicode",
+        ),
         (b'{"signature_name": "sing", "instances": ["a"]}', "not found in signature def"),
         (b'{"signature_name": "sums", "inputs": [[1, 2], [3]]}', "at unexpected size: 1"),
         (b'{"signature_name": "sums", "inputs": [[1.5], [3]]}', "not of expected type: int64"),
@@ -170,13 +173,13 @@ def test_wrong_examples_are_400_with_a_reason(server, body, message):
         ("/v2/models/small", 404, "404: Not Found"),
     ],
 )
-def test_paths_that_lead_nowhere_say_so(server, path, status, message):
+def test_wrong_paths_are_refused_with_a_reason(server, path, status, message):
     got, answer = server.rest(path)
     assert got == status
     assert message is None or message in answer["error"]
 
 
-def test_posts_that_lead_nowhere_say_so(server):
+def test_wrong_posts_are_refused_with_a_reason(server):
     body = {"instances": ["a"]}
     message = {"error": "Servable not found for request: Latest(large)"}
     assert server.rest("/v1/models/large:predict", body) == (404, message)

@@ -1,4 +1,4 @@
-"""A model asked in this process, without a server."""
+"""A model used in this process, without a server."""
 
 import shutil
 import weakref

@@ -1,4 +1,4 @@
-"""gRPC's tensors, checked against the signature: every wrong one is an INVALID_ARGUMENT."""
+"""gRPC's tensors, checked against the signature; a wrong tensor gets INVALID_ARGUMENT."""
 
 import grpc
 import numpy as np
@@ -17,7 +17,7 @@ def _refused(server, message, *arguments, code=INVALID, **more):
     assert message in caught.value.details()
 
 
-def test_outputs_lie_in_the_typed_fields_where_clients_look(server, reviews):
+def test_outputs_are_in_the_typed_fields_that_clients_read(server, reviews):
     outputs = server.predict({"text": reviews}).outputs
     assert len(outputs["probability"].float_val) == len(reviews)
     assert not outputs["probability"].tensor_content
@@ -28,7 +28,7 @@ def test_outputs_lie_in_the_typed_fields_where_clients_look(server, reviews):
     np.testing.assert_allclose(of_slow["scaled"].float_val, np.array(lengths) * 0.5)
 
 
-def test_inputs_may_lie_in_tensor_content_or_be_one_value_for_all(server):
+def test_inputs_may_be_tensor_content_or_one_value_for_all(server):
     pairs = tf.make_tensor_proto(np.array([[1, 2, 3], [10, 20, 30]], np.int64))
     assert pairs.tensor_content
     assert server.predict({"pairs": pairs}, "sums").outputs["sums"].int64_val == [11, 22, 33]
@@ -56,13 +56,13 @@ def test_a_response_names_model_version_and_signature(server):
     assert (spec.name, spec.version.value, spec.signature_name) == ("small", 1, "serving_default")
 
 
-def test_defaults_of_the_signature_stand_for_inputs_left_out(server):
+def test_missing_inputs_get_the_defaults_of_the_signature(server):
     given = server.predict({"text": ["four"], "scale": [3.0]}, "slow")
     assert given.outputs["scaled"].float_val == [12.0]
     assert server.predict({"text": ["four"]}, "slow").outputs["scaled"].float_val == [2.0]
 
 
-def test_one_setting_stands_for_all_rows_and_each_row_may_have_its_own(server):
+def test_a_setting_has_one_value_for_all_rows_or_one_per_row(server):
     texts = ["four", "four"]
     one = server.predict({"text": texts, "scale": [3.0]}, "slow")
     assert one.outputs["scaled"].float_val == [12.0, 12.0]

@@ -1,1 +1,1 @@
-"""What the page shows and no stage measured."""
+"""Measurements for the page that no stage makes."""

@@ -1,4 +1,4 @@
-"""What takes a pass over the text: the most frequent words, and how the vocabulary cuts it."""
+"""Measurements on the text: the most frequent words, and how the vocabulary splits it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pipeline.transform.token_ids import RESERVED
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _WORDS_FROM = 5_000_000  # characters of split train
 _WORDS = 20
-_TEXTS = 500  # of split eval, to be cut into tokens
+_TEXTS = 500  # of split eval, to split into tokens
 _SLICE = 800  # bytes
 _LONGEST = 15
 
 
 def frequent_words(run: Run) -> dict[str, Any]:
-    """Counts words of split train in their normal form, whatever their case.
+    """Counts words of split train in normal form, ignoring case.
 
-    Returns: `words`, pairs of word and count, most frequent first; `characters` that were read.
+    Returns: `words`, pairs of word and count, most frequent first; `characters`, the number read.
     """
     counts: Counter[str] = Counter()
     characters = 0
@@ -38,12 +38,12 @@ def frequent_words(run: Run) -> dict[str, Any]:
 
 
 def vocabulary(run: Run) -> dict[str, Any]:
-    """Cuts texts of split eval, which the vocabulary was not learned on, by Transform's graph.
+    """Tokenizes texts of split eval, which the vocabulary was not learned from.
 
-    Returns: `size`; `texts`, `words`, `characters` and `tokens` of them; `written`, characters
-    that the tokens stand for (a space at the start of a slice may be lost); `used`, the pieces
-    that occur; `byte_tokens`, tokens of a single byte; `longest` and `frequent` pieces as
-    readable text (a space is "␣").
+    Returns: `size` of the vocabulary; numbers of `texts`, `words`, `characters` and `tokens`;
+    `written`, the characters of the tokens (a space at the start of a slice may be lost); `used`,
+    the number of pieces that occur; `byte_tokens`, tokens of a single byte; `longest` and
+    `frequent` pieces as readable text (a space is "␣").
     """
     import tensorflow_transform as tft
 
@@ -60,7 +60,7 @@ def vocabulary(run: Run) -> dict[str, Any]:
         if len(texts) == _TEXTS:
             break
     most = _SLICE
-    if run.task.head == "sentiment":  # Transform cuts out the middle of what has more tokens
+    if run.task.head == "sentiment":  # Transform drops the middle of longer texts
         most = run.config["transform"]["head"] + run.config["transform"]["tail"]
     slices = [part for text in texts for part in _slices(text, most)]
     counts = _counts(tft.TFTransformOutput(folder), slices, len(pieces))
@@ -94,9 +94,9 @@ def _counts(transform: Any, texts: list[str], size: int) -> np.ndarray:
 
 
 def _slices(text: str, most: int) -> list[str]:
-    """Cuts before spaces, where words are cut too, into slices of at most `most` bytes.
+    """Splits a text before spaces, as words are split, into slices of at most `most` bytes.
 
-    Only a word that is longer by itself makes a longer one.
+    A longer word gives a longer slice.
     """
     slices, size = [""], 0
     for word in re.findall(r" ?[^ ]+| ", text):

@@ -1,9 +1,9 @@
-"""What the page needs and no stage has written down: measured once, kept beside the page.
+"""Makes the measurements that the page shows and no stage records; they are kept beside the page.
 
     {"words": {...}, "vocabulary": {...}, "model": {...}}
 
-A part that could not be measured is {"error": "..."}: the page says so in its place. Each is
-described where it is measured.
+The functions that measure a part describe it. If a part fails, it is {"error": "..."}, and the page
+shows the error instead.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ Measurements = dict[str, Any]
 
 
 def measure(run: Run, known: Measurements | None = None) -> Measurements:
-    """Measures what can be measured of a run.
+    """Measures the parts whose artifacts a run has.
 
     Args:
-        run: of which `artifacts` and `task` are read.
-        known: what was measured before; only what failed then, or is missing, is measured.
+        run: its `artifacts` and `task` are read.
+        known: earlier measurements; only failed or missing parts are measured again.
     """
     of_head = {"sentiment": sentiment_measurements, "next_token": next_token_measurements}
 
-    def ask_model() -> Any:
+    def measure_model() -> Any:
         from tfx.utils import path_utils
 
         from serving.served_model import ServedModel
@@ -42,7 +42,7 @@ def measure(run: Run, known: Measurements | None = None) -> Measurements:
             ("Transform.transform_graph",),
             lambda: corpus_measurements.vocabulary(run),
         ),
-        "model": (("Trainer.model",), ask_model),
+        "model": (("Trainer.model",), measure_model),
     }
     found = {name: part for name, part in (known or {}).items() if "error" not in part}
     for name, (needs, function) in parts.items():

@@ -1,4 +1,4 @@
-"""A next-token model asked about split eval: bits per character of its parts, and samples."""
+"""Measurements of a next-token model on split eval: bits per character, and samples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST = 300  # texts
 _BATCH = 16
 _SAMPLES = 3
 _PROMPT_WORDS = 8
-_EXTREMES = 3  # texts that were hardest, and easiest
+_EXTREMES = 3  # texts shown of the hardest, and of the easiest
 _SETTINGS = {
     "max_new_tokens": 80,
     "temperature": 0.8,
@@ -28,11 +28,11 @@ _SETTINGS = {
 
 
 def measure(run: Run, model: ServedModel) -> dict[str, Any]:
-    """Asks the served model to score and to continue held-out texts.
+    """Lets the model score and continue held-out texts.
 
-    Returns: `count`; `books`, [name, bits, characters, texts] by name; `texts`, [name, bits per
-    character], the hardest first, hardest and easiest only; `samples` of prompt, continuation,
-    and how the text goes on; `settings` of the sampling.
+    Returns: `count` of texts; `books`, [name, bits, characters, texts], sorted by name; `texts`,
+    [name, bits per character] of the hardest and the easiest, hardest first; `samples`, each with
+    the prompt, the model's continuation and the text's own; `settings` of the sampling.
     """
     rows = list(
         itertools.islice(read_examples(run.artifacts["TextExampleGen.examples"], "eval"), _MOST)
@@ -71,7 +71,7 @@ def _by_book(rows: list[dict[str, Any]], bits: Any, characters: Any) -> list[lis
 
 
 def _samples(model: ServedModel, texts: list[str]) -> list[dict[str, str]]:
-    """Continues the first words of texts of middle lengths."""
+    """Continues the first words of texts of medium length."""
     step = max(1, len(texts) // (_SAMPLES + 1))
     samples = []
     for seed, text in enumerate(texts[step::step][:_SAMPLES]):

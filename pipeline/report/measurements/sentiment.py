@@ -1,8 +1,8 @@
-"""A sentiment model asked about split eval: right and wrong, how sure, and why.
+"""Measurements of a sentiment model on split eval: its confusion matrix and its worst mistakes.
 
 A word's weight in a text is how much the log-odds of "positive" fall when all occurrences of the
-word are left out: the erasure of Li, Monroe and Jurafsky 2016, "Understanding Neural Networks
-through Representation Erasure", arXiv:1612.08220. It needs nothing but the exported model.
+word are removed: the erasure of Li, Monroe and Jurafsky 2016, "Understanding Neural Networks
+through Representation Erasure", arXiv:1612.08220. It needs only the exported model.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:  # imports TensorFlow
 
 _MOST = 3_000  # texts
 _BATCH = 64
-_WRONG = 3  # texts shown of each kind
+_WRONG = 3  # texts shown per label
 _LONGEST = 200  # words of a text that is shown
 _WORDS = 8  # shown of each text
 
 
 def measure(run: Run, model: ServedModel) -> dict[str, Any]:
-    """Asks the served model about the held-out texts.
+    """Lets the model classify held-out texts.
 
-    Returns: `count`; `confusion`, [label][predicted] counts; `wrong`, texts (in normal form)
-    that it was most sure of and wrong about, with the words that weighed most.
+    Returns: `count` of texts; `confusion`, counts by [label][predicted]; `wrong`, the texts (in
+    normal form) with the most confident wrong predictions, each with its heaviest words.
     """
     label = str(run.task.label)
     rows = list(
@@ -60,7 +60,7 @@ def measure(run: Run, model: ServedModel) -> dict[str, Any]:
 
 
 def _probabilities(model: ServedModel, texts: list[str]) -> np.ndarray:
-    """Of "positive", (texts,) float64."""
+    """The probabilities of "positive", (texts,) float64."""
     parts = [
         model.predict("serving_default", text=texts[start : start + _BATCH])["probability"]
         for start in range(0, len(texts), _BATCH)
@@ -69,7 +69,7 @@ def _probabilities(model: ServedModel, texts: list[str]) -> np.ndarray:
 
 
 def _most_wrong(texts: list[str], labels: np.ndarray, probabilities: np.ndarray) -> list[int]:
-    """Indexes of the texts that the model was most sure of and wrong about, positive ones first."""
+    """Indices of the most confident wrong predictions; texts that are positive come first."""
     wrong = features.is_positive(probabilities) != (labels == 1)
     chosen = []
     for label in (1, 0):
@@ -84,7 +84,7 @@ def _most_wrong(texts: list[str], labels: np.ndarray, probabilities: np.ndarray)
 
 
 def _weights(model: ServedModel, text: str, probability: float) -> list[tuple[str, float]]:
-    """The words, in small letters, whose absence changes most, with their weights in nats."""
+    """The words, in lower case, with the largest weights, and the weights in nats."""
     words = sorted({word.lower() for word in WORD.findall(text)})
     without = [re.sub(rf"\b{re.escape(w)}\b", "", text, flags=re.IGNORECASE) for w in words]
     weights = _log_odds(np.array(probability)) - _log_odds(_probabilities(model, without))

@@ -57,7 +57,7 @@ def test_the_binary_on_path_gets_the_model_and_the_ports(root, programs):
     assert serve.model_server_command(_options(root, "imdb", "--builtin")) is None
 
 
-def test_docker_serves_where_it_has_the_image(root, programs):
+def test_docker_serves_if_it_has_the_image(root, programs):
     programs("docker", 0)
     command = serve.model_server_command(_options(root, "imdb", "--grpc-port", "9000"))
     assert command[:5] == ["docker", "run", "--rm", "--init", "--pull=never"]
@@ -69,11 +69,11 @@ def test_docker_serves_where_it_has_the_image(root, programs):
 
 def test_without_either_the_built_in_server_runs(root, programs):
     assert serve.model_server_command(_options(root, "imdb")) is None
-    programs("docker", 1)  # docker is there, its image or its daemon is not
+    programs("docker", 1)  # docker is installed, but lacks the image or its daemon
     assert serve.model_server_command(_options(root, "imdb")) is None
 
 
-def test_the_binary_is_not_run_where_it_would_listen_on_more_than_loopback(
+def test_the_binary_is_not_run_if_it_would_listen_on_more_than_loopback(
     root, programs, monkeypatch, capsys
 ):
     binary = programs("tensorflow_model_server", 0)
@@ -96,11 +96,11 @@ def test_the_binary_is_not_run_where_it_would_listen_on_more_than_loopback(
         (["--rest-timeout", "nan"], "--rest-timeout: expected more than 0, got nan"),
     ],
 )
-def test_numbers_out_of_range_are_told(root, arguments, message):
+def test_numbers_out_of_range_are_refused(root, arguments, message):
     with pytest.raises(UserError, match=message):
         serve.check(_options(root, "imdb", *arguments))
 
 
-def test_a_task_that_was_not_pushed_says_how(tmp_path):
+def test_without_a_pushed_model_the_error_says_how_to_get_one(tmp_path):
     with pytest.raises(UserError, match="`tf-mamba run imdb` trains and pushes one"):
         serve.model_server_command(_options(tmp_path, "imdb"))

@@ -171,7 +171,7 @@ def test_a_spec_that_cannot_be_written_leaves_nothing(tmp_path):
     [
         (("kubeflow", "bible"), "--volume: expected CLAIM:PATH; Kubeflow's containers share"),
         (("vertex", "bible", "--volume", "v:/mnt/v"), "--volume: Vertex AI mounts buckets"),
-        (("kubeflow", "bible", "--volume", "v:/mnt/v", "--out", "a.json"), "JSON has no place"),
+        (("kubeflow", "bible", "--volume", "v:/mnt/v", "--out", "a.json"), "a JSON spec cannot"),
         (("kubeflow", "bible", "--volume", "v:/mnt/v", "--out", "spec"), "ends in .yaml or .json"),
     ],
 )

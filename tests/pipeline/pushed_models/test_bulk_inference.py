@@ -1,4 +1,4 @@
-"""Bulk inference by a small real model: whole, in order, and resumable."""
+"""Bulk inference with a small real model: complete, in order, and resumable."""
 
 import json
 
@@ -65,7 +65,7 @@ class _Killed(BaseException):
 
 
 def _killed_after(blocks, monkeypatch):
-    """Kills a run after so many blocks, in the middle of writing one."""
+    """Kills a run after `blocks` blocks."""
     answers = bulk_inference._answers
     seen = []
 
@@ -78,7 +78,7 @@ def _killed_after(blocks, monkeypatch):
     monkeypatch.setattr(bulk_inference, "_answers", fail_late)
 
 
-def test_a_killed_run_goes_on_and_writes_the_same(model, texts, tmp_path, monkeypatch):
+def test_a_killed_run_resumes_and_writes_the_same(model, texts, tmp_path, monkeypatch):
     file, out = _file(tmp_path, texts), tmp_path / "out.jsonl"
     bulk_inference.infer(model, JOB, file, out)
     whole = out.read_bytes()
@@ -90,14 +90,14 @@ def test_a_killed_run_goes_on_and_writes_the_same(model, texts, tmp_path, monkey
     assert not out.exists()
     partial = tmp_path / "out.jsonl.partial"
     assert len(_read(partial)) == 24
-    partial.write_bytes(partial.read_bytes()[:-5])  # as if killed within the write
+    partial.write_bytes(partial.read_bytes()[:-5])  # as if killed while writing
     report = bulk_inference.infer(model, JOB, file, out)
     assert (report.rows, report.resumed_at, report.errors) == (50, 23, 2)
     assert out.read_bytes() == whole
 
 
 @pytest.mark.parametrize("change", ["file", "settings"])
-def test_what_another_job_left_is_not_gone_on_from(model, texts, tmp_path, monkeypatch, change):
+def test_the_output_of_another_job_is_not_resumed(model, texts, tmp_path, monkeypatch, change):
     file, out = _file(tmp_path, texts), tmp_path / "out.jsonl"
     with monkeypatch.context() as patched:
         _killed_after(2, patched)
@@ -126,7 +126,7 @@ def test_two_runs_do_not_write_the_same_file(model, texts, tmp_path):
         bulk_inference.infer(model, JOB, file, out)
 
 
-def test_an_out_file_in_no_folder_is_refused(model, texts, tmp_path):
+def test_an_output_file_in_a_missing_folder_is_refused(model, texts, tmp_path):
     with pytest.raises(UserError, match="expected a file in a folder that exists"):
         bulk_inference.infer(model, JOB, _file(tmp_path, texts), tmp_path / "none" / "out")
 

@@ -1,4 +1,4 @@
-"""The rows that bulk inference reads: as many as the file has, in their order."""
+"""The rows that bulk inference reads: every row of the file, in order."""
 
 import csv
 import json
@@ -48,7 +48,7 @@ def test_a_csv_file_without_a_text_column_is_refused(tmp_path):
         list(read_rows(file))
 
 
-def test_plain_text_is_a_row_a_line_whatever_its_bytes(tmp_path):
+def test_plain_text_gives_one_row_per_line_whatever_its_bytes(tmp_path):
     file = tmp_path / "verses.txt"
     file.write_bytes(b"In the beginning\r\n\nca\xff\xe9\rold\n\xd7\xa1")
     texts = [b"In the beginning", b"", b"ca\xff\xe9\rold", b"\xd7\xa1"]
@@ -66,6 +66,6 @@ def test_a_line_that_is_too_long_is_one_row_with_a_reason(tmp_path, monkeypatch)
         assert not second.error
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(UserError, match=r"none\.txt: no such file"):
         list(read_rows(tmp_path / "none.txt"))

@@ -38,7 +38,7 @@ def test_the_former_version_serves_again_under_a_higher_number(base, tmp_path):
     assert not (base / str(first) / NOTE).exists()  # though files are shared
 
 
-def test_a_second_rollback_goes_one_further_back_and_to_brings_any_back(base, tmp_path):
+def test_a_second_rollback_goes_further_back_and_to_chooses_any_version(base, tmp_path):
     first, second, third = (_publish(base, text) for text in ("first", "second", "third"))
     assert rollback(base.parent, "bible")[1:] == (second, third)
     version, content, _ = rollback(base.parent, "bible")
@@ -47,12 +47,12 @@ def test_a_second_rollback_goes_one_further_back_and_to_brings_any_back(base, tm
         rollback(base.parent, "bible")
     assert rollback(base.parent, "bible", third)[1:] == (third, version)
     assert _served(base)[0] == "third"
-    # Of a rollback itself, which has the content of the first.
+    # A rollback to a version that is itself a rollback, with the content of the first.
     rollback(base.parent, "bible", version)
     assert _served(base)[1]["content_of"] == first
 
 
-def test_where_there_is_nothing_to_roll_back_to_a_line_says_so(base, tmp_path, capsys):
+def test_a_rollback_without_a_former_version_fails_with_one_line(base, tmp_path, capsys):
     command = ["rollback", "bible", "--root", str(tmp_path)]
     assert main(command) == 1
     assert "found none; `tf-mamba run bible` trains" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from serving.served_model import ServedModel
 
 
 class _SaysWhatItReads(tf.Module):
-    """A text is a number: its own probability; none above 1."""
+    """Reads each text as its probability, which may be at most 1."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def serving_default(self, text):
@@ -73,7 +73,7 @@ def test_a_last_line_without_its_end_counts_as_a_line(tmp_path):
     assert _parts_of(tmp_path, "a\nb") == [Part("a\nb", True, True)]
 
 
-def test_a_long_document_goes_on_in_parts_of_whole_lines(tmp_path):
+def test_a_long_document_is_split_into_parts_of_whole_lines(tmp_path):
     text = "\n".join(_chapters(8)) + "\n"
     found = _parts_of(tmp_path, text)
     assert [part.starts_document for part in found] == [True] + [False] * (len(found) - 1)
@@ -112,7 +112,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     assert peak(50) < 1.2 * peak(5)
 
 
-def test_only_the_last_part_of_a_batch_goes_on_in_the_next():
+def test_only_the_last_part_of_a_batch_continues_in_the_next():
     stream = [Part("", True, start) for start in ([True] * 3 + [False] * 2 + [True] * 40 + [False])]
     batches = list(scoring._batches(stream))
     assert list(itertools.chain.from_iterable(batches)) == stream
