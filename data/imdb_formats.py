@@ -1,12 +1,12 @@
-"""The three ways in which reviews are stored, each read as a stream of rows.
+"""The three formats of reviews, each read as a stream of rows.
 
-- a CSV file with a header that names `text` and `label` (the packaged corpus is one, with
-  a `source` column and other reviews beside IMDB's);
+- a CSV file with a header that names `text` and `label` (the packaged corpus is such a file,
+  with a column `source` and other reviews besides IMDB's);
 - the folder aclImdb: train/pos/<id>_<rating>.txt, train/urls_pos.txt, and so on;
 - the archive aclImdb_v1.tar.gz of that folder.
 
-Each reader yields Row, or DeadLetter for what cannot be one, in the order of the source,
-and holds one row in memory at a time. data/imdb.py makes records of them.
+Each reader yields, in the order of the source, a Row or, for a review that cannot be used, a
+DeadLetter; it keeps one row in memory. data/imdb.py turns the rows into records.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from data.decoding import ERRORS, printable, repaired
 from data.errors import DataError
 from data.records import BAD_LABEL, EMPTY_TEXT, INVALID_UTF8, MALFORMED_LINE, TOO_LONG, DeadLetter
 
-# What bounds memory: a longer field makes its row too long, a longer line is cut (its field
-# then is too long), a longer file is not read on. The longest packaged review has 13,704
-# characters.
+# Limits that bound memory: a longer field makes its row a dead letter, a longer line is cut
+# (its field is then too long), a longer file is not read to its end. The longest packaged
+# review has 13,704 characters.
 LONGEST_FIELD = 1 << 19  # characters
 LONGEST_LINE = 2 * LONGEST_FIELD  # characters
 LONGEST_FILE = 4 * LONGEST_FIELD  # bytes
@@ -37,12 +37,12 @@ _LABELS = {"0": 0, "neg": 0, "negative": 0, "1": 1, "pos": 1, "positive": 1}
 
 @dataclass(frozen=True)
 class Row:
-    """One review as it stands in its source.
+    """One review as in its source.
 
     Attributes:
-        key: unique; sorts in the order of the source.
-        film: the address of the film's page, "" where the source has none.
-        source: the CSV's `source` column, "" where it has none.
+        key: unique; keys sort in the order of the source.
+        film: the address of the film's page; "" if the source has none.
+        source: the CSV's column `source`; "" if it has none.
         within_label: index among the rows with the same `label` and `source`, from 0.
     """
 
@@ -68,25 +68,25 @@ def is_csv(path: Path) -> bool:
 def _header(line: str) -> list[str]:
     try:
         return [name.strip().lower() for name in next(csv.reader([line.rstrip("\r\n")]), [])]
-    except csv.Error:  # not text at all
+    except csv.Error:  # not a text file
         return []
 
 
 def csv_rows(path: Path) -> Iterator[Row | DeadLetter]:
     """Yields the rows of a CSV file; quoted fields may hold line ends.
 
-    Quotes are taken strictly: a quote that is not doubled within a quoted field makes the
-    row malformed, and reading goes on at the next line, so that a stray quote costs a row
-    or two and not the rest of the file.
+    Quotes are strict: a quote that is not doubled within a quoted field makes the row
+    malformed, and reading resumes at the next line. So a stray quote costs a row or two, not
+    the rest of the file.
 
     Args:
-        path: UTF-8 with or without a mark, header `text,label` in any order; further
-            columns are ignored but for `source`.
+        path: of a file in UTF-8, with or without a byte order mark. The header has `text` and
+            `label` in any order; other columns except `source` are ignored.
 
     Raises:
         DataError: if the header lacks `text` or `label`.
     """
-    csv.field_size_limit(LONGEST_FIELD)  # of the whole process, alas
+    csv.field_size_limit(LONGEST_FIELD)  # applies to the whole process
     with path.open(encoding="utf-8-sig", errors=ERRORS, newline="") as stream:
         lines = _Lines(stream)
         header = _header(next(lines, ""))
@@ -99,7 +99,7 @@ def csv_rows(path: Path) -> Iterator[Row | DeadLetter]:
 
 
 class _Lines:
-    """The lines of a stream, each cut at LONGEST_LINE; remembers the last one."""
+    """The lines of a stream, each cut at LONGEST_LINE; keeps the last line."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -112,7 +112,7 @@ class _Lines:
         self.last = rest = self.stream.readline(LONGEST_LINE)
         if not rest:
             raise StopIteration
-        while rest and rest[-1] not in "\r\n":  # the cut part is read over, and dropped
+        while rest and rest[-1] not in "\r\n":  # skips the rest of a long line
             rest = self.stream.readline(LONGEST_LINE)
         return self.last
 
@@ -124,7 +124,7 @@ def _csv_body(file: str, header: list[str], lines: _Lines) -> Iterator[Row | Dea
     index = 0
     within: dict[tuple[str, int], int] = {}
     while True:
-        line = reader.line_num + 2  # the header was taken before the reader counted
+        line = reader.line_num + 2  # the reader has not counted the header
         try:
             fields = next(reader)
         except StopIteration:
@@ -151,7 +151,7 @@ def _csv_body(file: str, header: list[str], lines: _Lines) -> Iterator[Row | Dea
 
 
 def checked(text: str, label: str, file: str, line: int) -> tuple[str, int] | DeadLetter:
-    """Returns the repaired text and the label as 0 or 1, or why they cannot be used."""
+    """Returns the repaired text and the label as 0 or 1, or a dead letter."""
     readable = repaired(text)
     if readable is None:
         return DeadLetter(file, line, INVALID_UTF8, printable(text))
@@ -177,7 +177,7 @@ def is_aclimdb(folder: Path) -> bool:
 
 
 def aclimdb_files(folder: Path) -> Iterator[Path]:
-    """Yields what is read of the folder aclImdb: labelled reviews and film addresses."""
+    """Yields the files that are read: labelled reviews and film addresses."""
     for shard in ACLIMDB_SHARDS:
         if (folder / shard).is_dir():
             yield from (folder / shard).glob("*.txt")
@@ -189,9 +189,9 @@ def _urls_file(folder: Path, shard: str) -> Path:
     file = folder / split / f"urls_{side}.txt"
     if not file.is_file():
         raise DataError(
-            f"{file}: missing; it says which film each review of {shard} is about, which "
-            "keeps the reviews of one film in one split. Unpack the whole archive again, or "
-            "give the reviews as CSV."
+            f"{file}: missing; it names the film of each review in {shard}, so that reviews of "
+            "one film stay in one split. Unpack the whole archive again, or give the reviews "
+            "as CSV."
         )
     return file
 
@@ -208,10 +208,10 @@ def folder_rows(folder: Path, shard: str) -> Iterator[Row | DeadLetter]:
 def archive_rows(archive: Path) -> Iterator[Row | DeadLetter]:
     """Yields the reviews in an archive of the folder aclImdb, in the archive's order.
 
-    Reads the archive twice: the film addresses stand behind some of the reviews.
+    Reads the archive twice, as the film addresses come after some of the reviews.
 
     Raises:
-        DataError: if the archive is damaged, or holds no film addresses for its reviews.
+        DataError: if the archive is damaged, or lacks the film addresses of its reviews.
     """
     films: dict[str, list[str]] = {}
     try:
@@ -230,7 +230,7 @@ def archive_rows(archive: Path) -> Iterator[Row | DeadLetter]:
 
 
 def _members(archive: Path, wanted: re.Pattern[str], most: int) -> Iterator[tuple[str, bytes]]:
-    """Yields (name below aclImdb/, first `most` bytes) of the wanted files; unpacks nothing."""
+    """Yields (name below aclImdb/, first `most` bytes) of the wanted files, without unpacking."""
     compressed = archive.suffix in (".gz", ".tgz")
     with gzip.open(archive) if compressed else archive.open("rb") as stream:
         with tarfile.open(fileobj=stream, mode="r|") as members:
@@ -239,7 +239,7 @@ def _members(archive: Path, wanted: re.Pattern[str], most: int) -> Iterator[tupl
                 if member.isfile() and wanted.fullmatch(name):
                     content = members.extractfile(member)
                     yield name, content.read(most) if content else b""
-        # tarfile takes damage for the end of the archive; gzip's checksum tells at its end.
+        # tarfile takes damage for the end of the archive; reading to the end checks gzip's CRC.
         while stream.read(1 << 20):
             pass
 
@@ -254,7 +254,7 @@ def _order(stem: str) -> tuple[int, str]:
 
 
 def _review_row(name: str, content: bytes, films: list[str], file: str) -> Row | DeadLetter:
-    """Makes a row of one file; its name says which review it is and how many stars."""
+    """Returns the row of one file; its name holds the review's number and its stars."""
     text = content.decode("utf-8", ERRORS)
     split, side, stem = _REVIEW.fullmatch(name).groups()  # type: ignore[union-attr]
     parts = _NAME.fullmatch(stem)

@@ -25,11 +25,11 @@ Rule = tuple[str, str]
 
 @dataclass(frozen=True)
 class NormalForm:
-    """Rules of replacement, in order, and whether lower case follows.
+    """Replacement rules in order, then optionally lower case.
 
     Attributes:
-        rules: (pattern, replacement) pairs; the replacements hold no groups.
-        lower: whether the text is put in lower case after the last rule.
+        rules: (pattern, replacement) pairs; replacements refer to no groups.
+        lower: whether to convert the text to lower case after the last rule.
     """
 
     rules: tuple[Rule, ...]

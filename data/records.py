@@ -1,8 +1,8 @@
-"""What a corpus reader hands on: records, dead letters, and the source they came from.
+"""The output of a corpus reader: records and dead letters; and the source that it reads.
 
-`data.bible` and `data.imdb` make these; `components/text_example_gen` turns them into
-Examples, a dead-letter file and the ledger that `check_corpus` reads. Nothing here knows
-either corpus.
+The readers are `data.bible` and `data.imdb`. `components/text_example_gen` turns their output
+into Examples, a dead-letter file and the ledger that `check_corpus` reads. This module depends
+on neither corpus.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Record:
     """One usable example.
 
     Attributes:
-        key: unique in its corpus; keys sort in source order (numbers are zero-padded).
+        key: unique in its corpus; keys sort in the order of the source (zero-padded numbers).
         split: one of SPLITS.
         features: raw feature names (as in data/features.py) to values.
-        file: the file in which it stood, for messages.
-        line: its first line there, from 1; 0 where a file is one record.
+        file: the file that holds it, for messages.
+        line: its first line in the file, from 1; 0 if the file is one record.
     """
 
     key: str
@@ -51,12 +51,12 @@ class Record:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """One record that cannot be used, and why.
+    """A record that cannot be used, and why.
 
     Attributes:
         file, line: as in Record.
         reason: one of REASONS.
-        excerpt: the start of what stood there, at most EXCERPT_CHARACTERS.
+        excerpt: the start of its text, at most EXCERPT_CHARACTERS.
     """
 
     file: str
@@ -72,14 +72,14 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class Source:
-    """A verified place that records are read from. Holds plain values only.
+    """A verified source of records. Holds plain values only.
 
     Attributes:
         task: "bible" or "imdb".
         kind: the format, such as "packaged", "csv", "aclimdb", "tsv", "gutenberg".
         path: of the file or folder.
-        sha256: of the content, in hexadecimal; for a folder see `folder_sha256`.
-        shards: names of the parts that can be read independently of each other.
+        sha256: of the content, in hexadecimal; of a folder, by `folder_sha256`.
+        shards: names of the parts, each of which can be read on its own.
     """
 
     task: str
@@ -129,7 +129,7 @@ def all_records(reader: ModuleType, source: Source) -> Iterator[Record]:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal; reads it in pieces."""
+    """SHA-256 of a file's bytes, in hexadecimal; reads the file in pieces."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while piece := stream.read(1 << 20):

@@ -1,7 +1,6 @@
-"""What sets one task apart from another; all stages are shared.
+"""The tasks. Declarations only: all that differs from task to task; the stages are shared.
 
-A new task on other text is one entry here, a reader in data/ and a schema in
-data/schema/.
+A new task needs an entry here, and in data/ a reader, a normal form and a schema.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from data.normal_form import NormalForm
 
 @dataclass(frozen=True)
 class Task:
-    """A corpus and what is learned from it."""
+    """A corpus and what a model learns from it."""
 
     name: str
-    reader: str  # module with open_source, read_shard and check_corpus, as data/imdb.py
-    schema: str  # file in data/schema/
+    reader: str  # module with open_source, read_shard, check_corpus and MARKERS
+    schema: str  # name of the file in data/schema/
     normal_form: NormalForm
     head: Literal["next_token", "sentiment"]
-    label: str | None  # feature that the head predicts; None: the text itself
-    slices: tuple[str, ...]  # features by which evaluation slices
+    label: str | None  # feature that the head predicts; None: the next token
+    slices: tuple[str, ...]  # features by which the evaluation slices
 
 
 TASKS = {

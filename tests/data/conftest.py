@@ -1,13 +1,12 @@
-"""The packaged corpora, read once, and laid out in the other formats that are accepted."""
+"""The packaged corpora, read once, and written in the other accepted formats."""
 
-import sys
 import textwrap
 
 import pytest
 
 from data import bible, bible_formats, imdb
 from data.books import GUTENBERG_TITLES
-from data.records import Record
+from data.records import all_records
 
 ALIASES = {
     "1 Samuel": "The First Book of the Kings",
@@ -19,7 +18,7 @@ ALIASES = {
 
 @pytest.fixture(scope="session")
 def verses():
-    """All verses, as the package stores them, but for blanks at their ends."""
+    """All verses as the package stores them, without spaces at their ends."""
     return [
         bible_formats.Verse(verse.book, verse.chapter, verse.verse, verse.text.strip(), 0)
         for verse in bible_formats.packaged_verses(bible.packaged_file())
@@ -29,14 +28,13 @@ def verses():
 @pytest.fixture(scope="session")
 def chapters():
     """All chapters of the packaged Bible."""
-    return list(bible.read_shard(bible.open_source(), bible.ONE_SHARD, sys.maxsize))
+    return list(all_records(bible, bible.open_source()))
 
 
 @pytest.fixture(scope="session")
 def reviews():
     """All reviews of the packaged corpus."""
-    read = imdb.read_shard(imdb.open_source(), imdb.ONE_SHARD, sys.maxsize)
-    return [record for record in read if isinstance(record, Record)]
+    return list(all_records(imdb, imdb.open_source()))
 
 
 @pytest.fixture(scope="session")
@@ -50,9 +48,9 @@ def gutenberg_text(verses):
     """The packaged verses in the layout of Project Gutenberg's pg10.txt.
 
     A header, the START marker, a table of contents, the titles (those of Samuel and Kings
-    with their second title), paragraphs of one to four verses wrapped at 70 columns, so
-    that marks stand anywhere in a line and at its end, one verse in two paragraphs as
-    there, the END marker, and a licence that quotes a mark.
+    with their second title), paragraphs of one to four verses wrapped at 70 columns, so that
+    marks are anywhere in a line and at its end, one verse in two paragraphs as in the original,
+    the END marker, and a licence that quotes a mark.
     """
     body = ["The Old Testament of the King James Version of the Bible\n"]
     book = None

@@ -1,4 +1,4 @@
-"""The Bible's readers, split, and checks, on the real text and on faults made on purpose."""
+"""The Bible's readers, split, and checks, on the real text and on deliberate faults."""
 
 import re
 import shutil
@@ -31,7 +31,7 @@ def tsv(verses):
 
 
 def without(verses, **fields):
-    """The verses but for those that have all of these fields."""
+    """The verses without those that have all of these fields."""
     return [v for v in verses if any(getattr(v, name) != fields[name] for name in fields)]
 
 
@@ -42,7 +42,7 @@ def test_packaged_text_has_its_known_size(chapters):
     assert sum(chapter.features["testament"] == "old" for chapter in chapters) == 929
 
 
-def test_chapters_stand_in_the_order_of_the_canon_under_sorted_unique_keys(chapters):
+def test_chapters_are_in_the_order_of_the_canon_with_sorted_unique_keys(chapters):
     keys = [chapter.key for chapter in chapters]
     assert keys == sorted(set(keys))
     assert list(dict.fromkeys(chapter.features["book"] for chapter in chapters)) == list(BOOKS)
@@ -54,7 +54,7 @@ def test_split_is_the_tenth_of_the_hash_of_book_and_chapter(chapters):
     assert bible.split_of("Genesis", 4) == "test"
 
 
-def test_text_is_in_normal_form_one_verse_a_line(chapters):
+def test_text_is_in_normal_form_one_verse_per_line(chapters):
     first = str(chapters[0].features["text"]).split("\n")
     assert first[1].startswith("And the earth was without form, and void; and darkness was upon")
     assert len(first) == 31
@@ -80,7 +80,7 @@ def test_tab_separated_text_gives_the_records_of_the_package(tmp_path, verses, c
     assert contents(read(file)) == contents(chapters)
 
 
-def test_verses_may_stand_in_any_order(tmp_path, verses, chapters):
+def test_verses_may_be_in_any_order(tmp_path, verses, chapters):
     file = tmp_path / "kjv.tsv"
     file.write_text(tsv(reversed(verses)), encoding="utf-8")
     assert contents(read(file)) == contents(chapters)
@@ -90,8 +90,8 @@ def test_gutenberg_layout_gives_the_records_of_the_package(tmp_path, gutenberg_t
     file = tmp_path / "pg10.txt"
     file.write_text(gutenberg_text, encoding="utf-8")
     lines = gutenberg_text.split("\n")
-    assert any(re.search(r" [0-9]+:[0-9]+$", line) for line in lines)  # a mark ends a line
-    assert any(re.search(r"[a-z] [0-9]+:[0-9]+ ", line) for line in lines)  # one stands inside
+    assert any(re.search(r" [0-9]+:[0-9]+$", line) for line in lines)  # a mark at the end of a line
+    assert any(re.search(r"[a-z] [0-9]+:[0-9]+ ", line) for line in lines)  # and inside a line
     assert bible.open_source(str(file)).kind == "gutenberg"
     records = read(file)
     assert contents(records) == contents(chapters)
@@ -153,11 +153,11 @@ BAD_LINES = [
 
 
 @pytest.mark.parametrize(("line", "reason"), BAD_LINES)
-def test_a_bad_line_becomes_a_dead_letter_and_costs_nothing_else(tmp_path, verses, line, reason):
+def test_a_bad_line_becomes_a_dead_letter_and_nothing_else_is_lost(tmp_path, verses, line, reason):
     kept = without([v for v in verses if v.book == "Ruth"], chapter=1, verse=2)
     file = tmp_path / "ruth.tsv"
     file.write_bytes(line + b"\n" + tsv(kept).encode())
-    if line.count(b"\t") != 3:  # the first line tells the format
+    if line.count(b"\t") != 3:  # the first line determines the format
         file.write_bytes(tsv(kept[:1]).encode() + line + b"\n" + tsv(kept[1:]).encode())
     dead, *records = read(file)
     assert (dead.reason, dead.file) == (reason, str(file))
@@ -186,11 +186,11 @@ def test_a_chapter_longer_than_the_limit_is_a_dead_letter():
     ("mark", "reason"),
     [
         ("1:0", "malformed_line"),  # no such verse
-        ("1:2 1:1", "empty_text"),  # nothing between two marks
-        ("1:2", "malformed_line"),  # the true 1:2 is then the second
+        ("1:2 1:1", "empty_text"),  # no text between two marks
+        ("1:2", "malformed_line"),  # the true 1:2 is then a repeat
     ],
 )
-def test_gutenberg_marks_that_cannot_be_are_dead_letters(tmp_path, gutenberg_text, mark, reason):
+def test_impossible_gutenberg_marks_are_dead_letters(tmp_path, gutenberg_text, mark, reason):
     file = tmp_path / "pg10.txt"
     assert gutenberg_text.count("1:1 In the beginning God") == 1
     file.write_text(gutenberg_text.replace("1:1 In the beginning God", f"{mark} In the beginning"))
@@ -200,7 +200,7 @@ def test_gutenberg_marks_that_cannot_be_are_dead_letters(tmp_path, gutenberg_tex
 
 def test_gutenberg_bytes_beyond_repair_are_a_dead_letter(tmp_path, gutenberg_text):
     file = tmp_path / "pg10.txt"
-    # Beside the valid `’` of the same verse, the byte E9 cannot be told.
+    # With the valid `’` in the same verse, the byte E9 is ambiguous.
     damaged = gutenberg_text.encode().replace("LORD’s side?".encode(), "LORD’s ".encode() + b"\xe9")
     file.write_bytes(damaged)
     dead, *records = read(file)
@@ -268,7 +268,7 @@ def test_an_unknown_book_is_noticed(chapters):
     )
 
 
-def test_the_command_prints_one_verse_a_line_and_a_blank_line_between_chapters(capsys, chapters):
+def test_the_command_prints_one_verse_per_line_and_a_blank_line_between_chapters(capsys, chapters):
     bible.main(["--split", "eval"])
     printed = capsys.readouterr().out
     expected = [str(chapter.features["text"]) for chapter in chapters if chapter.split == "eval"]

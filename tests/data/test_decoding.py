@@ -1,4 +1,4 @@
-"""Which bytes are repaired, and which are given up."""
+"""Which bytes are repaired, and which are rejected."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ def read(content: bytes) -> str:
 
 
 @given(st.text(st.characters(codec="utf-8")))
-def test_valid_utf8_is_returned_as_it_is(text):
+def test_valid_utf8_is_returned_unchanged(text):
     assert repaired(read(text.encode())) == text
 
 
@@ -28,14 +28,14 @@ def test_windows_text_is_repaired(text):
 @pytest.mark.parametrize(
     "content",
     [
-        "café and ".encode() + b"caf\xe9 in the same text",  # UTF-8 that was damaged
+        "café and ".encode() + b"caf\xe9 in the same text",  # damaged UTF-8
         "фильм очень хороший".encode("koi8-r"),
         "映画はとても良かった".encode("shift-jis"),
         b"\x89PNG\r\n\x1a\n\x00\x00\xde\xad\xbe\xef",
         b"a byte that Windows does not know: \x81",
     ],
 )
-def test_other_bytes_are_given_up(content):
+def test_other_bytes_are_rejected(content):
     assert repaired(read(content)) is None
 
 

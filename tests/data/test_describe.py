@@ -13,7 +13,7 @@ README = Path(describe.__file__).with_name("README.md")
 def test_readme_holds_the_printed_figures(capsys):
     describe.main()
     printed = capsys.readouterr().out.splitlines()
-    # Other editions are described where their packages are installed.
+    # Other editions are described only if their packages are installed.
     figures = [line for line in printed if not line.startswith("pythonbible_")]
     assert figures == README.read_text("utf-8").split("```\n")[1].splitlines()
     assert len(figures) > 30

@@ -1,4 +1,4 @@
-"""Downloads from a server of our own: whole, interrupted, wrong, and not there at all."""
+"""Downloads from a local server: complete, interrupted, wrong, and missing."""
 
 import hashlib
 import re
@@ -16,7 +16,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `content`; can break off after some bytes, or know nothing of ranges."""
+    """Serves `content`; can stop after some bytes, or ignore ranges."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -64,7 +64,7 @@ def server(monkeypatch):
         thread.join()
 
 
-def test_a_download_arrives_whole_and_is_not_fetched_twice(server, tmp_path):
+def test_a_download_is_complete_and_not_repeated(server, tmp_path):
     file = download("imdb", tmp_path / "new")
     assert file == tmp_path / "new/reviews.tar.gz"
     assert file.read_bytes() == CONTENT
@@ -72,7 +72,7 @@ def test_a_download_arrives_whole_and_is_not_fetched_twice(server, tmp_path):
     assert server.ranges == [None]
 
 
-def test_an_interrupted_download_goes_on_where_it_stopped(server, tmp_path):
+def test_an_interrupted_download_resumes(server, tmp_path):
     server.break_off_after = 300_000
     with pytest.raises(
         DataError, match=r"stopped after 300,000 bytes .*Run the same command again"
@@ -91,7 +91,7 @@ def test_a_server_without_ranges_sends_it_all_again(server, tmp_path):
     assert download("imdb", tmp_path).read_bytes() == CONTENT
 
 
-def test_a_part_that_is_whole_already_is_taken(server, tmp_path):
+def test_a_complete_part_is_used(server, tmp_path):
     (tmp_path / "reviews.tar.gz.part").write_bytes(CONTENT)
     assert download("imdb", tmp_path).read_bytes() == CONTENT
 
@@ -104,7 +104,7 @@ def test_a_wrong_hash_leaves_nothing_behind(server, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_of_the_users_that_differs_is_refused_and_kept(server, tmp_path):
+def test_an_existing_file_that_differs_is_refused_and_kept(server, tmp_path):
     (tmp_path / "reviews.tar.gz").write_bytes(b"mine")
     with pytest.raises(DataError, match="Remove it, or name another folder"):
         download("imdb", tmp_path)
@@ -120,7 +120,7 @@ def test_a_server_that_refuses_is_reported(server, tmp_path):
 
 def test_no_network_is_reported_with_what_to_do(tmp_path, monkeypatch):
     with Server() as server:
-        url = server.url  # closed before it is asked
+        url = server.url  # closed before the request
     monkeypatch.setitem(ADDRESSES, "imdb", Address(url, "reviews.tar.gz", SHA256))
     with pytest.raises(DataError, match=r"Connection refused.*with a connection, or put the file"):
         download("imdb", tmp_path)

@@ -36,7 +36,7 @@ def test_facts_add_up_over_records_and_splits():
     assert rate_per_thousand({}, ("film",)) == 0.0
 
 
-def test_of_repeats_the_most_precious_split_and_then_the_first_key_stays():
+def test_of_repeats_a_held_out_one_and_then_the_first_key_is_kept():
     records = [
         record("1", "train", "same  text\n"),
         record("2", "eval", "same text"),

@@ -1,4 +1,4 @@
-"""The reviews' readers, splits and checks, on real reviews and on faults made on purpose."""
+"""The reviews' readers, splits and checks, on real reviews and on deliberate faults."""
 
 import csv
 from collections import Counter
@@ -52,7 +52,7 @@ def test_repeats_leave_2556_and_22348_reviews(reviews):
     assert len({facts.same_text(str(review.features["text"])) for review in kept}) == len(kept)
 
 
-def test_text_is_the_sources_own(reviews):
+def test_text_is_as_in_the_source(reviews):
     with imdb.packaged_file().open(encoding="utf-8", newline="") as stream:
         texts = [row["text"] for row in csv.DictReader(stream) if row["source"] == "imdb"]
     assert [review.features["text"] for review in reviews] == texts
@@ -91,7 +91,7 @@ def test_repeats_across_splits_are_noticed(some):
     ]
 
 
-def test_a_file_cut_short_loses_its_balance_and_is_noticed(reviews):
+def test_a_truncated_file_is_noticed_by_its_balance(reviews):
     findings = imdb.check_corpus(A_FILE, ledger_of(reviews[:14_000]))  # sorted by label
     assert [finding.partition(" of ")[2].partition(" reviews")[0] for finding in findings] == [
         "train with label 1, got 7.1% of 12080",
@@ -118,7 +118,7 @@ def test_snippets_and_scripture_are_noticed_as_another_domain():
     ]
 
 
-def test_a_label_that_is_neither_is_noticed(some):
+def test_an_unknown_label_is_noticed(some):
     stray = Record("x", "train", {"text": "A film", "label": 2}, "", 0)
     findings = imdb.check_corpus(A_FILE, ledger_of([*some, stray]))
     assert findings == ["label: expected 0 or 1, got '2' in 1 reviews of train. Correct them."]

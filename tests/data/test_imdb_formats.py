@@ -1,4 +1,4 @@
-"""The formats of reviews: CSV, aclImdb's folder and archive, and what is wrong in them."""
+"""The formats of reviews (CSV, aclImdb's folder and archive) and faults in them."""
 
 import csv
 import io
@@ -38,7 +38,7 @@ def film_of(index):
 
 @pytest.fixture(scope="session")
 def aclimdb(tmp_path_factory, some):
-    """`some` in aclImdb's layout, and its first reviews again as its test reviews."""
+    """`some` in aclImdb's layout, its first reviews again as test reviews."""
     root = tmp_path_factory.mktemp("acl") / "aclImdb"
     for split, count in (("train", 200), ("test", 20)):
         for side, label in (("neg", 0), ("pos", 1)):
@@ -111,7 +111,7 @@ BAD_ROWS = [
 
 
 @pytest.mark.parametrize(("row", "reason"), BAD_ROWS, ids=range(len(BAD_ROWS)))
-def test_a_bad_row_becomes_a_dead_letter_and_costs_nothing_else(tmp_path, row, reason):
+def test_a_bad_row_becomes_a_dead_letter_and_nothing_else_is_lost(tmp_path, row, reason):
     file = tmp_path / "reviews.csv"
     file.write_bytes(b'text,label\n"one, or\ntwo",1\n' + row + b"\nthree,0\n")
     first, dead, last = read(file)
@@ -120,7 +120,7 @@ def test_a_bad_row_becomes_a_dead_letter_and_costs_nothing_else(tmp_path, row, r
     assert (first.features["text"], last.features["text"]) == ("one, or\ntwo", "three")
 
 
-def test_a_stray_quote_costs_two_rows_and_not_the_rest(tmp_path, some):
+def test_a_stray_quote_loses_two_rows_and_not_the_rest(tmp_path, some):
     file = tmp_path / "reviews.csv"
     write_csv(file, rows_of(some), lineterminator="\n")
     lines = file.read_text("utf-8").split("\n")
@@ -140,7 +140,7 @@ def test_windows_bytes_are_repaired(tmp_path):
     assert read(file)[0].features["text"] == "Amélie – it’s a “must” see film"
 
 
-def test_a_large_file_is_not_held_in_memory(tmp_path, some):
+def test_a_large_file_is_not_read_into_memory(tmp_path, some):
     import tracemalloc
 
     file = tmp_path / "reviews.csv"
@@ -155,7 +155,7 @@ def test_a_large_file_is_not_held_in_memory(tmp_path, some):
     assert peak < 2_000_000
 
 
-def test_a_file_of_one_endless_line_is_not_held_in_memory(tmp_path):
+def test_a_file_of_one_endless_line_is_not_read_into_memory(tmp_path):
     import tracemalloc
 
     file = tmp_path / "reviews.csv"
@@ -270,7 +270,7 @@ def test_an_archive_without_film_addresses_is_refused(tmp_path):
 def test_a_folder_without_film_addresses_is_refused(tmp_path):
     for side in ("neg", "pos"):
         (tmp_path / "train" / side).mkdir(parents=True)
-    with pytest.raises(DataError, match=r"urls_neg\.txt: missing; it says which film"):
+    with pytest.raises(DataError, match=r"urls_neg\.txt: missing; it names the film"):
         imdb.open_source(str(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""The normal forms: what they do, that once is enough, and that RE2 agrees with Python."""
+"""The normal forms: what they change, idempotence, and that RE2 agrees with Python."""
 
 import sys
 
@@ -12,7 +12,7 @@ from data.imdb_normal_form import IMDB
 from data.normal_form import NormalForm
 from data.records import Record
 
-# Pieces out of which a rule's input may be put together by other rules.
+# Pieces that one rule may turn into the input of another.
 PIECES = st.sampled_from(
     [
         *("<", "br", "BR", "/", ">", " ", "\n", "\r", "\t", "\x0b", "\xa0", "\u2028", "\u3000"),
@@ -26,15 +26,12 @@ FORMS = pytest.mark.parametrize("form", [BIBLE, IMDB], ids=["bible", "imdb"])
 
 
 def in_graph(form: NormalForm, texts: list[str]) -> list[str]:
-    """What the TensorFlow graph makes of the texts: transform/preprocessing.py's loop."""
     import tensorflow as tf
 
+    from pipeline.transform.preprocessing import normalize
+
     column = tf.constant([text.encode() for text in texts])
-    for pattern, replacement in form.rules:
-        column = tf.strings.regex_replace(column, pattern, replacement)
-    if form.lower:
-        column = tf.strings.lower(column, encoding="utf-8")
-    return [text.decode() for text in column.numpy()]
+    return [text.decode() for text in normalize(column, form).numpy()]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +45,7 @@ def in_graph(form: NormalForm, texts: list[str]) -> list[str]:
         ("  one [is] \r\n two  ", "one is\ntwo"),
     ],
 )
-def test_bible_folds_print_and_keeps_case_punctuation_and_lines(text, expected):
+def test_bible_folds_typography_and_keeps_case_punctuation_and_lines(text, expected):
     assert BIBLE.apply(text) == expected
 
 
@@ -63,7 +60,7 @@ def test_bible_folds_print_and_keeps_case_punctuation_and_lines(text, expected):
         ("so\xad ft\x08\x00", "so ft"),
     ],
 )
-def test_imdb_folds_markup_entities_print_and_case(text, expected):
+def test_imdb_folds_markup_entities_typography_and_case(text, expected):
     assert IMDB.apply(text) == expected
 
 
