@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks import pipeline_process
 from benchmarks.pipeline_process import FinishedRun, RunFailedError
 from benchmarks.report import commit, exponent, hardware, json_line, parser, significant, table
-from data import imdb
+from data.imdb import reader as imdb
 from data.records import all_records
 
 STAGES = ("TextExampleGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform")

@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 
-from data import bible
+from data.bible import reader as bible
 from data.records import all_records
 
 UNKNOWN = 1  # 0 is padding and does not occur

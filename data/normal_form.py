@@ -3,7 +3,7 @@
 A normal form is a table of (pattern, replacement) rules, applied in order, then optionally
 lower case. `NormalForm.apply` applies it in Python; pipeline/transform/preprocessing.py applies
 the same rules in the TensorFlow graph with `tf.strings.regex_replace`. The tables of the two
-corpora are in data/bible_normal_form.py and data/imdb_normal_form.py.
+corpora are in data/bible/normal_form.py and data/imdb/normal_form.py.
 
 So every pattern must mean the same to Python's `re` and to RE2: no `\\s`, `\\w` or `\\b`
 (ASCII only in RE2), no lookaround, no back-reference, and no `$` that could match before a

@@ -1,8 +1,7 @@
 """The output of a corpus reader: records and dead letters; and the source that it reads.
 
-The readers are `data.bible` and `data.imdb`. `components/text_example_gen` turns their output
-into Examples, a dead-letter file and the ledger that `check_corpus` reads. This module depends
-on neither corpus.
+The readers are `data.bible.reader` and `data.imdb.reader`. `components/text_example_gen` turns
+their output into Examples, a dead-letter file and the ledger that `check_corpus` reads.
 """
 
 from __future__ import annotations

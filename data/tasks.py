@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from data import features
-from data.bible_normal_form import BIBLE
-from data.imdb_normal_form import IMDB
+from data.bible.normal_form import BIBLE
+from data.imdb.normal_form import IMDB
 from data.normal_form import NormalForm
 
 
@@ -32,7 +32,7 @@ TASKS = {
     for task in (
         Task(
             name="bible",
-            reader="data.bible",
+            reader="data.bible.reader",
             schema="bible.pbtxt",
             normal_form=BIBLE,
             head="next_token",
@@ -41,7 +41,7 @@ TASKS = {
         ),
         Task(
             name="imdb",
-            reader="data.imdb",
+            reader="data.imdb.reader",
             schema="imdb.pbtxt",
             normal_form=IMDB,
             head="sentiment",

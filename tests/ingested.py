@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from data import bible, imdb
+from data.bible import reader as bible
+from data.imdb import reader as imdb
 from data.records import Record
 
 # The runner by name: Beam's default first looks for one to download. With a setup file named,
@@ -119,7 +120,7 @@ def chapters() -> list[Record]:
 
 @pytest.fixture
 def write_reviews(tmp_path):
-    """Writes (text, label) rows as the CSV that data.imdb reads; returns the path."""
+    """Writes (text, label) rows as the CSV that data.imdb.reader reads; returns the path."""
 
     def write(rows, name: str = "reviews.csv") -> Path:
         path = tmp_path / name
@@ -157,7 +158,7 @@ def write_folder(tmp_path):
 
 @pytest.fixture
 def write_verses(tmp_path):
-    """Writes chapters as the tab-separated verses that data.bible reads; returns the path."""
+    """Writes chapters as tab-separated verses, as data.bible.reader reads them."""
 
     def write(chapters, name: str = "bible.tsv") -> Path:
         path = tmp_path / name

@@ -50,7 +50,7 @@ class TextExampleGen(base_beam_component.BaseBeamComponent):
     Args:
         source: as the reader's `open_source` returned it. Its content's hash is part of the
             cache key; where it is the packaged corpus, its path is not.
-        reader: path of the corpus module, such as "data.imdb".
+        reader: path of the corpus module, such as "data.imdb.reader".
         fraction: share of the records to keep, in (0, 1].
         max_characters: a longer text becomes a dead letter.
         max_dead_letter_share: of the records read, in [0, 1]; more stop the run.

@@ -50,7 +50,7 @@ class Ingest(beam.PTransform):
 
     Args:
         source: what to read.
-        reader: path of the corpus module that reads it, such as "data.imdb".
+        reader: path of the corpus module that reads it, such as "data.imdb.reader".
         fraction: share of the records to keep, by a hash of the key.
         max_characters: of a text; the reader makes a longer one a dead letter.
         files_per_split: files that a split is spread over, by a hash of the key.

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data import features, imdb_formats
+from data import features
 from data.errors import UserError
+from data.imdb import formats as imdb_formats
 from data.records import DeadLetter
 from pipeline.pushed_models.model import predict
 from pipeline.transform.token_ids import START_ID

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import data_growth
 from data.facts import same_text
-from data.imdb import open_source, read_shard
+from data.imdb.reader import open_source, read_shard
 from data.records import Record
 
 

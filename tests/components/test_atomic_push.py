@@ -14,7 +14,7 @@ from tfx.types import standard_artifacts
 
 from components import atomic_push, serving_versions
 from components.artifacts import ModelCard
-from data import bible
+from data.bible import reader as bible
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from components.data_gate import DataGate
-from data import bible, facts
+from data import facts
+from data.bible import reader as bible
 from data.errors import UserError
 from data.records import Record
 
@@ -40,7 +41,7 @@ def judged(tmp_path):
         (tmp_path / "records/records.json").write_text(json.dumps(ledger))
         blessing = DataBlessing()
         blessing.uri = str(tmp_path / "blessing")
-        DataGate.test_call(anomalies, records, blessing, f"data.{task}", mode=mode)
+        DataGate.test_call(anomalies, records, blessing, f"data.{task}.reader", mode=mode)
         return blessing
 
     return judge
@@ -51,7 +52,7 @@ def ledger_of(tmp_path):
     """The ledger of a source, counted in one loop in memory."""
 
     def count(task: str, path: Path) -> dict:
-        module = importlib.import_module(f"data.{task}")
+        module = importlib.import_module(f"data.{task}.reader")
         source = module.open_source(str(path))
         items = list(module.read_shard(source, source.shards[0], 20_000))
         kept = facts.without_repeats(item for item in items if isinstance(item, Record))
@@ -73,7 +74,7 @@ def ledger_of(tmp_path):
 def read_reviews(write_reviews, reviews, ledger_of):
     """Rows and ledger of real reviews."""
     path = write_reviews(reviews)
-    module = importlib.import_module("data.imdb")
+    module = importlib.import_module("data.imdb.reader")
     source = module.open_source(str(path))
     records = list(module.read_shard(source, source.shards[0], 20_000))
     return rows_of(records), ledger_of("imdb", path)
@@ -220,7 +221,7 @@ def test_refuses_a_mode_that_it_does_not_know(judged, read_reviews):
 def test_the_domains_of_the_bibles_schema_are_those_of_the_reader():
     import tensorflow_data_validation as tfdv
 
-    from data import books
+    from data.bible import books
 
     schema = tfdv.load_schema_text("data/schema/bible.pbtxt")
     domains = {f.name: tuple(f.string_domain.value) for f in schema.feature if f.type == 1}
@@ -232,7 +233,7 @@ def test_the_domains_of_the_bibles_schema_are_those_of_the_reader():
 def test_the_domain_of_length_buckets_is_that_of_the_reader():
     import tensorflow_data_validation as tfdv
 
-    from data import imdb
+    from data.imdb import reader as imdb
 
     schema = tfdv.load_schema_text("data/schema/imdb.pbtxt")
     buckets = tfdv.get_feature(schema, "length_bucket").string_domain.value

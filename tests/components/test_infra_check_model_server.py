@@ -154,7 +154,7 @@ def test_a_container_is_stopped_at_the_time_limit_and_when_the_check_is_interrup
 @pytest.mark.parametrize(
     ("missing", "why"),
     [
-        ("no_engine", r"docker's engine does not run, or does not answer: Cannot connect to the "),
+        ("no_engine", r"docker's engine does not run or answer: Cannot connect to the "),
         ("no_image", r"docker has no image tensorflow/serving \(docker pull tensorflow/serving\)"),
     ],
 )
@@ -181,7 +181,7 @@ def test_an_engine_that_hangs_is_given_up(program, monkeypatch):
     program("docker", "exec /bin/sleep 60")
     monkeypatch.setattr(tensorflow_serving, "_DOCKER_SECONDS", 0.3)
     assert tensorflow_serving.docker_lacks() == (
-        "docker's engine does not run, or does not answer: no answer in 0.3 s"
+        "docker's engine does not run or answer: no answer in 0.3 s"
     )
 
 

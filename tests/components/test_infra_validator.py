@@ -9,8 +9,8 @@ from tfx.types import artifact_utils, channel_utils, standard_artifacts
 from tiny_exports import TEXTS, save
 
 from components import infra_validator
-from data import imdb
 from data.errors import UserError
+from data.imdb import reader as imdb
 from pipeline.places import Places
 from pipeline.presets import preset
 from pipeline.settings import with_settings

@@ -25,7 +25,7 @@ def run(tmp_path):
         from components.data_gate import DataGate
         from components.text_example_gen.component import TextExampleGen
 
-        reader = f"data.{task}"
+        reader = f"data.{task}.reader"
         source = importlib.import_module(reader).open_source(path and str(path))
         schema = ImportSchemaGen(schema_file=f"data/schema/{task}.pbtxt")
         ingest = TextExampleGen(source, reader, **(PARAMETERS | parameters))

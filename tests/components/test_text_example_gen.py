@@ -8,8 +8,10 @@ import pytest
 from ingested import PARAMETERS
 
 from components.text_example_gen.component import TextExampleGen, source_identity
-from data import bible, facts, imdb
+from data import facts
+from data.bible import reader as bible
 from data.errors import UserError
+from data.imdb import reader as imdb
 from data.records import REASONS, SPLITS, Record
 
 
@@ -52,8 +54,8 @@ def add_faults(path: Path) -> Path:
 
 def test_writes_the_same_bits_with_one_worker_and_with_two(ingest, write_folder, reviews):
     folder = write_folder(reviews)
-    one = ingest("data.imdb", folder, workers=1, files_per_split=2)
-    two = ingest("data.imdb", folder, workers=2, files_per_split=2)
+    one = ingest("data.imdb.reader", folder, workers=1, files_per_split=2)
+    two = ingest("data.imdb.reader", folder, workers=2, files_per_split=2)
     assert sorted(one.files) == [
         f"Split-{split}/data_tfrecord-0000{file}-of-00002.gz"
         for split in ("eval", "test", "train")
@@ -66,8 +68,8 @@ def test_writes_the_same_bits_with_one_worker_and_with_two(ingest, write_folder,
 def test_the_order_of_rows_in_a_csv_changes_their_keys_but_not_their_splits(
     ingest, write_reviews, reviews
 ):
-    forth = ingest("data.imdb", write_reviews(reviews))
-    back = ingest("data.imdb", write_reviews(reviews[::-1], "back.csv"))
+    forth = ingest("data.imdb.reader", write_reviews(reviews))
+    back = ingest("data.imdb.reader", write_reviews(reviews[::-1], "back.csv"))
     for split in ("train", "eval"):
         assert forth.read(split) == back.read(split)[::-1]
 
@@ -75,7 +77,7 @@ def test_the_order_of_rows_in_a_csv_changes_their_keys_but_not_their_splits(
 def test_every_example_has_the_readers_features_and_the_length_of_its_text(
     ingest, write_reviews, reviews
 ):
-    ingested = ingest("data.imdb", write_reviews(reviews))
+    ingested = ingest("data.imdb.reader", write_reviews(reviews))
     written = ingested.read("train") + ingested.read("eval")
     assert sorted((row["text"], row["label"]) for row in written) == sorted(reviews)
     for row in written:
@@ -88,7 +90,7 @@ def test_chapters_stand_in_the_split_of_their_name_in_the_order_of_the_canon(
     ingest, write_verses, chapters
 ):
     some = chapters[:60]
-    ingested = ingest("data.bible", write_verses(some))
+    ingested = ingest("data.bible.reader", write_verses(some))
     for split in ("train", "eval", "test"):
         expected = [
             {**chapter.features, "characters": len(chapter.features["text"])}
@@ -100,7 +102,7 @@ def test_chapters_stand_in_the_split_of_their_name_in_the_order_of_the_canon(
 
 
 def test_a_split_without_records_is_not_named(ingest, write_reviews, reviews):
-    ingested = ingest("data.imdb", write_reviews(reviews))
+    ingested = ingest("data.imdb.reader", write_reviews(reviews))
     assert ingested.examples.split_names == '["train", "eval"]'
     assert ingested.examples.get_string_custom_property("payload_format") == "FORMAT_TF_EXAMPLE"
     assert ingested.examples.get_string_custom_property("file_format") == "tfrecords_gzip"
@@ -108,15 +110,15 @@ def test_a_split_without_records_is_not_named(ingest, write_reviews, reviews):
 
 def test_the_ledger_is_that_of_a_plain_loop(ingest, write_reviews, reviews):
     path = add_faults(write_reviews([*reviews, *reviews[:7]]))
-    ingested = ingest("data.imdb", path, max_dead_letter_share=1.0)
-    assert ingested.ledger == plain_ledger("data.imdb", path)
+    ingested = ingest("data.imdb.reader", path, max_dead_letter_share=1.0)
+    assert ingested.ledger == plain_ledger("data.imdb.reader", path)
     assert ingested.ledger["read"] == 312
     assert ingested.ledger["repeats"] == 7
 
 
 def test_the_ledger_of_chapters_is_that_of_a_plain_loop(ingest, write_verses, chapters):
     path = write_verses(chapters[900:])
-    assert ingest("data.bible", path).ledger == plain_ledger("data.bible", path)
+    assert ingest("data.bible.reader", path).ledger == plain_ledger("data.bible.reader", path)
 
 
 def test_every_kind_of_dead_letter_is_kept_with_file_line_and_reason(
@@ -124,7 +126,9 @@ def test_every_kind_of_dead_letter_is_kept_with_file_line_and_reason(
 ):
     path = write_reviews(reviews)
     first = path.read_bytes().count(b"\n") + 1
-    ingested = ingest("data.imdb", add_faults(path), max_characters=4000, max_dead_letter_share=1.0)
+    ingested = ingest(
+        "data.imdb.reader", add_faults(path), max_characters=4000, max_dead_letter_share=1.0
+    )
     letters = ingested.dead_letters
     assert [(letter["line"] - first, letter["reason"]) for letter in letters] == [
         (0, "empty_text"),
@@ -145,7 +149,7 @@ def test_too_many_dead_letters_stop_and_are_kept_beside_the_outputs(
 ):
     path = add_faults(write_reviews(reviews))
     with pytest.raises(UserError) as caught:
-        ingest("data.imdb", path)
+        ingest("data.imdb.reader", path)
     kept = tmp_path / "ingest-0/records-dead_letters.jsonl"
     assert len(kept.read_text().splitlines()) == 5
     message = str(caught.value)
@@ -160,16 +164,16 @@ def test_too_many_dead_letters_stop_and_are_kept_beside_the_outputs(
 
 def test_as_many_dead_letters_as_may_be_do_not_stop(ingest, write_reviews, reviews):
     path = write_reviews([*reviews[:99], ("", 1)])
-    assert ingest("data.imdb", path).ledger["dead_letters"] == {"empty_text": 1}
+    assert ingest("data.imdb.reader", path).ledger["dead_letters"] == {"empty_text": 1}
     path = write_reviews([*reviews[:98], ("", 1)], "more.csv")
     with pytest.raises(UserError, match=r"1 of 99 records cannot be used \(1\.0%"):
-        ingest("data.imdb", path)
+        ingest("data.imdb.reader", path)
 
 
 def test_a_repeat_stays_on_the_held_out_side_only(ingest, write_folder, reviews):
     held_out = [text for text, _ in reviews[225:]]
     repeated = [(f"  {text}\n".replace(" ", "  "), 1) for text in held_out[:10]]
-    ingested = ingest("data.imdb", write_folder([*repeated, *reviews[10:]]))
+    ingested = ingest("data.imdb.reader", write_folder([*repeated, *reviews[10:]]))
     assert ingested.ledger["repeats"] == 10
     assert ingested.ledger["repeats_across_splits"] == 0
     learned = {facts.same_text(row["text"]) for row in ingested.read("train")}
@@ -180,7 +184,9 @@ def test_a_repeat_stays_on_the_held_out_side_only(ingest, write_folder, reviews)
 
 
 def test_of_repeats_in_one_split_the_first_stays(ingest, write_reviews, reviews):
-    ingested = ingest("data.imdb", write_reviews([*reviews, *((f"{t} ", y) for t, y in reviews)]))
+    ingested = ingest(
+        "data.imdb.reader", write_reviews([*reviews, *((f"{t} ", y) for t, y in reviews)])
+    )
     assert ingested.ledger["repeats"] == 300
     written = ingested.read("train") + ingested.read("eval")
     assert sorted(row["text"] for row in written) == sorted(text for text, _ in reviews)
@@ -188,7 +194,7 @@ def test_of_repeats_in_one_split_the_first_stays(ingest, write_reviews, reviews)
 
 def test_a_fraction_keeps_records_by_the_hash_of_their_key(ingest, write_reviews, reviews):
     path = write_reviews(reviews)
-    ingested = ingest("data.imdb", path, fraction=0.4)
+    ingested = ingest("data.imdb.reader", path, fraction=0.4)
     expected = [
         item.features["text"]
         for item in imdb.read_shard(imdb.open_source(str(path)), imdb.ONE_SHARD, 20_000)
@@ -198,13 +204,13 @@ def test_a_fraction_keeps_records_by_the_hash_of_their_key(ingest, write_reviews
     assert sorted(row["text"] for row in written) == sorted(expected)
     ledger = ingested.ledger
     assert ledger["sampled_out"] == len(reviews) - len(expected) > 100
-    assert ledger["facts"] == ingest("data.imdb", path).ledger["facts"]
+    assert ledger["facts"] == ingest("data.imdb.reader", path).ledger["facts"]
 
 
 def test_a_source_without_an_eval_example_stops(ingest, write_reviews, reviews):
     in_train = [row for row in reviews if zlib.crc32(facts.same_text(row[0]).encode()) % 10][:5]
     with pytest.raises(UserError, match=r"no example for eval among the 5 records read"):
-        ingest("data.imdb", write_reviews(in_train))
+        ingest("data.imdb.reader", write_reviews(in_train))
 
 
 def test_a_source_that_changed_after_the_run_was_put_together_stops(
@@ -217,7 +223,7 @@ def test_a_source_that_changed_after_the_run_was_put_together_stops(
     answers = iter([before])
     monkeypatch.setattr(imdb, "open_source", lambda path: next(answers, None) or after(path))
     with pytest.raises(UserError, match=f"changed while the run was .* {before.sha256}, got "):
-        ingest("data.imdb", path)
+        ingest("data.imdb.reader", path)
 
 
 def test_what_the_reader_cannot_read_stops_on_one_line(ingest, tmp_path, write_folder, reviews):
@@ -227,7 +233,7 @@ def test_what_the_reader_cannot_read_stops_on_one_line(ingest, tmp_path, write_f
         stream.add(folder, "aclImdb")
     archive.write_bytes(archive.read_bytes()[:-30_000])
     with pytest.raises(UserError) as caught:
-        ingest("data.imdb", archive)
+        ingest("data.imdb.reader", archive)
     assert str(caught.value).startswith(f"{archive}: damaged archive (")
     assert "\n" not in str(caught.value)
 
@@ -262,4 +268,4 @@ def test_the_identity_of_a_file_changes_with_its_content_and_not_with_its_time(
 )
 def test_a_number_out_of_range_is_refused(parameters, message):
     with pytest.raises(UserError, match=message):
-        TextExampleGen(bible.open_source(), "data.bible", **(PARAMETERS | parameters))
+        TextExampleGen(bible.open_source(), "data.bible.reader", **(PARAMETERS | parameters))

@@ -4,8 +4,10 @@ import textwrap
 
 import pytest
 
-from data import bible, bible_formats, imdb
-from data.books import GUTENBERG_TITLES
+from data.bible import formats as bible_formats
+from data.bible import reader as bible
+from data.bible.books import GUTENBERG_TITLES
+from data.imdb import reader as imdb
 from data.records import all_records
 
 ALIASES = {

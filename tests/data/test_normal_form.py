@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import bible, bible_formats, imdb
-from data.bible_normal_form import BIBLE
-from data.imdb_normal_form import IMDB
+from data.bible import formats as bible_formats
+from data.bible import reader as bible
+from data.bible.normal_form import BIBLE
+from data.imdb import reader as imdb
+from data.imdb.normal_form import IMDB
 from data.normal_form import NormalForm
 from data.records import Record
 

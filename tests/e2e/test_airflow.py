@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from command_line import PROJECT
 
-from data import bible, imdb
+from data.bible import reader as bible
+from data.imdb import reader as imdb
 from pipeline import cli
 from pipeline.places import Places
 from pipeline.presets import preset

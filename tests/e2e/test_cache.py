@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from data import imdb as imdb_reader
+from data.imdb import reader as imdb_reader
 from pipeline.places import Places
 from pipeline.presets import preset
 from pipeline.settings import with_settings
@@ -98,7 +98,7 @@ def test_nothing_runs_where_nothing_was_edited(places, code):
 @pytest.mark.parametrize(
     ("edited", "stages"),
     [
-        ("data/imdb_formats.py", INGESTED),
+        ("data/imdb/formats.py", INGESTED),
         ("components/text_example_gen/transforms.py", INGESTED),
         ("components/data_gate.py", {"DataGate", "RunReport"}),
         ("pipeline/transform/preprocessing.py", TRANSFORMED),
@@ -114,7 +114,7 @@ def test_nothing_runs_where_nothing_was_edited(places, code):
         ("pipeline/report/model_card.py", PUSHED),
         ("pipeline/report/page.py", {"RunReport"}),
         ("pipeline/report/templates/style.css", {"RunReport"}),
-        ("data/bible_formats.py", set()),
+        ("data/bible/formats.py", set()),
         ("pipeline/evaluation/next_token_metrics.py", set()),  # the Bible's
         ("pipeline/cli.py", set()),
         ("pipeline/runs/records.py", set()),

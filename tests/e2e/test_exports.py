@@ -16,7 +16,7 @@ from command_line import PROJECT
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from data import bible as bible_reader
+from data.bible import reader as bible_reader
 from data.errors import UserError
 from data.records import Record
 from mamba_model import MambaConfig, NextTokenModel, SentimentModel

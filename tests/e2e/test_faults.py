@@ -8,7 +8,8 @@ import subprocess
 import pytest
 from command_line import CommandLine
 
-from data import bible, imdb
+from data.bible import reader as bible
+from data.imdb import reader as imdb
 from data.records import Record
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from data import imdb as imdb_reader
+from data.imdb import reader as imdb_reader
 from data.records import Record
 from pipeline.pushed_models import model as pushed_model
 from serving.served_model import ServedModel

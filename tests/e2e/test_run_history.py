@@ -7,7 +7,7 @@ import pytest
 from command_line import CommandLine
 from copied_root import copy_root
 
-from data import imdb as imdb_reader
+from data.imdb import reader as imdb_reader
 from pipeline.places import Places
 from pipeline.runs import lineage
 from pipeline.runs import store as metadata

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from data import bible as bible_reader
-from data import imdb as imdb_reader
+from data.bible import reader as bible_reader
+from data.imdb import reader as imdb_reader
 from data.records import Record
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_grpc
 
-from data import imdb as imdb_reader
+from data.imdb import reader as imdb_reader
 from data.records import Record
 from pipeline.pushed_models import model as pushed_model
 from serving.client import Client

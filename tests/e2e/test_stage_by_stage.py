@@ -3,7 +3,7 @@
 import pytest
 from copied_root import copy_root
 
-from data import bible as bible_reader
+from data.bible import reader as bible_reader
 from pipeline.orchestrators.beam import Beam
 from pipeline.places import Places
 from pipeline.presets import preset

@@ -8,7 +8,7 @@ import pytest
 from running_server import serving
 from small_model import save
 
-from data import imdb as imdb_reader
+from data.imdb import reader as imdb_reader
 from data.records import Record
 
 

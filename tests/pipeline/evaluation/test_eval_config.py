@@ -13,7 +13,8 @@ from google.protobuf import json_format
 from tfx.components.evaluator.executor import Executor
 from tfx.types import standard_artifacts
 
-from data import bible, imdb
+from data.bible import reader as bible
+from data.imdb import reader as imdb
 from data.records import Record
 from pipeline.evaluation import summary as evaluation_summary
 from pipeline.evaluation.eval_config import eval_config

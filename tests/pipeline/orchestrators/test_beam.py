@@ -70,7 +70,7 @@ def test_a_clusters_options_reach_every_beam_stage_and_are_read_by_beam(
     from tfx.dsl.compiler import compiler
     from tfx.orchestration.local import runner_utils
 
-    from data import bible
+    from data.bible import reader as bible
     from pipeline.orchestrators.definition import define
     from pipeline.places import Places
     from pipeline.presets import preset

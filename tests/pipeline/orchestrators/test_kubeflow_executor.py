@@ -77,7 +77,7 @@ def test_a_users_mistake_is_one_line_and_leaves_no_report(tmp_path, monkeypatch,
     blessing = {"uri": "gs://bucket/b", "type": {"schemaTitle": "tf_mamba.DataBlessing"}}
     asked = {
         "inputs": {
-            "parameterValues": {"reader": "data.bible", "mode": "halt", "code_sha256": ""},
+            "parameterValues": {"reader": "data.bible.reader", "mode": "halt", "code_sha256": ""},
             "artifacts": {
                 "anomalies": {"artifacts": [{"uri": "gs://bucket/anomalies"}]},
                 "records": {"artifacts": [{"uri": "gs://bucket/records"}]},

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from data import bible, imdb
+from data.bible import reader as bible
 from data.errors import UserError
+from data.imdb import reader as imdb
 from pipeline.commands import compile as compile_command
 from pipeline.orchestrators import kubeflow_runner
 from pipeline.orchestrators.beam import Beam

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data import bible
+from data.bible import reader as bible
 from data.errors import UserError
 from data.records import Record
 from pipeline.pushed_models import scoring

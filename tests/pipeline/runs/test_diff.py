@@ -10,7 +10,7 @@ RUN = {
     "data_sha256": "a" * 64,
     "records": {"in": 25000, "out": {"train": 20000}},
     "data_findings": [],
-    "code": {"data.imdb": "b" * 64, "mamba_model.scan": "c" * 64},
+    "code": {"data.imdb.reader": "b" * 64, "mamba_model.scan": "c" * 64},
     "versions": {"tfx": "1.16.0"},
     "machine": {"cores": "2"},
     "vocabulary_sha256": "d" * 64,
@@ -32,14 +32,14 @@ def test_differences_are_listed_by_section_with_the_change_of_numbers():
     other = json.loads(json.dumps(RUN))
     other["config"]["model"]["d_model"] = 128
     other["code"]["mamba_model.scan"] = "f" * 64
-    del other["code"]["data.imdb"]
+    del other["code"]["data.imdb.reader"]
     other["metrics"]["eval"]["accuracy"] = 0.875
     other["metrics"]["eval"]["slices"]["length_bucket=1"]["accuracy"] = 0.25
     differences = run_diff.compare(RUN, other)
     assert json.loads(run_diff.as_json(differences, "A", "B")) == {
         "runs": ["A", "B"],
         "parameters": {"model.d_model": [64, 128]},
-        "code": {"data.imdb": ["b" * 64, None], "mamba_model.scan": ["c" * 64, "f" * 64]},
+        "code": {"data.imdb.reader": ["b" * 64, None], "mamba_model.scan": ["c" * 64, "f" * 64]},
         "metrics": {"accuracy": [0.75, 0.875], "slices.length_bucket=1.accuracy": [0.5, 0.25]},
     }
     header, *lines = run_diff.as_text(differences, "A", "B").splitlines()
@@ -48,7 +48,7 @@ def test_differences_are_listed_by_section_with_the_change_of_numbers():
         ["parameters"],
         ["model.d_model", "64", "128", "+64"],
         ["code"],
-        ["data.imdb", "bbbbbbbbbbbb", "-"],
+        ["data.imdb.reader", "bbbbbbbbbbbb", "-"],
         ["mamba_model.scan", "cccccccccccc", "ffffffffffff"],
         ["metrics"],
         ["accuracy", "0.75", "0.875", "+0.125"],

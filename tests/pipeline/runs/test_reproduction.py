@@ -7,7 +7,7 @@ import shutil
 import pytest
 import tensorflow as tf
 
-from data import bible
+from data.bible import reader as bible
 from data.errors import UserError
 from data.records import Record
 from pipeline import cli

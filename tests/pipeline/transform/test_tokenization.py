@@ -6,7 +6,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import bible, imdb
+from data.bible import reader as bible
+from data.imdb import reader as imdb
 from data.records import Record
 from data.tasks import TASKS
 from pipeline.transform import tokenization, vocabulary

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_tuner.errors import FatalError
 from tensorflow.python.framework.config import disable_op_determinism
 
-from data import bible as bible_reader
+from data.bible import reader as bible_reader
 from data.errors import UserError
 from data.tasks import TASKS
 from pipeline.presets import preset

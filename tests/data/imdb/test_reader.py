@@ -5,8 +5,11 @@ from collections import Counter
 
 import pytest
 
-from data import bible, facts, imdb, imdb_formats
+from data import facts
+from data.bible import reader as bible
 from data.errors import DataError
+from data.imdb import formats as imdb_formats
+from data.imdb import reader as imdb
 from data.records import Record, Source
 
 UNLIMITED = 10**9

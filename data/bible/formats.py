@@ -6,7 +6,7 @@
 - Project Gutenberg's plain text: paragraphs under book titles, verses marked `1:1`.
 
 Each reader yields, in the order of the file, a Verse or, for a line that cannot be used, a
-DeadLetter. data/bible.py groups the verses into chapters.
+DeadLetter. data/bible/reader.py groups the verses into chapters.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from data import books
+from data.bible import books
 from data.decoding import ERRORS, printable, repaired
 from data.errors import DataError
 from data.records import EMPTY_TEXT, INVALID_UTF8, MALFORMED_LINE, DeadLetter

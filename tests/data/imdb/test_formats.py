@@ -6,8 +6,10 @@ import tarfile
 
 import pytest
 
-from data import facts, imdb, imdb_formats
+from data import facts
 from data.errors import DataError
+from data.imdb import formats as imdb_formats
+from data.imdb import reader as imdb
 from data.records import DeadLetter, Record
 
 LIMIT = 20_000

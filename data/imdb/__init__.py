@@ -1,0 +1,1 @@
+"""Film reviews: their formats and normal form."""
