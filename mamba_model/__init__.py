@@ -1,4 +1,4 @@
-"""Mamba, a selective state-space model, in Keras 3 on TensorFlow. Knows nothing of TFX.
+"""Mamba, a selective state-space model, in Keras 3 on TensorFlow. Independent of TFX.
 
 from mamba_model import MambaConfig, NextTokenModel, adamw, generate
 from mamba_model import load_checkpoint, save_checkpoint
@@ -9,7 +9,7 @@ model.fit(tokens, targets)                                   # (b, l) int each
 tokens, log_probabilities = generate(model, prompts, lengths, max_new_tokens=50)
 
 model = load_checkpoint("mamba-130m-hf")                     # published weights
-save_checkpoint(model, "mine")                               # for transformers to read
+save_checkpoint(model, "mine")                               # which transformers can read
 """
 
 from mamba_model.backbone import MambaBackbone

@@ -1,7 +1,6 @@
 """Embedding, residual Mamba blocks, final norm: token ids to features.
 
-The state of the whole backbone is two stacked tensors, the layout in which exported
-signatures pass it:
+The state of the whole backbone is two stacked tensors, as in the exported signatures:
 
     conv  (n_layer, b, d_conv - 1, d_inner)
     ssm   (n_layer, b, d_state, d_inner)
@@ -19,10 +18,10 @@ from mamba_model.residual_block import ResidualBlock, refuse_state
 class MambaBackbone(ConfiguredLayer):
     """tokens (b, l) int, mask (b, l) bool or None -> features (b, l, d_model).
 
-    With `state` the window goes on from there; with `return_state` the result is
-    (features, state), the state being that after each row's last real position.
+    `state` continues an earlier window. With `return_state` the result is (features, state),
+    with the state after each row's last real position.
 
-    A bidirectional backbone has no state: asking for one raises ValueError.
+    A bidirectional backbone has no state; asking for one raises ValueError.
     """
 
     def __init__(self, config: MambaConfig, **kwargs):
@@ -67,14 +66,14 @@ class MambaBackbone(ConfiguredLayer):
         return (x, _stack(states)) if return_state else x
 
     def step(self, token, state):
-        """One token a row: token (b,) int; returns features (b, d_model) and the state."""
+        """One token per row: token (b,) int; returns features (b, d_model) and the state."""
         features, states = self.stepper()(token, unstack(state))
         return features, _stack(states)
 
     def stepper(self):
-        """`step` for many tokens: reads each weight once, here, and leaves states by block.
+        """`step` for loops over many tokens: reads the weights once and keeps states unstacked.
 
-        Returns a function of token (b,) int and states, a list of (conv, ssm) for each block,
+        Returns a function of token (b,) int and states, a list with (conv, ssm) of each block,
         that returns features (b, d_model) and the next states.
         """
         weights = [(v, tf.convert_to_tensor(v)) for v in self.trainable_variables]
@@ -92,7 +91,7 @@ class MambaBackbone(ConfiguredLayer):
         return step
 
     def initial_state(self, batch_size):
-        """The state before any token: zeros, (conv, ssm)."""
+        """The state before the first token: zeros, (conv, ssm)."""
         refuse_state(self)
         c = self.config
         conv = tf.zeros((c.n_layer, batch_size, c.d_conv - 1, c.d_inner), self.compute_dtype)
@@ -105,5 +104,5 @@ def _stack(states):
 
 
 def unstack(state):
-    """The stacked state as a list of (conv, ssm), one for each block."""
+    """The stacked state as a list with (conv, ssm) of each block."""
     return list(zip(*map(tf.unstack, state), strict=True))

@@ -1,20 +1,20 @@
 """The Mamba block.
 
-Glossary, code name to the paper's symbol (Gu and Dao, arXiv:2312.00752, figure 3):
+Glossary of names and the paper's symbols (Gu and Dao, arXiv:2312.00752, figure 3):
 
     b, l        batch and length                  d_model     D, width of the residual stream
     d_inner     E D, width inside the block       d_state     N, state per inner channel
     delta       the input-dependent step size     dt_rank     rank of delta's projection
     A, B, C, D  the state-space matrices; A = -exp(A_log)
 
-A block's state, all that it remembers of the past: the last d_conv - 1 inputs of its
-convolution, (b, d_conv - 1, d_inner), and the scan's state, (b, d_state, d_inner).
+The state of a block is the last d_conv - 1 inputs of its convolution, (b, d_conv - 1,
+d_inner), and the scan's state, (b, d_state, d_inner).
 
-Padding. At positions where `mask` is False delta is 0, so the state passes through, and the
-convolution sees 0. Padding on the right therefore changes neither a real position, nor a
-gradient, nor the state that is returned, which is the one after each row's last real position.
-The same holds for padding on the left where a row starts without a state; after a state it
-does not: the zeros of the padding stand between what the state remembers and the text.
+Padding. Where `mask` is False, delta is 0, so the state passes through, and the convolution
+sees 0. So padding on the right changes no real position, no gradient and no returned state,
+which is the state after each row's last real position. The same holds for padding on the left
+if the row starts without a state. With a state it does not hold: the convolution then sees the
+padding's zeros between the earlier inputs and the text.
 """
 
 import math
@@ -41,8 +41,8 @@ class LogDecay(keras.initializers.Initializer):
 class DeltaBias(keras.initializers.Initializer):
     """Bias b such that softplus(b) is log-uniform in [dt_min, dt_max], at least dt_init_floor.
 
-    An initializer and not an assignment while building, which Keras discards where it
-    builds a layer without state, leaving every delta at softplus(0) = 0.693.
+    This must be an initializer: Keras discards an assignment in `build` if it builds a layer
+    without state, and every delta would start at softplus(0) = 0.693.
     """
 
     def __init__(self, dt_min: float, dt_max: float, dt_init_floor: float, seed=None):
@@ -64,18 +64,18 @@ class DeltaBias(keras.initializers.Initializer):
 
 
 def rms_norm(config: MambaConfig, policy) -> keras.layers.Layer:
-    """The norm of the residual stream. It works by position, so a mask passes through it."""
+    """The norm of the residual stream. It acts on each position alone, so masks pass through."""
     norm = keras.layers.RMSNormalization(epsilon=config.norm_epsilon, dtype=policy, name="norm")
     norm.supports_masking = True
     return norm
 
 
 class ConfiguredLayer(keras.layers.Layer):
-    """A layer made from a MambaConfig alone, which is all that it has to save.
+    """A layer defined by a MambaConfig alone.
 
     In mixed precision the scan's state, delta, A, D and the residual stream keep
-    `wide_dtype`, float32. So Keras must not cast what these layers are called with: what
-    works in the 16-bit `compute_dtype` casts for itself, as every Dense does.
+    `wide_dtype`, float32. So Keras must not cast the inputs of these layers; parts that work in
+    the 16-bit `compute_dtype` cast themselves, as Dense does.
     """
 
     def __init__(self, config: MambaConfig, **kwargs):
@@ -96,7 +96,7 @@ class ConfiguredLayer(keras.layers.Layer):
 
 @register
 class MambaBlock(ConfiguredLayer):
-    """Projects in, convolves, scans selectively, gates, projects out.
+    """Input projection, convolution, selective scan, gate, output projection.
 
     Call: x (b, l, d_model), mask (b, l) bool or None, state (conv, ssm) or None; returns
     (b, l, d_model), and with `return_state` also the state after the last real position.
@@ -118,8 +118,8 @@ class MambaBlock(ConfiguredLayer):
             dtype=self.wide_dtype,
             name="dt_proj",
         )
-        # Each block adds to the residual stream once: unscaled, n_layer blocks would let its
-        # variance grow n_layer-fold at the start.
+        # Each block adds to the residual stream once. Without the scale, n_layer blocks would
+        # start with n_layer times its variance.
         self.out_proj = self._linear("out_proj", c.d_model, 1 / math.sqrt(c.n_layer))
 
     def _linear(self, name: str, width: int, scale: float = 1.0) -> keras.layers.Dense:
@@ -168,7 +168,7 @@ class MambaBlock(ConfiguredLayer):
         return self.stepper()(x, state)
 
     def stepper(self):
-        """`step` for many tokens: what depends on weights alone is computed once, here."""
+        """`step` for loops over many tokens: computes what depends only on weights once."""
         A, D = self._decay_and_skip()
         kernel, bias = self._convolution()
 
@@ -184,16 +184,16 @@ class MambaBlock(ConfiguredLayer):
         return step
 
     def _decay_and_skip(self):
-        """A (d_inner, d_state) and D (d_inner,), which no input selects."""
+        """A (d_inner, d_state) and D (d_inner,), which do not depend on the input."""
         return -tf.exp(tf.convert_to_tensor(self.A_log)), tf.convert_to_tensor(self.D)
 
     def _convolution(self):
-        """Kernel (d_conv, d_inner) and bias (d_inner,) in the dtype of the activations."""
+        """Kernel (d_conv, d_inner) and bias (d_inner,), in the compute dtype."""
         weights = (self.conv_kernel, self.conv_bias)
         return [tf.cast(tf.convert_to_tensor(v), self.compute_dtype) for v in weights]
 
     def _convolve(self, x, mask, state, return_state):
-        """Causal depthwise convolution and SiLU: (b, l, d_inner) to the same, and the state."""
+        """Causal depthwise convolution and SiLU: y (b, l, d_inner) and the next state."""
         taps = self.config.d_conv
         length = tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
         if state is None:

@@ -1,21 +1,21 @@
-"""Published weights in and out: a folder of safetensors and config.json, and a NextTokenModel.
+"""Loads and saves published checkpoints: a folder with safetensors and config.json.
 
     model = load_checkpoint("mamba-130m-hf")
     save_checkpoint(model, "mine", layout="huggingface")
 
-Two layouts, which name all tensors alike but one:
+Two layouts, with the same tensor names except for the embedding and the head:
 
     huggingface    transformers' MambaForCausalLM    backbone.embeddings.weight
     state-spaces   the authors' MambaLMHeadModel     backbone.embedding.weight, lm_head.weight
 
-Shapes, published and here:
+Published shapes, and shapes in this package:
 
     *_proj.weight   (out, in)              (in, out)
     conv1d.weight   (d_inner, 1, d_conv)   (d_conv, d_inner)
-    everything else is alike
+    all others are the same
 
-The head is tied to the embedding, so a file need not hold lm_head.weight; one whose head is
-a matrix of its own is refused. Tensors of 16 bits are widened to float32.
+The head is tied to the embedding, so lm_head.weight is optional, and must equal the embedding.
+16-bit tensors become float32.
 
 Source: state-spaces/mamba, `mixer_seq_simple.py` and `mamba_simple.py`; transformers,
 `modeling_mamba.py` and `convert_mamba_ssm_checkpoint_to_pytorch.py`.
@@ -47,10 +47,10 @@ HEAD = "lm_head.weight"
 
 
 def load_checkpoint(folder: str | os.PathLike, **changes: Any) -> NextTokenModel:
-    """The published model that lies in `folder`, in either layout.
+    """Loads the published model in `folder`, in either layout.
 
-    Logits are those of the published model, for every id. Two conventions of this package
-    still hold: `generate` never yields id 0, and id 0 is no target of `fit`.
+    Logits equal those of the published model, for every id. Two conventions of this package
+    still hold: `generate` never yields id 0, and `fit` ignores targets of id 0.
 
     Args:
         folder: holds config.json, and model.safetensors or the shards that
@@ -58,11 +58,10 @@ def load_checkpoint(folder: str | os.PathLike, **changes: Any) -> NextTokenModel
         changes: fields of MambaConfig that no published config has, such as dropout rates.
 
     Raises:
-        FileNotFoundError: if one of these files is missing; says what to do about a pickle.
-        ValueError: on a config that is no Mamba of this kind, on a tensor that is missing,
-            left over, of another shape or no float, on a head that is not tied, and on a
-            file that cannot be read; the message names the file, and the tensor with both
-            shapes.
+        FileNotFoundError: if one of these files is missing; says how to convert a pickle.
+        ValueError: on an unsupported config, on a tensor that is missing, unexpected, of the
+            wrong shape or not float, on a head that is not tied, and on an unreadable file;
+            names the file, and the tensor with both shapes.
     """
     folder = Path(folder)
     values = _read_json(folder / CONFIG)
@@ -83,30 +82,30 @@ def save_checkpoint(
 ) -> None:
     """Writes `model` to `folder` as model.safetensors and config.json, in float32.
 
-    Each file is written under another name and then renamed, so that a reader never sees
-    half a file. Dropout rates have no place in either layout and are not written.
+    Each file is written atomically. Neither layout has fields for dropout rates, so they are
+    not written.
 
     Args:
         layout: "huggingface", which transformers' from_pretrained reads, or "state-spaces",
             whose tensors MambaLMHeadModel.load_state_dict takes.
 
     Raises:
-        ValueError: if there is no such layout, or the layout cannot say what the model is.
+        ValueError: if there is no such layout, or the layout cannot describe the model.
     """
     if layout not in EMBEDDINGS:
         raise ValueError(f"layout must be one of {sorted(EMBEDDINGS)}, got {layout!r}")
     values = to_published(model.config, layout)
     tensors = {
-        # The file takes an array's memory as it lies, so a transposed view must be copied.
+        # save_file writes an array's memory as it is, so transposed views must be copied.
         name: np.ascontiguousarray(_to_published(name, variable.numpy()), np.float32)
         for name, variable in variables_by_name(model, layout).items()
     }
-    if layout == "state-spaces":  # whose load_state_dict asks for it; transformers ties its own
+    if layout == "state-spaces":  # whose load_state_dict requires it
         tensors[HEAD] = tensors[EMBEDDINGS[layout]]
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with _renamed_when_written(folder / WEIGHTS) as path:
-        save_file(tensors, path, metadata={"format": "pt"})  # without it transformers refuses
+        save_file(tensors, path, metadata={"format": "pt"})  # transformers requires it
     with _renamed_when_written(folder / CONFIG) as path:
         path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
@@ -151,7 +150,7 @@ def _published_shape(name: str, shape) -> list[int]:
 
 
 class _Tensor:
-    """A tensor in a file: its shape and type are known before it is read."""
+    """A tensor in a file, with shape and type known before it is read."""
 
     def __init__(self, name: str, path: Path, file):
         self.name, self.path, self._file = name, path, file
@@ -159,13 +158,13 @@ class _Tensor:
         self.shape, self.dtype = list(part.get_shape()), part.get_dtype()
 
     def read(self) -> np.ndarray:
-        # NumPy knows bfloat16 by name once ml_dtypes is imported, as TensorFlow has done.
+        # NumPy knows bfloat16, as TensorFlow has imported ml_dtypes.
         return self._file.get_tensor(self.name).astype(np.float32, copy=False)
 
 
 @contextlib.contextmanager
 def _open_tensors(folder: Path) -> Iterator[dict[str, _Tensor]]:
-    """Every tensor of the checkpoint in `folder`, by name; its files stay open, unread."""
+    """All tensors of the checkpoint in `folder`, by name, unread; the files stay open."""
     with contextlib.ExitStack() as stack:
 
         def tensors(path: Path) -> dict[str, _Tensor]:
@@ -173,7 +172,7 @@ def _open_tensors(folder: Path) -> Iterator[dict[str, _Tensor]]:
                 file = stack.enter_context(safetensors.safe_open(path, framework="np"))
             except safetensors.SafetensorError as error:
                 raise ValueError(
-                    f"{path}: not a safetensors file, or cut short ({error}). Get it again"
+                    f"{path}: not a safetensors file, or truncated ({error}). Get it again"
                 ) from error
             return {name: _Tensor(name, path, file) for name in file.keys()}  # noqa: SIM118
 
@@ -186,18 +185,18 @@ def _open_tensors(folder: Path) -> Iterator[dict[str, _Tensor]]:
 
 
 def _sharded(folder: Path, tensors) -> dict[str, _Tensor]:
-    """The tensors that the index lists, each from the shard that it names."""
+    """The tensors that the index lists, each from its shard."""
     shard_of = _read_json(folder / INDEX).get("weight_map")
     if not isinstance(shard_of, dict):
         raise ValueError(f'{folder / INDEX}: expected {{"weight_map": {{tensor: file}}}}')
     held = {}
     for shard in sorted(set(shard_of.values())):
         if not (folder / shard).exists():
-            raise FileNotFoundError(f"{folder / shard} is missing, and {INDEX} lists it")
+            raise FileNotFoundError(f"{folder / shard} is missing, although {INDEX} lists it")
         held[shard] = tensors(folder / shard)
     for name, shard in shard_of.items():
         if name not in held[shard]:
-            raise ValueError(f"{folder / shard}: has no tensor {name}, and {INDEX} says it does")
+            raise ValueError(f"{folder / shard}: has no tensor {name}, although {INDEX} lists it")
     return {name: held[shard][name] for name, shard in shard_of.items()}
 
 
@@ -206,7 +205,7 @@ def _nothing_to_read(folder: Path) -> str:
     if not any(folder.glob("*.bin")):
         return missing
     return (
-        f"{missing}, only a pickle, which can run any code and is not read. Where PyTorch is, "
+        f"{missing}, only a pickle, which is not read, as it can run any code. With PyTorch, "
         f'convert it: python -c "import torch, safetensors.torch as s; '
         f"s.save_file({{k: v.clone() for k, v in "
         f"torch.load('{PICKLE}', weights_only=True).items()}}, '{WEIGHTS}')\""
@@ -216,7 +215,7 @@ def _nothing_to_read(folder: Path) -> str:
 def _check(
     tensors: Mapping[str, _Tensor], variables: Mapping[str, Any], folder: Path, tied: bool
 ) -> None:
-    """Refuses a checkpoint whose names, shapes or types do not fit, or whose head is not tied."""
+    """Raises ValueError if names, shapes or types do not fit, or the head is not tied."""
     expected = {name: _published_shape(name, v.shape) for name, v in variables.items()}
     embedding = next(name for name in EMBEDDINGS.values() if name in expected)
     if HEAD in tensors or not tied:
@@ -226,7 +225,7 @@ def _check(
     missing = [f"{name} {shape}" for name, shape in expected.items() if name not in tensors]
     if missing:
         raise ValueError(
-            f"{where}: no tensor {_some(missing)}, which {CONFIG} asks for. "
+            f"{where}: no tensor {_some(missing)}, which {CONFIG} requires. "
             f"It has {_some(list(tensors))}"
         )
     unexpected = [f"{name} {t.shape}" for name, t in tensors.items() if name not in expected]
@@ -247,7 +246,7 @@ def _check(
     if HEAD in tensors and not np.array_equal(tensors[HEAD].read(), tensors[embedding].read()):
         raise ValueError(
             f"{tensors[HEAD].path}: {HEAD} differs from {embedding}. The head of NextTokenModel "
-            "is tied to the embedding, so a checkpoint with a head of its own cannot be loaded"
+            "is tied to the embedding, so a checkpoint with a different head cannot be loaded"
         )
 
 
@@ -276,7 +275,7 @@ def _renamed_when_written(path: Path) -> Iterator[Path]:
         partial.touch()
         mode = partial.stat().st_mode
         yield partial
-        partial.chmod(mode)  # save_file leaves its file to its owner alone
+        partial.chmod(mode)  # save_file makes the file readable only by its owner
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Sizes and rates of a Mamba model, in the paper's names.
 
-Everything else in mamba_model takes its numbers from one `MambaConfig`. It is frozen and
-checked when made, so that a bad value is reported where it was written, not where it hurts.
+All other modules of mamba_model take their numbers from one `MambaConfig`. It is frozen and
+validated when created, so that an error points to the place of the bad value.
 """
 
 import dataclasses
@@ -17,8 +17,8 @@ class MambaConfig:
     """Sizes and rates of one model.
 
     Source of the defaults: Gu and Dao, arXiv:2312.00752, and the authors' code
-    (state-spaces/mamba, `mamba_simple.py`); the dropout rates, the pooling and the two
-    switches are ours, and rates and switches off by default.
+    (state-spaces/mamba, `mamba_simple.py`). The dropout rates, the pooling and the two
+    switches are additions; rates and switches are off by default.
 
     Raises:
         ValueError: on a value outside its range; the message names field, rule and value.
@@ -33,11 +33,11 @@ class MambaConfig:
     dt_rank: int = None  # type: ignore[assignment]  # rank of delta's projection; None: ceil(d_model / 16)
     dt_min: float = 1e-3  # delta's bias starts log-uniform in [dt_min, dt_max]
     dt_max: float = 0.1
-    dt_init_floor: float = 1e-4  # and never below this
+    dt_init_floor: float = 1e-4  # lower bound of that start
     norm_epsilon: float = 1e-5  # of every RMSNorm
-    bidirectional: bool = False  # each block reads the text from its end too; for classifiers
+    bidirectional: bool = False  # each block also reads the text backwards; for classifiers
     pooling: Pooling = "mean_max"  # how a classifier pools the features of a text
-    recompute_blocks: bool = False  # training keeps each block's input only: less memory, more time
+    recompute_blocks: bool = False  # training keeps only each block's input: less memory, more time
     embedding_dropout: float = 0.0  # on the embedded tokens
     residual_dropout: float = 0.0  # on what each block adds to the residual stream
     output_dropout: float = 0.0  # after the final norm, before a head
@@ -79,7 +79,7 @@ class MambaConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "MambaConfig":
-        """The inverse of `to_dict`; a name that is no field raises ValueError."""
+        """The inverse of `to_dict`; raises ValueError on an unknown field."""
         known = [field.name for field in dataclasses.fields(cls)]
         unknown = sorted(set(values) - set(known))
         if unknown:

@@ -1,8 +1,8 @@
-"""Text generation: the prompt in one parallel pass, then a constant state per token.
+"""Text generation: one parallel pass over the prompt, then one step per token.
 
-The whole is one graph without a Python loop over tokens, so that it can be a signature of a
-SavedModel. A Mamba remembers the past in a state of fixed size: a token costs the same after
-ten tokens as after ten thousand.
+It is one graph without a Python loop over tokens, so that it can be a signature of a
+SavedModel. As the state has a fixed size, a token costs the same after ten tokens as after ten
+thousand.
 """
 
 import numpy as np
@@ -37,9 +37,8 @@ def generate(
 ):
     """Continues each prompt.
 
-    Called as it is, it runs operation by operation. For speed call it inside a `tf.function`;
-    one with `jit_compile=True` is fastest where shapes are fixed, and needs `max_new_tokens`
-    and `top_k` as ints.
+    For speed, call it inside a `tf.function`. With fixed shapes, `jit_compile=True` is fastest;
+    it needs `max_new_tokens` and `top_k` as ints.
 
     Args:
         model: a NextTokenModel.
@@ -47,32 +46,32 @@ def generate(
         lengths: (b,) int, each prompt's length, from 1 to l.
         max_new_tokens: tokens to add, from 1.
         temperature: 0 takes the likeliest token, 1 samples from the model's distribution.
-        top_k: samples among the k likeliest tokens only; 0: among all.
-        top_p: samples among the fewest likeliest tokens that together have this
-            probability; 1: among all.
+        top_k: samples only among the k likeliest tokens; 0: among all.
+        top_p: samples among the fewest likeliest tokens whose probabilities sum to it; 1:
+            among all.
         min_p: samples among tokens at least this many times as likely as the likeliest; 0:
             among all.
-        repetition_penalty: above 1 makes tokens of the prompt and of the text so far less
-            likely; 1: leaves them as they are.
-        seed: of the sampling; an int, or (b,) ints, one for each row. The noise depends on
-            it and on the number of tokens generated alone: same seed, same text.
-        stop_token: ends a row when it is generated (it is returned too); None: no token does.
+        repetition_penalty: above 1, tokens of the prompt and of the text so far get less
+            likely; 1: no change.
+        seed: of the sampling; an int, or (b,) ints, one per row. The noise depends only on it
+            and on the number of generated tokens, so the same seed gives the same text.
+        stop_token: ends a row when it is generated, and is part of the result; None: no token
+            ends a row.
 
-    Each setting may be a number, a scalar tensor or (b,), one for each row; `sampling.py`
-    defines the filters.
+    Each setting may be a number, a scalar tensor or (b,), one per row; `sampling.py` defines
+    the filters.
 
     Returns:
-        tokens: (b, max_new_tokens) int32, or the largest of them; 0 after a row's stop token
-            and after its own max_new_tokens.
-        log_probabilities: likewise, float32, of each token under the model itself
-            (temperature 1, no penalty, all tokens), in nats; 0 where no token is.
+        tokens: (b, max_new_tokens) int32, or the largest max_new_tokens if there are several;
+            0 after a row's stop token and after its own max_new_tokens.
+        log_probabilities: float32 of the same shape, of each token under the model itself
+            (temperature 1, no penalty, all tokens), in nats; 0 where tokens are 0.
 
     Raises:
         ValueError: if a setting given as a number is outside its range.
 
-    Rows do not see each other: a prompt gives in a batch what it gives alone (but for
-    rounding, which may decide between two tokens that are equally good to the last digits).
-    Padding, id 0, is never generated.
+    Rows are independent: a prompt gives the same in a batch as alone, except that rounding may
+    decide between two tokens of nearly equal logits. Padding, id 0, is never generated.
     """
     _check(max_new_tokens, "max_new_tokens", "at least 1", lambda x: x >= 1)
     _check(temperature, "temperature", "at least 0", lambda x: x >= 0)
@@ -144,14 +143,14 @@ def generate(
 
 
 def _tokens_of(prompts, mask, v):
-    """(b, v) bool: which tokens each prompt has."""
+    """(b, v) bool: the tokens that each prompt contains."""
     rows = tf.range(tf.shape(prompts)[0])[:, None] + tf.zeros_like(prompts)
     counts = tf.cast(mask, tf.int32)
     return tf.scatter_nd(tf.stack([rows, prompts], 2), counts, (tf.shape(prompts)[0], v)) > 0
 
 
 def _check(setting, name, rule, holds):
-    """Raises ValueError where the setting's value is known, and breaks its rule."""
+    """Raises ValueError if the setting's value is known and breaks its rule."""
     value = tf.get_static_value(setting)
     if value is not None and not np.all(holds(np.asarray(value))):
         raise ValueError(f"generate: {name} must be {rule}, got {value}")

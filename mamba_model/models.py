@@ -1,10 +1,10 @@
-"""The models: the backbone with a head, and what each is scored by.
+"""The models: a backbone with a head, a loss and an accuracy.
 
     NextTokenModel     tokens (b, l) -> logits (b, l, vocabulary_size), tied to the embedding
     SentimentModel     tokens (b, l) -> logit (b,) of the positive class
-    SentimentEnsemble  the same, by several sentiment models
+    SentimentEnsemble  the same, from several sentiment models
 
-Id 0 is padding, always on the right: it is no target, and no head sees it.
+Id 0 is padding, always on the right. It is never a target, and heads ignore it.
 """
 
 import keras
@@ -19,15 +19,15 @@ PADDING = 0
 
 
 class _Configured(CompiledTraining):
-    """Made from its config alone, with all weights from the start.
+    """A model defined by its config alone, with all weights from the start.
 
-    Dropout is set by `keras.utils.set_random_seed` before the model is made: each layer takes
-    a seed of its own from it, and step k of training draws by (seed, k). XLA draws other
-    numbers by them than plain TensorFlow does; each draws the same ones every time.
+    `keras.utils.set_random_seed`, called before the model is created, determines dropout: each
+    layer takes its own seed from it, and step k of training draws by (seed, k). Draws are
+    reproducible, but XLA's differ from plain TensorFlow's.
     """
 
     def __init__(self, config: MambaConfig, **kwargs):
-        super().__init__(autocast=False, **kwargs)  # a state keeps the dtype that it has
+        super().__init__(autocast=False, **kwargs)  # states keep their dtype
         self.supports_masking = True  # passed on to the blocks
         self.config = config
 
@@ -40,8 +40,8 @@ class _Configured(CompiledTraining):
         return cls(MambaConfig.from_dict(config.pop("config")), **config)
 
 
-class _Task(_Configured):
-    """A backbone under a head."""
+class _HeadedModel(_Configured):
+    """A backbone with a head."""
 
     def __init__(self, config: MambaConfig, **kwargs):
         super().__init__(config, **kwargs)
@@ -57,20 +57,20 @@ class _Task(_Configured):
 
 
 @register
-class NextTokenModel(_Task):
-    """Predicts each position's next token.
+class NextTokenModel(_HeadedModel):
+    """Predicts the next token at each position.
 
-    Call: tokens (b, l) int; `mask` (b, l) bool, True where real; `state` and `return_state`
-    as the backbone's, for text longer than a window. Logits are float32.
+    Call: tokens (b, l) int; `mask` (b, l) bool, True at real tokens; `state` and
+    `return_state` as in MambaBackbone, for text longer than a window. Logits are float32.
 
-    Targets for `fit` are tokens (b, l), those with id 0 are left out of loss and accuracy.
-    Loss is in nats per token.
+    Targets of `fit` are tokens (b, l); loss and accuracy leave out id 0. Loss is in nats per
+    token.
     """
 
     def __init__(self, config: MambaConfig, **kwargs):
         if config.bidirectional:
             raise ValueError(
-                "NextTokenModel: MambaConfig.bidirectional is True, so that each position would "
+                "NextTokenModel: MambaConfig.bidirectional is True, so each position would "
                 "see the token it has to predict. Use MambaConfig(bidirectional=False), or "
                 "SentimentModel."
             )
@@ -87,16 +87,18 @@ class NextTokenModel(_Task):
         return (logits, state) if return_state else logits
 
     def logits(self, features):
-        """(..., d_model) -> (..., vocabulary_size) float32, by the embedding's own matrix."""
+        """(..., d_model) -> (..., vocabulary_size) float32, with the embedding matrix."""
         table = tf.cast(self.backbone.embedding.embeddings, features.dtype)
         return tf.cast(tf.matmul(features, table, transpose_b=True), tf.float32)
 
     def stepper(self):
-        """A function of token (b,) int and states that returns logits (b, vocabulary_size)
-        and the next states, for loops over many tokens; see `MambaBackbone.stepper`.
+        """One step of generation, for loops over many tokens; see `MambaBackbone.stepper`.
+
+        Returns a function of token (b,) int and states that returns logits (b,
+        vocabulary_size) and the next states.
         """
         step = self.backbone.stepper()
-        # Turned once: a product with the turned matrix is 3 times faster at batch 16.
+        # Transposed once: that makes the product 3 times faster at batch 16.
         table = tf.convert_to_tensor(self.backbone.embedding.embeddings)
         table = tf.transpose(tf.cast(table, self.compute_dtype))  # (d_model, vocabulary_size)
 
@@ -112,22 +114,22 @@ class NextTokenModel(_Task):
         if label_smoothing:
             of_all = tf.reduce_logsumexp(predictions, -1) - tf.reduce_mean(predictions, -1)
             loss = (1 - label_smoothing) * loss + label_smoothing * of_all
-        # A maximum, not an argmax: XLA runs it several times faster. Ties count as correct.
+        # XLA runs a maximum several times faster than an argmax. Ties count as correct.
         of_target = tf.gather(predictions, y, batch_dims=2)
         correct = tf.cast(of_target >= tf.reduce_max(predictions, axis=-1), tf.float32)
         return loss, correct, tf.cast(y != PADDING, tf.float32)
 
 
 @register
-class SentimentModel(_Task):
+class SentimentModel(_HeadedModel):
     """Classifies a text as negative or positive.
 
-    Features are pooled over real positions as `MambaConfig.pooling` says: their mean, their
-    maximum, both side by side, or the features of the last one. A text of padding alone pools
-    to zeros. In a bidirectional model only the first direction has seen the whole text at
-    the last position, the other no more than that token: take another pooling there.
+    `MambaConfig.pooling` pools the features over real positions: their mean, their maximum,
+    both side by side, or the features of the last position. A text of padding alone pools to
+    zeros. In a bidirectional model use another pooling than "last": there the backward
+    direction has seen no more than the last token.
 
-    Targets for `fit` are 0 or 1, (b,). Logits are float32.
+    Targets of `fit` are 0 or 1, (b,). Logits are float32.
     """
 
     def __init__(self, config: MambaConfig, **kwargs):
@@ -147,13 +149,14 @@ class SentimentModel(_Task):
         return tf.cast(logit[:, 0], tf.float32)
 
     def embed(self, tokens, training=False):
-        """Tokens (b, l) to the pooled features that the head sees, (b, d_model) float32, or
-        (b, 2 d_model) where `MambaConfig.pooling` is "mean_max".
+        """The head's input: tokens (b, l) to pooled features float32.
+
+        Their shape is (b, 2 d_model) if `MambaConfig.pooling` is "mean_max", else (b, d_model).
         """
         mask = tf.not_equal(tokens, PADDING)
         features = self.backbone(tokens, mask=mask, training=training)
         features = self.output_dropout(features, training=training)
-        # 16 bits could not even count positions beyond 256.
+        # bfloat16 cannot even count positions beyond 256.
         features = tf.cast(features, self.backbone.wide_dtype)
         return _pool(features, mask, self.config.pooling)
 
@@ -167,31 +170,32 @@ class SentimentModel(_Task):
 
 @register
 class SentimentEnsemble(_Configured):
-    """Sentiment models of one size that answer together, by the mean of their logits.
+    """Sentiment models of the same size; the answer is the mean of their logits.
 
-    They are trained side by side on the same batches, each by its own loss, and differ by what
-    Keras's random seed draws: first weights and dropout. Targets are those of SentimentModel.
+    The members train side by side on the same batches, each with its own loss. They differ in
+    first weights and dropout, which Keras's random seed determines. Targets are those of
+    SentimentModel.
 
     Args:
         config: of each member.
-        members: how many there are, from 1.
+        members: how many, from 1.
     """
 
     def __init__(self, config: MambaConfig, members: int, **kwargs):
         super().__init__(config, **kwargs)
-        with keras.name_scope(self.name):  # or two weights would have one path
+        with keras.name_scope(self.name):  # makes the paths of weights unique
             self.members = [
                 SentimentModel(config, dtype=self.dtype_policy, name=f"member_{i}")
                 for i in range(members)
             ]
-        self.built = True  # as they are
+        self.built = True  # as the members are
 
     @property
     def backbones(self):
         return [member.backbone for member in self.members]
 
     def call(self, tokens, training=False):
-        """The logit (b,); while training those of the members, (b, members)."""
+        """The logit (b,); in training the logits of the members, (b, members)."""
         logits = tf.stack([member(tokens, training=training) for member in self.members], axis=1)
         return logits if training else tf.reduce_mean(logits, axis=1)
 
@@ -200,7 +204,7 @@ class SentimentEnsemble(_Configured):
         return tf.concat([member.embed(tokens, training=training) for member in self.members], 1)
 
     def score(self, y, predictions, label_smoothing=0.0):
-        """Means over the members, where `predictions` has theirs."""
+        """Means over the members if `predictions` are the members' logits (b, members)."""
         count = 1 if predictions.shape.rank == 1 else len(self.members)
         of_each = self.members[0].score(
             tf.repeat(tf.reshape(y, [-1]), count), tf.reshape(predictions, [-1]), label_smoothing
@@ -212,7 +216,7 @@ class SentimentEnsemble(_Configured):
 
 
 def _pool(features, mask, pooling):
-    """(b, l, d) over the real positions to (b, d), "mean_max" to (b, 2 d); 0 if none is real."""
+    """Pools (b, l, d) over real positions to (b, d) or (b, 2 d); to 0 if there are none."""
     real = mask[..., None]  # (b, l, 1)
     count = tf.reduce_sum(tf.cast(real, features.dtype), axis=1)  # (b, 1)
     zeros = tf.zeros_like(features)

@@ -1,17 +1,16 @@
-"""The selective scan in C++, for training on a CPU: an option beside the one in scan.py.
+"""The selective scan in C++, an optional alternative to scan.py for training on a CPU.
 
-XLA's loops pass through memory at every step of time; the code in native/ keeps a group of
-channels in registers, and a whole training step gets about half again as fast. It is compiled
-on first use with the system's C++ compiler, for this machine and the installed TensorFlow, and kept
-in the user's cache folder.
+XLA's loops write to memory at every time step. The code in native/ keeps a group of channels in
+registers, which makes a whole training step about 1.5 times as fast. It is compiled on first use
+with the system's C++ compiler, for this machine and the installed TensorFlow, and kept in the
+user's cache folder.
 
-    load()                    # raises NativeScanError where it cannot be had
-    with native_scan():       # what is traced in here, for XLA and in float32, uses it
-        ...                   # (the shapes must be known)
+    load()                    # raises NativeScanError if it is not available
+    with native_scan():       # XLA functions in float32 that are traced here use it
+        ...                   # (their shapes must be static)
 
-It is an XLA custom call, which only this process knows: a graph with it can't be saved for
-another. `CompiledTraining` therefore uses it in the gradients of a training step and nowhere
-else.
+It is an XLA custom call, registered only in this process, so a graph with it cannot be saved.
+`CompiledTraining` therefore uses it only for the gradients of a training step.
 """
 
 import contextlib
@@ -38,10 +37,10 @@ class NativeScanError(RuntimeError):
 
 @contextlib.contextmanager
 def native_scan() -> Iterator[None]:
-    """Lets `selective_scan` use the native scan in what is traced inside. Loads it first.
+    """Makes `selective_scan` use the native scan in functions traced inside. Loads it first.
 
     Raises:
-        NativeScanError: where it cannot be built or loaded.
+        NativeScanError: if it cannot be built or loaded.
     """
     load()
     token = _in_use.set(True)
@@ -58,34 +57,34 @@ def in_use(dtype) -> bool:
 
 @functools.cache
 def load() -> None:
-    """Makes the library's calls known to XLA, in this process.
+    """Registers the library's calls with XLA, in this process.
 
     Raises:
-        NativeScanError: where it cannot be built or loaded.
+        NativeScanError: if it cannot be built or loaded.
     """
     library = build()
     try:
         ctypes.CDLL(str(library))
     except OSError as error:
         raise NativeScanError(
-            f"the native scan at {library} does not load: {error}; delete it to have it built again"
+            f"the native scan at {library} does not load: {error}; delete it to build it again"
         ) from error
 
 
 def scan(u, delta, A, B, C, initial_state, *, chunk: int):
-    """The recurrence without D, under XLA only: `selective_scan`'s axes, A (n, d), all float32.
+    """The recurrence without D, for XLA only: axes as in scan.py, A (n, d), all float32.
 
     Returns y (b, l, d) and the last state (b, n, d).
 
     Raises:
-        ValueError: if a size is not known while tracing.
+        ValueError: if a shape is not static.
     """
     if not u.shape.is_fully_defined():
         raise ValueError(
             f"the native scan needs batches of one known shape, got {tuple(u.shape)}: "
             "batch with drop_remainder=True"
         )
-    # The module holds ops that only a graph for XLA may have; TensorFlow has no public name.
+    # An op for XLA graphs only; TensorFlow has no public name for it.
     from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_custom_call_v2
 
     b, l, d = u.shape  # noqa: E741
@@ -117,10 +116,10 @@ def scan(u, delta, A, B, C, initial_state, *, chunk: int):
 
 
 def compile_command(source: pathlib.Path, library: pathlib.Path, *options: str) -> list[str]:
-    """How `source` is compiled to a shared library, for this machine's own instructions.
+    """The command that compiles `source` to a shared library for this machine's instructions.
 
     Raises:
-        NativeScanError: where there is no C++ compiler.
+        NativeScanError: if there is no C++ compiler.
     """
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if not compiler:
@@ -133,10 +132,10 @@ def compile_command(source: pathlib.Path, library: pathlib.Path, *options: str) 
 
 
 def build() -> pathlib.Path:
-    """The library's path, after compiling it where it isn't in the cache yet.
+    """Compiles the library if it is not in the cache yet; returns its path.
 
     Raises:
-        NativeScanError: where it does not compile.
+        NativeScanError: if it does not compile.
     """
     library = _library()
     if library.exists():
@@ -148,7 +147,7 @@ def build() -> pathlib.Path:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise NativeScanError(
-                "the native scan did not compile; train without it, or mend this: "
+                "the native scan did not compile; train without it, or fix this command: "
                 f"{' '.join(command)}\n{done.stderr}"
             )
         built.rename(library)
@@ -162,8 +161,8 @@ def _tensorflow_options() -> list[str]:
 
 
 def _library() -> pathlib.Path:
-    """Where the library for these sources, this compiler, machine and TensorFlow is kept."""
-    # What the compiler predefines names its version and the instructions of this machine.
+    """The path of the library for these sources, this compiler, machine and TensorFlow."""
+    # The compiler's predefined macros tell its version and this machine's instructions.
     asked = compile_command(pathlib.Path("-"), pathlib.Path("-"))
     predefined = subprocess.run(
         [asked[0], "-march=native", "-dM", "-E", "-x", "c++", "-"],

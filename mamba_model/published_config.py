@@ -1,12 +1,12 @@
-"""MambaConfig and the two published kinds of config.json.
+"""Conversion between MambaConfig and the two published kinds of config.json.
 
     huggingface    {"model_type": "mamba", "hidden_size": 768, "state_size": 16, ...}
     state-spaces   {"d_model": 768, "n_layer": 24, "ssm_cfg": {...}, ...}
 
-A published config also says how training started (initializer ranges, `time_step_scale`,
-`rescale_prenorm_residual`) and in which precision sums are kept (`residual_in_fp32`): that
-changes no logit of a loaded model in float32, and is passed over. What would change the
-model, and this package does not have, is refused.
+Fields about the start of training (initializer ranges, `time_step_scale`,
+`rescale_prenorm_residual`) and the precision of sums (`residual_in_fp32`) change no logit of a
+loaded model in float32, so they are ignored. Fields that change the model in a way that this
+package does not support raise an error.
 """
 
 import dataclasses
@@ -16,8 +16,8 @@ from typing import Any
 
 from mamba_model.config import MambaConfig
 
-# Field of MambaConfig: its name in the file, and the value where the file leaves it out.
-# None: a file must have it.
+# Field of MambaConfig: (its name in the file, its default if the file lacks it).
+# None: the file must have it.
 HUGGINGFACE = {
     "vocabulary_size": ("vocab_size", None),
     "d_model": ("hidden_size", None),
@@ -47,7 +47,7 @@ SSM_CFG = {
     "dt_init_floor": ("dt_init_floor", 1e-4),
 }
 
-# Values, besides none at all, with which the model is the one of this package.
+# The supported values of fields; a missing field is supported too.
 HUGGINGFACE_ONLY = {
     "model_type": ("mamba",),
     "use_bias": (False,),
@@ -68,15 +68,15 @@ SSM_CFG_PASSED_OVER = {"dt_init", "dt_scale", "use_fast_path"}
 def from_published(
     values: Mapping[str, Any], where: str | PathLike = "config.json"
 ) -> tuple[MambaConfig, bool]:
-    """Reads a published config of either kind; returns it, and whether it ties the head.
+    """Reads a published config of either kind; returns it, and whether its head is tied.
 
-    The converted files of the authors' models hold both kinds of names; the huggingface
-    ones decide. A state-spaces vocabulary is rounded up to a multiple of
+    The converted files of the authors' models have both kinds of names; then the huggingface
+    names count. A state-spaces vocabulary is rounded up to a multiple of
     `pad_vocab_size_multiple`, as its embedding is.
 
     Raises:
-        ValueError: on a missing size, and on anything that this package's model does not
-            have; names `where`, the key, its value and what was expected.
+        ValueError: on a missing size or an unsupported value; names `where`, the key, its
+            value and what was expected.
     """
     if "hidden_size" in values:
         _require(values, HUGGINGFACE_ONLY, where)
@@ -86,7 +86,7 @@ def from_published(
     if "d_model" not in values:
         raise ValueError(
             f"{where}: has neither hidden_size (as transformers writes) nor d_model (as "
-            f"mamba_ssm does), so it is no config of a Mamba. It has {sorted(values)}"
+            f"mamba_ssm does), so it is not the config of a Mamba. It has {sorted(values)}"
         )
     _require(values, STATE_SPACES_ONLY, where)
     ssm_cfg = values.get("ssm_cfg") or {}
@@ -94,7 +94,7 @@ def from_published(
     _require(ssm_cfg, SSM_CFG_ONLY, inside)
     unknown = set(ssm_cfg) - set(SSM_CFG) - set(SSM_CFG_ONLY) - SSM_CFG_PASSED_OVER
     if unknown:
-        raise ValueError(f"{inside} has {sorted(unknown)}, unknown to a block of this package")
+        raise ValueError(f"{inside} has {sorted(unknown)}, which this package does not support")
     fields = _fields(values, STATE_SPACES, where) | _fields(ssm_cfg, SSM_CFG, inside)
     config = _config(fields, where)
     multiple = values.get("pad_vocab_size_multiple", 8)
@@ -109,8 +109,8 @@ def to_published(config: MambaConfig, layout: str) -> dict[str, Any]:
     """The contents of config.json for `layout`, "huggingface" or "state-spaces".
 
     Raises:
-        ValueError: if the state-spaces kind cannot hold it: it has no field for the norm's
-            epsilon, which is 1e-5 there.
+        ValueError: for "state-spaces", if the norm's epsilon is not 1e-5: the layout has no
+            field for it.
     """
     fields = config.to_dict()
     if layout == "huggingface":
@@ -120,8 +120,8 @@ def to_published(config: MambaConfig, layout: str) -> dict[str, Any]:
             **{key: fields[name] for name, (key, _) in HUGGINGFACE.items()},
             "intermediate_size": config.d_inner,
             "tie_word_embeddings": True,
-            # Not how these weights started, but True makes from_pretrained divide the out_proj
-            # that it has just read by sqrt(n_layer) (transformers 5.20).
+            # With True, from_pretrained divides the out_proj that it has just read by
+            # sqrt(n_layer) (transformers 5.20).
             "rescale_prenorm_residual": False,
             "initializer_range": 0.02,
             "residual_in_fp32": True,
@@ -162,8 +162,8 @@ def _require(values: Mapping[str, Any], only: Mapping[str, tuple], where) -> Non
     for key, accepted in only.items():
         if values.get(key, accepted[0]) not in accepted:
             raise ValueError(
-                f"{where}: {key} is {values[key]!r}, and this package has a model for "
-                f"{' or '.join(map(repr, accepted))} only"
+                f"{where}: {key} is {values[key]!r}, but this package supports only "
+                f"{' or '.join(map(repr, accepted))}"
             )
 
 

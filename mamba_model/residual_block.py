@@ -1,4 +1,4 @@
-"""The residual block around a Mamba block: norm, one direction or both, dropout, memory."""
+"""The residual block around a Mamba block: norm, one or two directions, dropout."""
 
 import keras
 import tensorflow as tf
@@ -11,12 +11,12 @@ from mamba_model.config import MambaConfig
 class ResidualBlock(ConfiguredLayer):
     """x + dropout(mixer(norm(x))). Same call and step as MambaBlock.
 
-    Where the config says `bidirectional`, a second mixer, of its own weights, reads the text
-    from its end, and its output is added to the first's. Padding may stay where it is, since
-    a mixer passes over it on either side. Such a block has no state: ValueError.
+    If `bidirectional`, a second mixer with its own weights reads the text backwards, and its
+    output is added to the first mixer's. Padding may stay in place, as a mixer ignores it on
+    either side. Such a block has no state; asking for one raises ValueError.
 
-    Where the config says `recompute_blocks`, training keeps x alone for the backward pass,
-    and computes norm and mixer again there. Dropout stays outside: it has only one mask.
+    If `recompute_blocks`, training keeps only x for the backward pass, which computes norm and
+    mixer again. Dropout stays outside, so that both passes use the same mask.
 
     Source of the second direction: BiMambaWrapper of Caduceus (Schiff et al.,
     arXiv:2403.03234), strategy "add" without tied weights.
@@ -53,7 +53,7 @@ class ResidualBlock(ConfiguredLayer):
         return (x, tuple(state)) if return_state else x
 
     def _mix(self, x, mask, state, return_state):
-        """[y], or [y, conv, ssm] with `return_state`: the mixers on the normed x."""
+        """The mixers on the normed x: [y], or [y, conv, ssm] with `return_state`."""
         if return_state:
             y, state = self.mixer(x, mask=mask, state=state, return_state=True)
             return [y, *state]
@@ -68,7 +68,7 @@ class ResidualBlock(ConfiguredLayer):
         return self.stepper()(x, state)
 
     def stepper(self):
-        """`step` for many tokens: what depends on weights alone is computed once, here."""
+        """`step` for loops over many tokens: computes what depends only on weights once."""
         refuse_state(self)
         mixer = self.mixer.stepper()
 
@@ -80,10 +80,10 @@ class ResidualBlock(ConfiguredLayer):
 
 
 def _recomputed(function, variables, inputs):
-    """`function(*inputs)`, of which the backward pass gets the inputs alone and runs it again.
+    """`function(*inputs)` with gradient checkpointing: the backward pass runs it again.
 
-    Gradient checkpointing, as in Chen et al., arXiv:1604.06174. `variables` are all that the
-    function reads: it gets them as tensors, which inside Keras's stateless calls they are.
+    `variables` are all that the function reads. It gets them as tensors, as inside Keras's
+    stateless calls. Source: Chen et al., arXiv:1604.06174.
     """
     n = len(inputs)
 
@@ -95,10 +95,10 @@ def _recomputed(function, variables, inputs):
 
 
 def refuse_state(layer: ConfiguredLayer) -> None:
-    """Raises ValueError where `layer` is bidirectional."""
+    """Raises ValueError if `layer` is bidirectional."""
     if layer.config.bidirectional:
         raise ValueError(
-            f"{layer.name}: MambaConfig.bidirectional is True, and a text that is read from its "
-            "end too can be neither continued from a state nor generated token by token. Use "
+            f"{layer.name}: MambaConfig.bidirectional is True, and a bidirectional model can "
+            "neither continue from a state nor generate token by token. Use "
             "MambaConfig(bidirectional=False) for that."
         )

@@ -3,18 +3,18 @@
     h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t]
     y[t] = (C[t] h[t] + D u[t]) silu(z[t])
 
-`selective_scan` is what the model runs, `selective_scan_step` is one step of it for
-generation, `selective_scan_reference` is the slow, obvious twin that tests compare with.
+The model runs `selective_scan`, and for generation `selective_scan_step`, one step of it.
+`selective_scan_reference` is a slow and simple version that tests compare with.
 
-How it works. Time is walked in chunks of T steps. The forward pass keeps the state only
-where a chunk begins, l / T states instead of l; the backward pass walks the chunks from the
-last to the first, computes the states inside one chunk again, then goes back through it.
-Nothing here is compiled: the same plain loops run as they are in a served graph, and as
-fused kernels when the caller compiles them with XLA (the training step does). Inside
-`native_scan()` the loops are those of native/selective_scan.h instead, see native_scan.py.
+The scan divides time into chunks of T steps. The forward pass keeps only the state at the
+start of each chunk, l / T states instead of l. The backward pass goes through the chunks from
+the last to the first, recomputes the states inside one chunk, then goes back through it. The
+caller decides on compilation: a served graph runs these loops uncompiled, and the training step
+compiles them with XLA. Inside `native_scan()` the loops of native/selective_scan.h run instead;
+see native_scan.py.
 
 Axes: b batch, l length, d inner channels (d_inner), n state (d_state). States are (b, n, d),
-so that the long axis d is the contiguous one.
+so that the long axis d is contiguous.
 """
 
 import tensorflow as tf
@@ -40,26 +40,25 @@ def selective_scan(
     """Runs the selective state-space recurrence over axis 1.
 
     Args:
-        u: (b, l, d) float, input. The length may be any, static or dynamic, from 1.
+        u: (b, l, d) float, input. The length is static or dynamic, from 1.
         delta: (b, l, d) float, step size, not negative; 0 passes the state on unchanged.
         A: (d, n) float, negative; decay per unit step.
         B, C: (b, l, n) float, input and output projections.
         D: (d,) float, skip weight.
-        z: (b, l, d) float, gate, before its SiLU; None: no gate.
+        z: (b, l, d) float, gate before its SiLU; None: no gate.
         initial_state: (b, n, d) float, the state before the first step; zeros if None.
-        return_last_state: whether to return the state after the last step too.
+        return_last_state: whether to also return the state after the last step.
         chunk: steps between the states kept for the backward pass.
 
     Returns:
         y: (b, l, d), in the dtype of `u`; with `return_last_state`, (y, state) with state
-        (b, n, d) in float32 (float64 where `u` is). The state is float32 under mixed
-        precision too.
+        (b, n, d) in float32, also under mixed precision, or float64 if `u` is.
 
     Raises:
         ValueError: if the ranks or the static sizes of shared axes disagree.
 
-    Source: Gu and Dao, arXiv:2312.00752, Algorithm 2. B takes the Euler step, as the
-    authors' code does, not the zero-order hold of the paper's equation 4.
+    Source: Gu and Dao, arXiv:2312.00752, Algorithm 2. B is discretized by Euler's method, as in
+    the authors' code, instead of the zero-order hold of the paper's equation 4.
     """
     u = tf.convert_to_tensor(u)
     _check_shapes(u, delta, A, B, C, D, z, initial_state)
@@ -94,10 +93,10 @@ def selective_scan_step(u, delta, A, B, C, D, state, z=None):
 def selective_scan_reference(
     u, delta, A, B, C, D, z=None, initial_state=None, return_last_state=False
 ):
-    """What `selective_scan` computes, written as its definition and left to autodiff.
+    """`selective_scan` written as its definition, with automatic gradients; for tests.
 
     Same arguments and results; the length must be static. Slow, and its memory grows with
-    l n d: for tests only.
+    l n d.
     """
     b, l, d = u.shape  # noqa: E741
     state = tf.zeros((b, A.shape[1], d), u.dtype) if initial_state is None else initial_state
@@ -113,7 +112,7 @@ def selective_scan_reference(
 
 
 def _skip_and_gate(y, u, D, z, dtype):
-    """(y + u D) silu(z), cast to `dtype`: (..., d) each but D (d,)."""
+    """(y + u D) silu(z), cast to `dtype`: all (..., d), except D (d,)."""
     y = y + u * D
     return tf.cast(y if z is None else y * tf.nn.silu(tf.cast(z, y.dtype)), dtype)
 
@@ -133,8 +132,8 @@ def _scan(u, delta, A, B, C, h0, *, chunk):
 
     Returns y (b, l, d) and the last state (b, n, d).
     """
-    # Time first, so that a step's slice is one piece of memory. It is taken by `tf.gather`:
-    # `u[t]` compiles to a slice of a copy padded to twice its size, up to twice as slow.
+    # Time comes first, so that a step's slice is contiguous. `tf.gather` takes it, as `u[t]`
+    # compiles to a slice of a copy padded to twice its size, which is up to twice as slow.
     u, delta, B, C = (tf.transpose(x, [1, 0, 2]) for x in (u, delta, B, C))
 
     def array(size, element_shape):
@@ -177,7 +176,7 @@ def _scan(u, delta, A, B, C, h0, *, chunk):
                 _, h, states = _loop(0, size, again, first, at_most=chunk)
                 states = states.stack()  # (T, b, n, d): the state before each step
 
-                # g is the gradient of h[t]; h, the state after step t, is passed on.
+                # g is the gradient of h[t]; h is the state after step t.
                 def back(j, h, g, dA, du, ddelta, dB, dC):
                     t = start + size - 1 - j
                     u_t, delta_t, B_t, C_t, dy_t = (tf.gather(x, t) for x in (u, delta, B, C, dy))
@@ -188,8 +187,8 @@ def _scan(u, delta, A, B, C, h0, *, chunk):
                     dB = dB.write(t, tf.linalg.matvec(g, delta_t * u_t))
                     gB = _read_out(g, B_t)
                     du = du.write(t, gB * delta_t)
-                    g = g * decay  # from here the gradient of h[t-1]
-                    g_exponent = g * h_before  # of delta A
+                    g = g * decay  # from here on the gradient of h[t-1]
+                    g_exponent = g * h_before  # the gradient of delta A
                     ddelta_t = tf.reduce_sum(g_exponent * A, axis=1) + gB * u_t
                     dA = dA + tf.reduce_sum(g_exponent * delta_t[:, None, :], axis=0)
                     return j + 1, h_before, g, dA, du, ddelta.write(t, ddelta_t), dB, dC
@@ -215,7 +214,7 @@ def _scan(u, delta, A, B, C, h0, *, chunk):
 
 
 def _loop(start, stop, body, variables, at_most):
-    """A while-loop whose first variable counts from `start` to `stop`."""
+    """A while loop whose first variable counts from `start` to `stop`."""
     return tf.while_loop(
         lambda i, *_: i < stop, body, (start, *variables), maximum_iterations=at_most
     )

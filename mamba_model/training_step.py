@@ -1,14 +1,14 @@
-"""Training as XLA-compiled functions: forward, backward, optimizer and weight averaging.
+"""XLA-compiled training: forward and backward pass, optimizer and weight averaging.
 
-`CompiledTraining` is a Keras model whose `compile` and `fit` work as ever, with every
-callback. What differs from Keras's own `jit_compile`:
+`CompiledTraining` is a Keras model; `compile` and `fit` work as usual, with all callbacks. It
+differs from Keras's own `jit_compile`:
 
-  * Keras drops it while deterministic ops are asked for; here the step stays both compiled
-    and deterministic.
+  * Keras ignores `jit_compile` if deterministic ops are enabled; here the step is both
+    compiled and deterministic.
   * XLA runs a loop such as the scan on one core. So a batch is split into shards, whose
-    gradients are computed side by side and then added: exactly the gradient of the batch.
-  * Only training and evaluation steps are compiled. Calling, predicting and exporting are
-    not: TensorFlow Serving runs no XLA-compiled function unless started with a flag.
+    gradients are computed in parallel and then added: exactly the gradient of the batch.
+  * Only training and evaluation steps are compiled. Calls, predictions and exports are not, as
+    TensorFlow Serving runs XLA-compiled functions only if started with a flag.
 """
 
 import contextlib
@@ -18,19 +18,19 @@ import tensorflow as tf
 
 from mamba_model import native_scan
 
-SHARDS = 4  # fixed, not the machine's cores: sums in another order give other last bits
+SHARDS = 4  # independent of the number of cores, as it changes the last bits of sums
 
 
 class CompiledTraining(keras.Model):
     """A model whose `train_step` and `test_step` are compiled with XLA.
 
-    XLA compiles anew for each shape of a batch, which takes seconds: give it few shapes.
+    XLA compiles again for each shape of a batch, which takes seconds, so use few shapes.
 
-    The model brings its own loss: `score(y, predictions, label_smoothing)` returns (loss,
-    correct, weight), three float tensors of one shape, per item; what is minimised, and shown
-    as `loss` and `accuracy`, is their average by weight. A sample weight multiplies `weight`.
+    The model defines its own loss: `score(y, predictions, label_smoothing)` returns (loss,
+    correct, weight), float tensors of the same shape, per item. Their averages by weight are
+    `loss`, which is minimized, and `accuracy`. A sample weight multiplies `weight`.
 
-    Its variables that are not trained must all be seeds of dropout, (2,) int each.
+    All non-trainable variables must be dropout seeds, (2,) int each.
     """
 
     def __init__(self, *args, **kwargs):
@@ -53,30 +53,30 @@ class CompiledTraining(keras.Model):
         label_smoothing: float = 0.0,
         spread=None,
     ):
-        """As `keras.Model.compile`, without loss and metrics, which are the model's own.
+        """As `keras.Model.compile`, but without loss and metrics, which the model defines.
 
-        Weight decay, if the optimizer has it, is for matrices only: vectors (biases, norms,
-        D) and A_log are left out. The authors' code marks A_log and D so and leaves the rest
-        to the trainer; decaying what has two or more axes is nanoGPT's rule. Decay on A_log
-        would pull every state to the same time scale.
+        Weight decay applies only to matrices, not to vectors (biases, norms, D) and A_log. The
+        authors' code exempts A_log and D, and leaves the rest to the trainer; decaying only
+        variables with two or more axes is nanoGPT's rule. Decay of A_log would pull all states
+        to the same time scale.
 
         Args:
             optimizer: a Keras optimizer.
             run_eagerly, steps_per_execution: as in Keras.
-            shards: parts of a batch whose gradients are computed side by side, from 1; at
-                least as many as there are cores is fastest. Results depend on it in the last bits.
-            scan: "xla", or "native" to take gradients through the scan in C++, which is
-                faster and has other last bits (mamba_model/native_scan.py).
-            label_smoothing: share of the target that goes to all classes evenly, while
-                training; from 0, below 1. Source: Szegedy et al., arXiv:1512.00567, section 7.
-            spread: who computes which shard; None: this process all. Several processes that
-                hold the same weights and get the same batches may share the work:
-                `spread(compute, like)` returns, in order, the results of all shards, of which
-                `compute(i)` gives that of shard i, a structure of tensors of the dtypes and
-                shapes of `like[i]`. No bit of the training depends on it.
+            shards: parts of a batch whose gradients are computed in parallel, from 1. Fastest
+                with at least one per core. Changes the last bits of results.
+            scan: "xla", or "native" for gradients by the scan in C++ (native_scan.py), which
+                is faster and differs in the last bits.
+            label_smoothing: share of the target that is spread over all classes in training,
+                in [0, 1). Source: Szegedy et al., arXiv:1512.00567, section 7.
+            spread: distributes the shards to several processes that hold the same weights and
+                get the same batches; None: this process computes all. `spread(compute, like)`
+                returns the results of all shards in order. `compute(i)` returns the result of
+                shard i: a structure of tensors with the dtypes and shapes of `like[i]`. The
+                result of training does not depend on it.
 
         Raises:
-            ValueError: on another value of `shards`, `scan` or `label_smoothing`.
+            ValueError: on an invalid value of `shards`, `scan` or `label_smoothing`.
             NativeScanError: if the native scan cannot be built here.
         """
         if not isinstance(shards, int) or shards < 1:
@@ -86,7 +86,7 @@ class CompiledTraining(keras.Model):
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"compile: label_smoothing must be in [0, 1), got {label_smoothing!r}")
         if scan == "native":
-            native_scan.load()  # here, where it can still be mended, not in the first step
+            native_scan.load()  # fails here rather than in the first step
         if not optimizer.built:
             optimizer.exclude_from_weight_decay(
                 [v for v in self.trainable_variables if len(v.shape) < 2 or v.name == "A_log"]
@@ -98,7 +98,7 @@ class CompiledTraining(keras.Model):
             jit_compile=False,
             auto_scale_loss=False,
         )
-        self.optimizer.build(self.trainable_variables)  # no variable may be made under XLA
+        self.optimizer.build(self.trainable_variables)  # XLA functions may create no variables
         self.shards, self.scan, self.label_smoothing = shards, scan, label_smoothing
         self._spread = spread or _all_here
         self._compiled = _hidden(
@@ -127,16 +127,16 @@ class CompiledTraining(keras.Model):
         return [self.loss_tracker, self.accuracy_tracker]
 
     def train_step(self, data, state=None):
-        """One update; returns the metrics so far, and this step's `gradient_norm`, unclipped.
+        """One update; returns the metrics so far, and this step's unclipped `gradient_norm`.
 
-        With `state`, a state of the model whose tensors have the batch as their second axis,
-        the rows go on from there; no gradient flows back into it. Then the result is
-        (metrics, state), the state after the batch.
+        `state`, whose tensors have the batch as their second axis, continues the rows of an
+        earlier batch; no gradient flows back into it. Then the result is (metrics, state), with
+        the state after this batch.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         weights = [tf.convert_to_tensor(v) for v in self.trainable_variables]
         seeds = [tf.convert_to_tensor(v) for v in self.non_trainable_variables]
-        # Nothing that a shard needs is a variable, so that shards need not wait in turn.
+        # Shards read tensors only, as reads of variables would run one after another.
         shards = _split((x, y, sample_weight), self.shards)
         states = [None] * len(shards) if state is None else _split(state, self.shards, axis=1)
 
@@ -186,7 +186,7 @@ class CompiledTraining(keras.Model):
         ]
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         for seed in self.non_trainable_variables:
-            seed.assign(seed + tf.constant([0, 1], seed.dtype))  # as drawing from it does
+            seed.assign(seed + tf.constant([0, 1], seed.dtype))  # as a draw from it does
         return self._track(loss, correct, weight) | {
             "gradient_norm": tf.linalg.global_norm(gradients)
         }
@@ -211,8 +211,9 @@ class CompiledTraining(keras.Model):
 
 
 def _hidden(functions):
-    """Looks up in `functions`. A tf.function found on a model is saved with it, and these
-    must not reach an export; Keras does not look into a plain function.
+    """A lookup in `functions` that hides them from Keras.
+
+    Keras saves every tf.function that it finds on a model, but these must not be exported.
     """
     return lambda name: functions[name]
 
@@ -223,15 +224,15 @@ def _all_here(compute, like):
 
 
 def shards_of(batch: int, shards: int = SHARDS) -> int:
-    """The parts that a batch of so many rows is split into, at most `shards`.
+    """The number of parts, at most `shards`, of a batch of `batch` rows.
 
-    A part has two rows at least: XLA takes several times as long a row over one alone.
+    A part has at least two rows, as XLA takes several times as long per row for a single row.
     """
     return max(1, min(shards, batch // 2))
 
 
 def _carrying(state):
-    """Arguments of a model's call that go on from `state`, if there is one."""
+    """Arguments of a model's call that continue from `state`, if there is one."""
     return {} if state is None else {"state": state, "return_state": True}
 
 
@@ -251,7 +252,7 @@ def _split(data, shards, axis=0):
 
 
 def _for_shard(seed, shard: int):
-    """Another seed for each shard, or all would drop the same places."""
+    """A different seed for each shard, so that their dropout differs."""
     return seed + tf.constant([1_000_003 * shard, 0], seed.dtype)
 
 
@@ -265,17 +266,17 @@ def adamw(
     average: float | None = None,
     accumulate: int = 1,
 ) -> keras.optimizers.AdamW:
-    """AdamW as Mamba is trained with.
+    """AdamW with the settings of Mamba's authors.
 
     Args:
         learning_rate: a float or a Keras schedule.
-        weight_decay: share by which a matrix shrinks a step, times the learning rate; see
-            `CompiledTraining.compile` for what does not decay.
+        weight_decay: times the learning rate, the share by which a matrix shrinks per step;
+            `CompiledTraining.compile` says which variables do not decay.
         clip_norm: bound on the global norm of the gradients; None: no bound.
         average: momentum of the exponential moving average of the weights, which replaces
             them when `fit` ends; None: no average.
-        accumulate: steps whose gradients are averaged before the weights move; what the
-            schedule counts are moves.
+        accumulate: steps whose gradients are averaged for one update of the weights; the
+            schedule counts updates.
 
     Source of the defaults: Gu and Dao, arXiv:2312.00752, appendix E.2.
     """

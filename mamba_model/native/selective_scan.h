@@ -1,11 +1,11 @@
 // The selective scan and its gradient for CPUs: one sequence, one group of channels at a time.
 //
-// Channels do not see each other, so a group of them is walked through all of time with its
-// state in registers and the first-level cache. The backward pass starts from the states kept
-// at chunk borders, computes one chunk's states and decays again, and goes back through it.
+// Channels are independent, so a group of them runs through all time steps with its state in
+// registers and the first-level cache. The backward pass starts from the states kept at chunk
+// borders, recomputes one chunk's states and decays, and goes back through it.
 //
-// Written in GCC's vector extension, which Clang knows too: the compiler maps a Vec to
-// whatever vectors the machine has. Axes and layouts are those of scan.py, batch first:
+// Uses GCC's vector extension, which Clang supports too: the compiler maps a Vec to the
+// machine's vectors. Axes and layouts are those of scan.py, batch first:
 // u, delta, y (b, l, d); A (n, d); B, C (b, l, n); states (b, n, d); borders (b, l / T, n, d).
 #pragma once
 
@@ -34,8 +34,8 @@ struct Sizes {
   int64_t chunks() const { return (l + chunk - 1) / chunk; }
 };
 
-// exp to within 2 units in the last place. Below -87 it stays at exp(-87) = 1.6e-38, so that
-// no result is denormal. Range reduction by ln 2 in two parts; polynomial from Cephes' expf.
+// exp to within 2 units in the last place. Below -87 it is exp(-87) = 1.6e-38, so that no
+// result is denormal. Range reduction by ln 2 in two parts; polynomial from Cephes' expf.
 inline Vec Exp(Vec x) {
   x = x < -87.0f ? Vec{} - 87.0f : x;
   x = x > 88.0f ? Vec{} + 88.0f : x;
@@ -60,8 +60,8 @@ inline float Sum(Vec v) {
   return (quads[0][0] + quads[0][1]) + (quads[0][2] + quads[0][3]);
 }
 
-// A group's channels: reads and writes its slice of a row of d floats. Past the end of a row
-// it reads zeros and writes nothing.
+// Reads and writes a group's slice of a row of d floats. Past the end of the row it reads zeros
+// and writes nothing.
 class Group {
  public:
   Group(int64_t first, int64_t d) : first_(first), width_(std::min<int64_t>(kGroup, d - first)) {}
@@ -190,7 +190,7 @@ inline void Backward(const Sizes& s, int64_t i, int64_t first, const Inputs& in,
           Vec grad = g[at] + dy_t[v] * C;
           dB += grad * (delta[v] * u[v]);
           gB[v] += grad * B;
-          grad *= decay[at];  // from here the gradient of the state before
+          grad *= decay[at];  // from here on the gradient of the previous state
           g[at] = grad;
           const Vec exponent = grad * before[at];  // the gradient of delta A
           ddelta[v] += exponent * A[at];

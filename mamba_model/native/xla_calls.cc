@@ -1,8 +1,8 @@
-// The scan's two passes as XLA custom calls, which native_scan.py puts into a graph.
+// The scan's two passes as XLA custom calls, which native_scan.py adds to a graph.
 //
-// A call is one sequential job: a training step runs several shards of a batch side by side.
+// A call runs sequentially, as a training step runs several shards of a batch in parallel.
 // Its sizes come as text, "b,l,d,n,chunk". Operands and results are in the order of the
-// arguments of selective_scan.h; XLA checked their shapes when the graph was made.
+// arguments in selective_scan.h; XLA has checked their shapes.
 
 #include <cstdio>
 #include <string>

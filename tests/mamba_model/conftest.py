@@ -1,4 +1,4 @@
-"""Shared by the tests of mamba_model: sizes that are distinct on every axis."""
+"""Fixtures of the tests of mamba_model."""
 
 import pathlib
 
@@ -9,7 +9,7 @@ from mamba_model import MambaConfig, native_scan
 
 @pytest.fixture
 def config():
-    """A small model, no two of its sizes alike; dropout off."""
+    """A small model without dropout, all of whose sizes differ."""
     return MambaConfig(vocabulary_size=70, d_model=12, n_layer=2, d_state=5, d_conv=4, dt_rank=3)
 
 

@@ -1,4 +1,4 @@
-"""What the published code makes of its own weights and of ours; run by the peers' Python.
+"""Runs the published code on its own weights and on ours, in the peers' environment.
 
     .venv-peers/bin/python run_transformers.py FOLDER
 
@@ -18,7 +18,7 @@ from transformers.models.mamba.modeling_mamba import mamba_selective_scan
 
 
 def random_model(vocabulary_size):
-    """Every weight random, those too that start as ones or zeros: a mix-up must show."""
+    """A model with all weights random, so that a mix-up of any two shows."""
     torch.manual_seed(11)
     config = MambaConfig(
         vocab_size=vocabulary_size,
@@ -46,7 +46,7 @@ def logits(model, tokens, mask=None):
 
 
 def gradients(model, tokens):
-    """Of the mean cross-entropy of each next token, by parameter."""
+    """Gradients of the mean cross-entropy of the next tokens, by parameter."""
     model.zero_grad()
     flat = model(tokens[:, :-1]).logits.flatten(0, 1)
     loss = torch.nn.functional.cross_entropy(flat, tokens[:, 1:].flatten())
@@ -56,7 +56,7 @@ def gradients(model, tokens):
 
 @torch.no_grad()
 def by_token(model, tokens, start):
-    """Logits from `start` on, one token at a time from the cache, and the cache then."""
+    """Logits from `start` on, computed token by token from the cache, and the final cache."""
     cache = model(tokens[:, :start], use_cache=True).cache_params
     steps = []
     for t in range(start, tokens.shape[1]):
@@ -69,7 +69,7 @@ def by_token(model, tokens, start):
 
 @torch.no_grad()
 def greedy(model, prompts, lengths, count):
-    """Each prompt's likeliest continuation; prompts padded on the left, as generate wants."""
+    """The greedy continuation of each prompt, padded on the left as generate requires."""
     width = prompts.shape[1]
     shifted = torch.zeros_like(prompts)
     mask = torch.zeros_like(prompts)
@@ -108,7 +108,7 @@ def scan(inputs):
 
 
 def save_all(model, folder):
-    """The same weights in every form in which they may come."""
+    """Saves the same weights in every supported form."""
     model.save_pretrained(f"{folder}/theirs-huggingface")
     model.save_pretrained(f"{folder}/theirs-sharded", max_shard_size="20KB")
     os.makedirs(f"{folder}/theirs-pickle")

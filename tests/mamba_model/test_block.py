@@ -173,7 +173,7 @@ def test_padding_on_the_right_changes_no_real_position_and_no_state(block, confi
 @settings(max_examples=10, deadline=None)
 @given(left=st.integers(0, 5), length=st.integers(1, 7), right=st.integers(0, 5))
 def test_padding_on_either_side_changes_no_output_no_gradient_and_no_state(left, length, right):
-    """On the left only for a text that starts without a state."""
+    """Padding on the left only for a text that starts without a state."""
     keras.utils.set_random_seed(5)
     block = MambaBlock(MambaConfig(vocabulary_size=9, d_model=6, d_state=3))
     block.build((None, None, 6))

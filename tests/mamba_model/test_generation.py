@@ -8,7 +8,7 @@ from mamba_model import MambaConfig, NextTokenModel, generate
 
 @pytest.fixture(scope="module")
 def model():
-    """Its weights are made wide, so that without training its choices are not all alike."""
+    """An untrained model with large weights, so that its choices vary."""
     keras.utils.set_random_seed(4)
     model = NextTokenModel(MambaConfig(vocabulary_size=70, d_model=20, n_layer=2, d_state=6))
     for block in model.backbone.blocks:
@@ -186,7 +186,7 @@ def test_it_is_one_graph_with_every_setting_an_input(model, prompts, tmp_path):
 
 @pytest.mark.slow
 def test_compiled_with_xla_it_gives_the_same_text(genesis):
-    """But for sampling, whose random numbers XLA draws by a way of its own."""
+    """Except for sampling, as XLA draws other random numbers."""
     keras.utils.set_random_seed(6)
     model = NextTokenModel(MambaConfig(vocabulary_size=70, d_model=20, n_layer=1, d_state=6))
     compiled = tf.function(generate, jit_compile=True, autograph=False)

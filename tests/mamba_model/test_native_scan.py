@@ -1,4 +1,4 @@
-"""How the native scan is built, kept and refused. What it computes: test_scan.py."""
+"""Build, cache and errors of the native scan; test_scan.py tests its results."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Against the published code: transformers' MambaForCausalLM, on PyTorch, with random weights.
+"""Comparison with the published code: transformers' MambaForCausalLM, with random weights.
 
 Its Python lives in an environment of its own (`make peers`); one run of run_transformers.py
 there loads our weights, saves its own, and leaves what it makes of both.
@@ -43,7 +43,7 @@ def run_peers(*arguments, **kwargs):
 
 @pytest.fixture(scope="session")
 def ours():
-    """A model of ours with every weight random, those too that start as ones or zeros."""
+    """A model of ours with all weights random."""
     keras.utils.set_random_seed(6)
     model = NextTokenModel(
         MambaConfig(vocabulary_size=70, d_model=12, n_layer=2, d_state=5, d_conv=4, dt_rank=3)
@@ -82,7 +82,7 @@ def inputs(genesis):
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory, ours, inputs):
-    """What run_transformers.py left behind: its checkpoints, and outputs.npz."""
+    """The output of run_transformers.py: checkpoints and outputs.npz."""
     folder = tmp_path_factory.mktemp("published")
     np.savez(folder / "inputs.npz", **inputs)
     for layout in ("huggingface", "state-spaces"):

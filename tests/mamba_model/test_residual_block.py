@@ -83,7 +83,7 @@ def test_what_needs_a_state_refuses_a_bidirectional_model(config):
     config = dataclasses.replace(config, bidirectional=True)
     backbone = MambaBackbone(config, name="both")
     tokens = np.ones((2, 5), np.int32)
-    message = "bidirectional is True, and a text that is read from its end too can be neither"
+    message = "bidirectional is True, and a bidirectional model can neither continue from a state"
     for ask in (
         lambda: backbone(tokens, return_state=True),
         lambda: backbone.initial_state(2),

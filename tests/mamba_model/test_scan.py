@@ -1,4 +1,4 @@
-"""The scan against its slow twin, its derivatives, and a loop over plain numbers.
+"""Compares the scan with its reference, its derivatives, and a loop over plain numbers.
 
 It runs in three ways: as plain loops, compiled by XLA, and natively in C++ (which is float32
 and under XLA only). Tolerances are shares of an array's largest value: 1e-10 in float64, far

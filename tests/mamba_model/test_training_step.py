@@ -17,7 +17,7 @@ DROPOUT = {"embedding_dropout": 0.1, "residual_dropout": 0.1, "output_dropout": 
 
 @pytest.fixture
 def config():
-    """One layer: compiling is what these tests wait for."""
+    """One layer, as compilation takes most of the time."""
     return MambaConfig(vocabulary_size=70, d_model=12, n_layer=1, d_state=5, dt_rank=3)
 
 
@@ -76,7 +76,7 @@ def test_compiled_in_shards_it_takes_the_same_step_as_plain_tensorflow_on_the_ba
 
 
 def test_who_computes_a_shard_and_when_changes_no_bit(genesis, config):
-    """`like` tells beforehand what `compute` will give."""
+    """`like` has the dtypes and shapes of what `compute` returns."""
     tokens, targets = windows(genesis, 9)
     data = tf.constant(tokens[:5]), tf.constant(targets[:5])
 
@@ -215,7 +215,7 @@ def test_an_export_after_training_holds_nothing_of_xla(genesis, config, tmp_path
 
 @pytest.mark.parametrize("scan", ["xla", native])
 def test_with_the_state_carried_over_two_windows_are_as_good_as_one(genesis, config, scan):
-    """But for the gradient, which stops at the window's edge: the same losses and states."""
+    """Same losses and states; gradients stop at the window's edge."""
     tokens, targets = windows(genesis, 16)
     tokens, targets = tokens[:4], targets[:4]
     whole = tf.constant(tokens), tf.constant(targets)

@@ -66,7 +66,7 @@ class Killed(Exception):
 
 
 class KilledAt:
-    """Windows that end the training when a step's batch is asked for."""
+    """Windows that kill the training when it asks for the batch of `step`."""
 
     def __init__(self, windows, step):
         self.windows, self.step = windows, step

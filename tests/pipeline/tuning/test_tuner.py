@@ -163,7 +163,7 @@ RANGES = [
 
 @pytest.fixture
 def inputs(genesis):
-    """Of a model that is small and texts that are short."""
+    """Inputs of a small model on short texts."""
     settings = [
         "model.d_model=8", "model.d_state=2", "training.steps=6", "training.window=16",
         "training.batch=4", "training.warmup_steps=1", "training.checkpoint_every=2",
@@ -195,7 +195,7 @@ def without_seconds(trials):
 
 
 class Killed(BaseException):
-    """Which KerasTuner does not catch."""
+    """KerasTuner does not catch it."""
 
 
 class KilledAt:
@@ -210,7 +210,7 @@ class KilledAt:
 
 @pytest.fixture
 def trained(monkeypatch):
-    """The settings of each training that was begun; `trained.kill_at` kills the next there."""
+    """Learning rates of the started trainings; `trained.kill_at` kills the next at that step."""
 
     class Trained(list):
         kill_at = None
