@@ -161,20 +161,20 @@ def _cannot_listen(host: str, port: int, option: str) -> CannotServe:
     )
 
 
-def run(options: ServerOptions, tell: Callable[[str], None] = print) -> None:
+def run(options: ServerOptions, announce: Callable[[str], None] = print) -> None:
     """Serves until SIGTERM or SIGINT.
 
     Args:
-        tell: gets a line with the addresses when the server is ready, and a line when it stops.
+        announce: gets a line with the addresses when the server is ready, and a line when it stops.
 
     Raises:
         CannotServe: if no version can be loaded, or a port is in use.
     """
     _log_to_stderr()
-    asyncio.run(_run(options, tell))
+    asyncio.run(_run(options, announce))
 
 
-async def _run(options: ServerOptions, tell: Callable[[str], None]) -> None:
+async def _run(options: ServerOptions, announce: Callable[[str], None]) -> None:
     server = Server(options)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -188,13 +188,13 @@ async def _run(options: ServerOptions, tell: Callable[[str], None]) -> None:
         loop.add_signal_handler(number, stop)
     await server.start()
     address = _address(options.host, server.rest_port)
-    tell(
+    announce(
         f"serving {server.versions.folder}/{server.versions.version}:"
         f" gRPC on {_address(options.host, server.grpc_port)},"
         f" REST on http://{address}/v1/models/{server.versions.name}"
     )
     await stopped.wait()
-    tell("stopping: finishing running requests")
+    announce("stopping: finishing running requests")
     await server.stop()
 
 
