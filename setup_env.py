@@ -1,13 +1,13 @@
-"""Sets up `.venv`; the Makefile comes here before anything that needs it.
+"""Sets up `.venv`; the Makefile runs this before each target that needs it.
 
-Picks the first dependency set that this machine's glibc and one of its Pythons can
-run, makes `.venv` with that Python, and installs requirements/<set>.txt into it as
-it stands: fully pinned, hashes checked, nothing resolved. A record in `.venv` is
-begun first and completed last, so a set-up that was interrupted is done again, and
-so is one whose lock or Python has changed. `--peers` sets up `.venv-peers` in the same
-way: what tests and benchmarks compare with (requirements/peers.txt), on `.venv`'s Python.
+Chooses the first dependency set that this machine's glibc and one of its Pythons can run,
+creates `.venv` with that Python, and installs requirements/<set>.txt: fully pinned, with hashes
+checked and nothing resolved. A record in `.venv` is created first and completed last. So an
+interrupted set-up is repeated, as is one whose lock or Python has changed. In the same way,
+`--peers` sets up `.venv-peers` on `.venv`'s Python, with the libraries for comparisons in tests
+and benchmarks (requirements/peers.txt).
 
-Needs nothing but Python; one too old for the project will do to print the messages.
+Needs only Python; even one too old for the project prints the messages.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ ROOT = Path(__file__).resolve().parent
 
 
 class DependencySet(NamedTuple):
-    name: str  # of its lock in requirements/
+    name: str  # of the lock in requirements/
     title: str
-    glibc: tuple[int, int]  # the oldest that all its wheels take
+    glibc: tuple[int, int]  # the oldest that all wheels support
     pythons: tuple[str, ...]  # best first
 
 
@@ -54,13 +54,13 @@ print(json.dumps([sys.executable, "%d.%d.%d" % sys.version_info[:3], installer,
 
 
 class SetUpError(Exception):
-    """Set-up cannot go on; the message says why and what to do."""
+    """Set-up cannot continue; the message says why and what to do."""
 
 
 class Interpreter(NamedTuple):
     path: str
     version: str  # "3.11.7"
-    installer: str  # "ensurepip"; else "pip", if it can install into another environment; else ""
+    installer: str  # "ensurepip"; "pip", if it can install into another environment; or ""
     compiles: bool  # finds a C++ compiler and Python.h
 
     @property
@@ -68,7 +68,7 @@ class Interpreter(NamedTuple):
         return self.version.rpartition(".")[0]
 
     def lacks(self) -> str:
-        """What has to be installed before it can be used, and how; empty if nothing."""
+        """What is missing for its use, and how to install it; empty if nothing."""
         if not self.installer:
             return f"lacks venv: apt install python{self.minor}-venv"
         if self.minor == "3.10" and not self.compiles:  # pyfarmhash has no wheel for it
@@ -77,7 +77,7 @@ class Interpreter(NamedTuple):
 
 
 def probe(path: str) -> Interpreter | None:
-    """Asks a Python about itself; None if it does not run, as a pyenv shim may not."""
+    """Runs a Python to describe it; None if it does not run, such as some pyenv shims."""
     try:
         command = [path, "-I", "-c", PROBE]
         answer = subprocess.run(command, capture_output=True, timeout=60, check=True).stdout
@@ -87,7 +87,7 @@ def probe(path: str) -> Interpreter | None:
 
 
 def find_interpreters() -> Iterator[Interpreter]:
-    """Every Python that runs, first those on PATH, then those under pyenv."""
+    """Yields each Python that runs, first those on PATH, then those of pyenv."""
     pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
     directories = os.get_exec_path() + sorted(glob.glob(f"{pyenv}/versions/*/bin"), reverse=True)
     names = ("python3.13", "python3.12", "python3.11", "python3.10", "python3")
@@ -99,7 +99,7 @@ def find_interpreters() -> Iterator[Interpreter]:
 
 
 def glibc_version() -> tuple[int, int]:
-    """This machine's glibc; (0, 0) where there is none, as on Alpine or macOS."""
+    """This machine's glibc; (0, 0) without glibc, as on Alpine or macOS."""
     try:
         _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
         major, minor = version.split(".")[:2]
@@ -111,15 +111,15 @@ def glibc_version() -> tuple[int, int]:
 def choose(
     glibc: tuple[int, int], interpreters: Iterable[Interpreter]
 ) -> tuple[DependencySet, Interpreter]:
-    """The first set that this glibc runs and a Python fits, with the best such Python.
+    """Returns the first set that fits this glibc and a Python, with the best such Python.
 
     Raises:
-        SetUpError: if none fits; names what would, what was found, and how to get one.
+        SetUpError: if none fits; the message names what fits, what was found, and how to get one.
     """
     runnable = [s for s in SETS if glibc >= s.glibc]
     if not runnable or os.uname().machine != "x86_64":
         raise SetUpError(
-            "the stack has wheels for Linux on x86_64 with glibc 2.28 or newer only, and this "
+            "the libraries have wheels only for Linux on x86_64 with glibc 2.28 or newer, but this "
             f"is {os.uname().sysname} on {os.uname().machine} with glibc {glibc[0]}.{glibc[1]}"
         )
     found = list(dict.fromkeys(interpreters))
@@ -140,11 +140,11 @@ def choose(
 
 def run(purpose: str, *command: str) -> None:
     if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode:
-        raise SetUpError(f"could not {purpose}; the lines above say why. Then run make again")
+        raise SetUpError(f"could not {purpose}: fix the error above, then run make again")
 
 
 def make_environment(interpreter: Interpreter, venv: Path) -> list[str]:
-    """Makes `venv`, and returns the pip command that installs into it."""
+    """Creates `venv`; returns the pip command that installs into it."""
     python = str(venv / "bin" / "python")
     if interpreter.installer == "ensurepip":
         run(f"make {venv}", interpreter.path, "-m", "venv", str(venv))
@@ -156,19 +156,19 @@ def make_environment(interpreter: Interpreter, venv: Path) -> list[str]:
 
 
 def compile_all(venv: Path) -> None:
-    """Compiles every module. pip does so on one core; left to the first start, it would cost
-    that 15 seconds, and each start where PYTHONDONTWRITEBYTECODE is set.
+    """Compiles all modules, on all cores; pip uses one. Otherwise the first start would take 15
+    seconds longer, and with PYTHONDONTWRITEBYTECODE each start.
     """
     python, library = venv / "bin" / "python", venv / "lib"
     command = (str(python), "-m", "compileall", "-qq", "-j", "0", str(library))
-    nothing = subprocess.DEVNULL  # what is no Python 3 fails, silently
+    nothing = subprocess.DEVNULL  # ignores errors in files that are not Python 3
     subprocess.run(command, stdin=nothing, stdout=nothing, stderr=nothing, check=False)
 
 
 def install(interpreter: Interpreter, lock: Path, venv: Path) -> None:
-    """Makes `venv` and installs what `lock` pins, and this project, editable."""
-    # Without isolation, a package that has no wheel is built by the lock's own setuptools
-    # and wheel, not by the newest.
+    """Creates `venv` and installs the packages of `lock`, and this project as editable."""
+    # Without isolation, packages without a wheel are built by the lock's setuptools and wheel,
+    # not by the newest.
     pip = [*make_environment(interpreter, venv), "--no-deps", "--no-build-isolation"]
     pinned = [*pip, "--require-hashes", "--ignore-requires-python", "--use-pep517", "--requirement"]
     lines = lock.read_text().replace("\\\n", "").splitlines()
@@ -181,14 +181,14 @@ def install(interpreter: Interpreter, lock: Path, venv: Path) -> None:
 
 
 def install_peers(interpreter: Interpreter, requirements: Path, venv: Path) -> None:
-    """Makes `venv` and installs `requirements`, and what a CUDA build of PyTorch needs besides."""
+    """Creates `venv` and installs `requirements`, with what a CUDA build of PyTorch needs."""
     pip = make_environment(interpreter, venv)
     run(f"install {requirements}", *pip, "--requirement", str(requirements))
     compile_all(venv)
 
 
 def recorded(venv: Path) -> dict[str, str]:
-    """What a finished set-up wrote about `venv`; empty where none has finished."""
+    """The record of a finished set-up of `venv`; empty if none has finished."""
     record = venv / "set-up.json"
     return json.loads(record.read_text() or "{}") if record.exists() else {}
 
@@ -196,14 +196,14 @@ def recorded(venv: Path) -> dict[str, str]:
 def make(
     venv: Path, lock: Path, fill: Callable[[], None], state: Callable[[], dict[str, str]]
 ) -> None:
-    """Makes `venv` anew by `fill`, and records its `state` once that is done."""
+    """Creates `venv` anew by `fill`, then records its `state`."""
     record = venv / "set-up.json"
     if record.exists():
         print("set-up: starting again (interrupted, or the lock or Python changed)", flush=True)
         shutil.rmtree(venv)
     elif venv.exists():
         kept = venv.rename(f"{venv}.before-{int(time.time())}")
-        print(f"set-up: {venv} was not made here; kept as {kept}", flush=True)
+        print(f"set-up: {venv} was not created by this set-up; kept as {kept}", flush=True)
     print(f"set-up: installing {lock.relative_to(ROOT)}, 1 to 3 minutes", flush=True)
     started = time.monotonic()
     venv.mkdir()
@@ -216,10 +216,10 @@ def make(
 
 
 def set_up(venv: Path, python: str | None = None) -> None:
-    """Makes `venv` ready unless it is, and prints which dependency set it holds.
+    """Sets up `venv` if needed, and prints its dependency set.
 
     Raises:
-        SetUpError: if `python`, or else every Python found, does not fit, or a step fails.
+        SetUpError: if `python` or, by default, every Python found does not fit, or a step fails.
     """
     chosen = probe(shutil.which(python) or python) if python else None
     if python and not chosen:
@@ -249,7 +249,7 @@ def set_up(venv: Path, python: str | None = None) -> None:
 
 
 def description(venv: Path, name: str, choice: str) -> dict[str, str]:
-    """What decides whether `venv` still is what this set-up would make."""
+    """The state of `venv`; a change of it requires a new set-up."""
     inputs = (ROOT / "requirements" / f"{name}.txt", ROOT / "setup.py")
     return {
         "choice": choice,
@@ -260,7 +260,7 @@ def description(venv: Path, name: str, choice: str) -> dict[str, str]:
 
 
 def set_up_peers(venv: Path, peers: Path) -> None:
-    """Makes `peers` ready unless it is, on the Python that `venv` has.
+    """Sets up `peers` if needed, on the Python of `venv`.
 
     Raises:
         SetUpError: if `venv` has no Python, or a step fails.
@@ -282,8 +282,8 @@ def set_up_peers(venv: Path, peers: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Set up .venv for this machine.")
-    parser.add_argument("--peers", action="store_true", help="set up .venv-peers beside it instead")
-    parser.add_argument("--python", help="the Python to use; by default the best one found")
+    parser.add_argument("--peers", action="store_true", help="set up .venv-peers instead")
+    parser.add_argument("--python", help="the Python to use (default: the best one found)")
     arguments = parser.parse_args()
     try:
         with open(__file__) as this_file:
@@ -296,7 +296,7 @@ def main() -> int:
         print(f"set-up: {error}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("set-up: interrupted; the next make does it again", file=sys.stderr)
+        print("set-up: interrupted; the next make repeats it", file=sys.stderr)
         return 130
     return 0
 

@@ -1,19 +1,22 @@
-"""Speed and memory, ours beside the peers': scan, training step, generation, growth.
+"""Benchmarks. Comparisons with other libraries ("peers") in speed, memory and quality:
 
     python -m benchmarks.scan        (training, generation, growth; --help lists the options)
-    python -m benchmarks.baselines   quality: simple baselines on the splits that the models get
+    python -m benchmarks.baselines   quality of simple baselines on the models' splits
 
-and the pipeline, beside nobody:
+Measurements of the pipeline alone:
 
     python -m benchmarks.data_growth   seconds and memory of the data stages, by size of corpus
-    python -m benchmarks.overhead      what orchestration costs: one step of training; all cached
+    python -m benchmarks.final_score   the pushed Bible model on split test
+    python -m benchmarks.kills         weights of a training that is killed again and again
+    python -m benchmarks.overhead      cost of orchestration: one step of training; all cached
+    python -m benchmarks.serving       the built-in server under load
 
-Every contestant runs in a process of its own, so that neither's memory nor threads touch the
-other's, and gets its inputs from one file. The peers have a Python of their own, .venv-peers.
+Each contestant runs in a separate process, so they share neither memory nor threads, and reads
+its inputs from a file. The peers have their own Python, .venv-peers.
 
-    contest.py            starts contestants one after another and holds them to their limits
-    measurement.py        what runs inside a contestant's process: times and memory of a call
-    contestants/          what is measured, a module per benchmark and library
-    pipeline_process.py   a `tf-mamba run` in a process of its own, with what it took
-    report.py             medians, the fit of an exponent, tables, JSON lines
+    contest.py            runs contestants one after another and enforces their limits
+    measurement.py        runs inside a contestant's process: times and memory of a call
+    contestants/          the measured code, a module per benchmark and library
+    pipeline_process.py   runs `tf-mamba run` in a process and measures it
+    report.py             medians, fitted exponents, tables, JSON lines
 """

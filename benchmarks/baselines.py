@@ -1,14 +1,14 @@
-"""Quality of simple baselines, on the very splits and texts that the models get.
+"""Quality of simple baselines on the same splits and texts as the models'.
 
-    imdb   accuracy, AUC and log loss (nats) on `eval` of linear models of words and pairs of
-           words, trained on `train`: contestants/reviews_scikit_learn.py
-    bible  bits per character of `test` and `eval` by compressors that have seen `train`:
+    imdb   accuracy, AUC and log loss (nats) on `eval` of linear models of words and word
+           pairs, trained on `train`: contestants/reviews_scikit_learn.py
+    bible  bits per character of `test` and `eval` by compressors that have read `train`:
            contestants/compressors.py
 
-Records are those that the pipeline's ingest leaves, repeats dropped, in their order and in
-normal form. A chapter of the Bible is its lines, each with its line end, the last one too;
-bits are shared among these characters, as `tf-mamba score bible` counts them. A compressor
-reads on from one chapter to the next, which a model does not: it starts each one afresh.
+The records are those of the pipeline's ingest, without repeats, in order and in normal form. A
+chapter of the Bible is its lines, each with a line end; bits are per character of this text, as
+in `tf-mamba score bible`. A compressor keeps its state from one chapter to the next; a model
+starts anew with each.
 
     python -m benchmarks.baselines [imdb] [bible]
 """
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def read_splits(task: str) -> dict[str, list[Record]]:
-    """The packaged corpus of a task, each split's records sorted by key, as ingest leaves it."""
+    """Returns the packaged corpus of a task, each split sorted by key, as ingest writes it."""
     reader = importlib.import_module(TASKS[task].reader)
     # The pipeline has a limit of length, but no packaged record comes near it.
     records = without_repeats(all_records(reader, reader.open_source()))
@@ -91,8 +91,8 @@ def read_splits(task: str) -> dict[str, list[Record]]:
 
 
 def review_inputs(splits: Splits) -> dict[str, np.ndarray]:
-    """The contestants' arrays: SPLIT_text (bytes,) uint8, UTF-8 with a zero byte between
-    reviews (the normal form leaves none within), and SPLIT_label (reviews,) int64.
+    """Returns the contestants' arrays: SPLIT_text (bytes,) uint8, UTF-8 with a zero byte between
+    reviews (the normal form has none), and SPLIT_label (reviews,) int64.
     """
     normal_form = TASKS["imdb"].normal_form
     inputs = {}
@@ -104,7 +104,7 @@ def review_inputs(splits: Splits) -> dict[str, np.ndarray]:
 
 
 def bible_inputs(splits: Splits) -> dict[str, np.ndarray]:
-    """The contestants' arrays: for each split its `bible_text` in UTF-8, (bytes,) uint8."""
+    """Returns the contestants' arrays: `bible_text` of each split in UTF-8, (bytes,) uint8."""
     return {
         split: np.frombuffer(bible_text(records).encode(), np.uint8)
         for split, records in splits.items()
@@ -112,7 +112,7 @@ def bible_inputs(splits: Splits) -> dict[str, np.ndarray]:
 
 
 def bible_text(records: list[Record]) -> str:
-    """Chapters in normal form, one after the other, a line end after every line."""
+    """Returns the chapters in normal form, with a line end after each line."""
     normal_form = TASKS["bible"].normal_form
     return "".join(normal_form.apply(str(r.features["text"])) + "\n" for r in records)
 
@@ -131,7 +131,7 @@ def bible_figures(result: Result, splits: Splits) -> dict[str, float]:
 
 
 def _costs(result: Result) -> dict[str, float]:
-    """`seconds` of fitting and scoring, or of compressing, in all; `peak_mib` of the process."""
+    """`seconds` of fitting and scoring, or of compressing; `peak_mib` of the process."""
     return {"seconds": significant(result["seconds"], 3), "peak_mib": round(result["peak_mib"])}
 
 
@@ -148,7 +148,7 @@ def _print_table(
 def _record(
     task: str, splits: Splits, figures: Mapping[str, Mapping[str, float]], reasons: Mapping
 ) -> dict:
-    """The JSON line: records of each split, then NAME_figure, or NAME_reason where it has none."""
+    """The JSON line: records of each split, then NAME_figure, or NAME_reason without figures."""
     record: dict = {"bench": "baselines", "task": task}
     record |= {split: len(kept) for split, kept in splits.items() if kept}
     for name, of_baseline in figures.items():

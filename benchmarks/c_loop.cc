@@ -1,7 +1,7 @@
-// The scan as a plain C++ program runs it, on all cores: what this machine can do.
+// The scan as a plain C++ program on all cores: the machine's limit.
 //
-// The loops are those of mamba_model/native/selective_scan.h, here without TensorFlow and
-// shared out by OpenMP. Layouts are that header's: A is (n, d), states are (b, n, d).
+// The loops are those of mamba_model/native/selective_scan.h, without TensorFlow and in parallel
+// by OpenMP. Layouts are that header's: A is (n, d), states are (b, n, d).
 
 #include <vector>
 
@@ -11,7 +11,7 @@ using namespace selective_scan;
 
 extern "C" {
 
-// borders: room for (b, ceil(l / chunk), n, d).
+// borders: an array (b, ceil(l / chunk), n, d).
 void scan_forward(int64_t b, int64_t l, int64_t d, int64_t n, int64_t chunk, const float* u,
                   const float* delta, const float* A, const float* B, const float* C,
                   const float* initial_state, float* y, float* last_state, float* borders) {
@@ -32,7 +32,7 @@ void scan_backward(int64_t b, int64_t l, int64_t d, int64_t n, int64_t chunk, co
   std::fill_n(dC, b * l * n, 0.0f);
 #pragma omp parallel
   {
-    // These sum over sequences or channels: each thread adds up its own first.
+    // These are sums over sequences or channels: each thread first computes its own sums.
     std::vector<float> A_part(n * d), B_part(b * l * n), C_part(b * l * n);
 #pragma omp for collapse(2) schedule(dynamic)
     for (int64_t i = 0; i < b; i++)

@@ -1,6 +1,6 @@
-"""Starts contestants one after another, each alone, and holds them to their limits.
+"""Runs contestants one after another and enforces their limits.
 
-What goes over a limit is told, not hidden: its figures are null and a reason stands beside.
+A contestant that exceeds a limit is reported: its figures are null, with a reason.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from benchmarks.measurement import INPUTS, RECORDS, SETTINGS
 from benchmarks.report import ROOT, commit, hardware, median, quartiles, significant
 
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
-# Freed memory goes back to the system at once, TensorFlow's too, so that a process's size is
-# what it uses: without pools, and every larger piece mapped by itself.
+# Makes a process's size equal the memory that it uses: freed memory returns to the system at once,
+# TensorFlow's too, as there are no pools and each larger block has its own mapping.
 MEMORY_SHOWS = {
     "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1",
     "MALLOC_MMAP_THRESHOLD_": "65536",
@@ -37,7 +37,7 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Contestant:
-    """One that is measured: its name in tables and JSON, and the module that runs it."""
+    """A measured implementation: its name in tables and JSON, and its module."""
 
     name: str
     module: str  # run by its full name
@@ -47,20 +47,20 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Limits:
-    """How often, and what no contestant may go over."""
+    """Number of repeats, and the limits of each contestant."""
 
-    repeats: int  # timed calls, at least
-    budget_s: float  # for the timed calls of a part: past it they are fewer
-    limit_s: float  # for a part in all, compiling included: past it the contestant is ended
-    memory_gib: float  # of a contestant's process: past it the contestant is ended
-    load_before: float = 0.0  # the machine's load average when the benchmark started
-    working_memory: bool = True  # whether a second process measures what a call takes
+    repeats: int  # minimum number of timed calls
+    budget_s: float  # for the timed calls of a part; reduces their number
+    limit_s: float  # for a part with compilation; the contestant is then killed
+    memory_gib: float  # of a contestant's process; above, it is killed
+    load_before: float = 0.0  # load average of the machine at the start
+    working_memory: bool = True  # whether a second process measures a call's memory
 
 
 class Result(dict):
-    """What a contestant recorded of one part, arrays under "arrays"; or "reason", why not.
+    """A contestant's record of one part, with its arrays under "arrays", or a "reason" instead.
 
-    `broken` where the contestant failed, instead of having gone over a limit.
+    `broken` is true if the contestant failed, false if it exceeded a limit.
     """
 
     broken = False
@@ -78,20 +78,23 @@ def parser(
     if timed:
         options.add_argument("--repeats", type=int, default=10, help="timed calls (default: 10)")
         options.add_argument(
-            "--budget", type=float, default=60, help="seconds for them; past it they are fewer (60)"
+            "--budget",
+            type=float,
+            default=60,
+            help="seconds for all timed calls; reduces their number (60)",
         )
         options.add_argument(
-            "--no-memory", action="store_true", help="leave out what a call takes: half the time"
+            "--no-memory", action="store_true", help="skip the memory of a call: half the time"
         )
     else:
         options.set_defaults(repeats=1, budget=0.0, no_memory=True)
     options.add_argument(
-        "--limit", type=float, default=600, help="seconds for a part, compiling included (600)"
+        "--limit", type=float, default=600, help="seconds for a part, with compilation (600)"
     )
     options.add_argument(
         "--memory", type=float, help="GiB of a contestant (three quarters of what is free)"
     )
-    options.add_argument("--only", nargs="+", metavar="NAME", help="these contestants only")
+    options.add_argument("--only", nargs="+", metavar="NAME", help="only these contestants")
     return options
 
 
@@ -108,7 +111,7 @@ def limits(options: argparse.Namespace) -> Limits:
 
 
 def chosen(contestants: Sequence[Contestant], only: Sequence[str] | None) -> list[Contestant]:
-    """Those named in `only`, or all."""
+    """Returns the contestants named in `only`, or all."""
     unknown = set(only or ()) - {contestant.name for contestant in contestants}
     if unknown:
         names = ", ".join(contestant.name for contestant in contestants)
@@ -126,16 +129,16 @@ def hold(
 ) -> dict[str, Result]:
     """Runs one contestant: a process for its times, and one for its memory.
 
-    Memory is apart because what makes it show (MEMORY_SHOWS) costs time.
+    Memory needs its own process, as MEMORY_SHOWS costs time.
 
     Args:
-        parts: what it is to record, in that order.
-        inputs: its arrays.
-        what: named in the line of progress.
-        settings: given to it beside its own, which win.
+        parts: to record, in that order.
+        inputs: the contestant's arrays.
+        what: description in the progress line.
+        settings: added to the contestant's own, which take precedence.
 
     Returns:
-        For each of `parts` its Result.
+        The Result of each of `parts`.
     """
     if contestant.peer and not PEERS_PYTHON.exists():
         return {part: Result(reason="no .venv-peers: run make peers") for part in parts}
@@ -162,11 +165,11 @@ def _run(
     limits: Limits,
     settings: Mapping[str, Any],
 ) -> dict[str, Result]:
-    """Runs one process; what it recorded of each part, or the reason why it did not."""
+    """Runs one process; returns its record of each part, or the reason why there is none."""
     python = str(PEERS_PYTHON if contestant.peer else sys.executable)
-    # TensorFlow's and PyTorch's greetings would hide a real message.
+    # Silences TensorFlow's and PyTorch's startup messages, which would hide a real one.
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
-    environment["HF_HUB_OFFLINE"] = "1"  # nothing is fetched for a measurement
+    environment["HF_HUB_OFFLINE"] = "1"  # no downloads
     if settings["measure"] == "memory":
         environment |= MEMORY_SHOWS
     with tempfile.TemporaryDirectory(prefix="tf-mamba-bench-") as name:
@@ -211,18 +214,18 @@ def _run(
 
 
 def _failure(status: int, output: Path) -> Result:
-    """What to say of a part that a process ended without recording."""
+    """The Result of a part that the process did not record before its end."""
     said = output.read_text(errors="replace").strip().splitlines()
     if status:
         print("\n".join(["failed", *said[-20:]]), file=sys.stderr)
-    why = f"exit status {status}: {said[-1] if said else 'it said nothing'}"
+    why = f"exit status {status}: {said[-1] if said else 'no output'}"
     result = Result(reason=f"failed, {why}")
     result.broken = True
     return result
 
 
 def _watch(process: subprocess.Popen, records: Path, limits: Limits) -> str | None:
-    """Waits for the end of the process; returns the limit that it went over, if any."""
+    """Waits for the end of the process; returns the limit that it exceeded, if any."""
     recorded, since = 0, time.monotonic()
     while process.poll() is None:
         time.sleep(_POLL_SECONDS)
@@ -238,7 +241,7 @@ def _watch(process: subprocess.Popen, records: Path, limits: Limits) -> str | No
 def _resident_gib(pid: int) -> float:
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError):  # it has just ended
+    except (OSError, IndexError):  # the process has just ended
         return 0.0
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**30
 
@@ -251,7 +254,7 @@ def _available_gib() -> float:
 
 
 def figures(name: str, result: Result, unit: str = "ms") -> dict[str, Any]:
-    """A result's JSON keys: NAME_ms (the median), its quartiles, repeats, memory; or the reason.
+    """The JSON keys of a result: NAME_ms (the median), quartiles, repeats, memory; or its reason.
 
     `unit` is "ms", or "tokens_per_s" with the tokens of a call under "tokens".
     """
@@ -270,8 +273,8 @@ def figures(name: str, result: Result, unit: str = "ms") -> dict[str, Any]:
 
 
 def origin(results: Iterable[Result], limits: Limits) -> dict[str, Any]:
-    """The JSON keys that say where figures come from. A `load_before` above 0.5 or so tells
-    that something else ran, which spoils them.
+    """The JSON keys for the origin of figures. A `load_before` above about 0.5 means
+    that other work was running, which distorts them.
     """
     versions: dict[str, str] = {}
     for result in results:
@@ -286,15 +289,15 @@ def origin(results: Iterable[Result], limits: Limits) -> dict[str, Any]:
 
 
 def missing(results: Mapping[str, Result]) -> dict[str, str]:
-    """The reasons of those that have no figures."""
+    """The reasons of the contestants without figures."""
     return {name: result["reason"] for name, result in results.items() if "reason" in result}
 
 
 def measured(results: Mapping[str, Result]) -> dict[str, Result]:
-    """Those that have figures."""
+    """The contestants with figures."""
     return {name: result for name, result in results.items() if "reason" not in result}
 
 
 def exit_status(results: Iterable[Result]) -> int:
-    """1 if a contestant failed; going over a limit is no failure."""
+    """1 if a contestant failed; exceeding a limit is no failure."""
     return int(any(result.broken for result in results))

@@ -1,15 +1,15 @@
 """How the data stages' time and memory grow with the corpus: 25,000 reviews, 10 and 40 times.
 
-The first copy are the reviews themselves. In every other one a fifth of each review's words
-gives way to words of another review, drawn by a seeded rule: so all texts are distinct, and
-none is dropped as a repeat, but the words and their frequencies are those of the corpus. It has
-fewer distinct words than so many real reviews would have.
+The first copy is the reviews themselves. In each other copy a fifth of each review's words is
+replaced by words of another review, drawn with a seed. So all texts are distinct and none is
+dropped as a repeat, but the words and their frequencies are those of the corpus. There are fewer
+distinct words than in as many real reviews.
 
-Every stage runs in a process of its own, on what the one before it left, so that peak memory
-and CPU seconds are its own: those of the process, imports included, and of the summary that it
-writes. Other work on the machine changes the stage's seconds, but hardly the CPU's. The exponent
-p is that of the fit c n**p to the last two sizes, where what a stage costs anyhow shows least.
-Training is by steps, and does not grow with the corpus.
+Each stage runs in a separate process, on the outputs of the stages before it. So peak memory and
+CPU seconds are those of one stage, with imports and the writing of a summary. Other work on the
+machine changes a stage's seconds, but hardly its CPU seconds. The exponent p is that of the fit
+c n**p to the last two sizes, where fixed costs matter least. Training has a fixed number of
+steps, so it does not grow with the corpus.
 
     python -m benchmarks.data_growth [--copies 1 10 40] [--beam-workers N] [--folder FOLDER]
 """
@@ -38,12 +38,12 @@ REPLACED = 0.2  # share of the words
 def main(arguments: list[str] | None = None) -> int:
     options = parser(__doc__)
     options.add_argument("--copies", nargs="+", type=int, default=COPIES, help="sizes (1 10)")
-    options.add_argument("--reviews", type=int, default=25_000, help="of a copy (25,000: all)")
+    options.add_argument("--reviews", type=int, default=25_000, help="per copy (25,000: all)")
     options.add_argument("--preset", default="quick", help="of the run (quick)")
     options.add_argument("--beam-workers", type=int, default=1, help="threads of Beam (1)")
-    options.add_argument("--beam-arg", action="append", default=[], help="as of tf-mamba run")
-    options.add_argument("--memory", type=float, help="GiB; a stage that takes more is ended")
-    options.add_argument("--folder", type=Path, help="of corpus and runs (a temporary one)")
+    options.add_argument("--beam-arg", action="append", default=[], help="as for tf-mamba run")
+    options.add_argument("--memory", type=float, help="GiB; a stage with more is killed")
+    options.add_argument("--folder", type=Path, help="for corpus and runs (temporary)")
     given = options.parse_args(arguments)
     taken: dict[str, dict[int, FinishedRun]] = {stage: {} for stage in STAGES}
     examples: dict[int, int] = {}
@@ -93,9 +93,9 @@ def write_reviews(path: Path, copies: int, most: int = 25_000, seed: int = 1) ->
     """Writes the packaged reviews, and copies of them with other words, as CSV text,label.
 
     Args:
-        copies: how many in all, the reviews themselves included.
-        most: of the reviews that are copied, spread over the corpus.
-        seed: of what is drawn.
+        copies: number of copies, with the reviews themselves.
+        most: number of reviews to copy, spread over the corpus.
+        seed: of the drawn words.
 
     Returns:
         The number of rows.
@@ -122,7 +122,7 @@ def _reviews(most: int) -> Iterator[tuple[str, int]]:
 
 
 def _with_words_of(other: list[str], own: list[str], draws: np.random.Generator) -> list[str]:
-    """`own` with a share of its words, at random places, replaced by such of `other`."""
+    """Returns `own` with a share of its words, at random places, replaced by words of `other`."""
     changed = list(own)
     number = max(1, round(REPLACED * len(own)))
     places = draws.integers(len(own), size=number).tolist()
@@ -133,7 +133,7 @@ def _with_words_of(other: list[str], own: list[str], draws: np.random.Generator)
 
 
 def slope(by_size: Mapping[int, float]) -> float | None:
-    """The exponent of growth from the last size but one to the last."""
+    """Returns the exponent of growth between the last two sizes."""
     sizes = list(by_size)[-2:]
     if len(sizes) < 2:
         return None
@@ -158,7 +158,7 @@ def _print_table(
             last = size == max(by_size)
             exponents = (slope(values) if last else None for values in columns.values())
             rows.append((stage, f"{size:,}", *(v[size] for v in columns.values()), *exponents))
-    names = ("seconds", "CPU s", "MiB at most")
+    names = ("seconds", "CPU s", "peak MiB")
     exponents_of = (f"exponent of {name}" for name in names)
     title = f"growth of the data stages, {workers} Beam worker(s)"
     table(title, ("stage", "reviews", *names, *exponents_of), rows, reasons)

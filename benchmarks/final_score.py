@@ -1,7 +1,7 @@
-"""The pushed Bible model on split `test`, which nothing else reads.
+"""Scores the pushed Bible model on split `test`, which nothing else uses.
 
-The text of the test chapters, each a document of its own, as `tf-mamba score bible` takes it:
-bits per character (line ends count), token top-1.
+The test chapters, each its own document as in `tf-mamba score bible`: bits per character (with
+line ends), token top-1.
 
     python -m benchmarks.final_score [--root FOLDER]
 """

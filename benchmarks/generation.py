@@ -1,11 +1,11 @@
-"""Generation: what a token costs after contexts of several lengths, greedy, float32.
+"""Generation: time per token after contexts of several lengths, greedy, float32.
 
     ours          generate under XLA
-    ours_plain    the same graph without XLA, as it is served
+    ours_plain    the same graph without XLA, as in serving
     transformers  MambaForCausalLM in PyTorch with its cache
 
-Models have the same sizes and random weights; the prompts are real text. The time of the
-prompt, up to the first token, stands apart from that of each token after it.
+The models have the same sizes and random weights; the prompts are real text. The time to the
+first token is reported apart from the time per token after it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--batch", nargs="+", type=int, default=[1, 16])
     options.add_argument("--context", nargs="+", type=int, default=[128, 1024, 8192])
     options.add_argument(
-        "--new-tokens", type=int, default=64, help="ours takes more after a long prompt (64)"
+        "--new-tokens", type=int, default=64, help="ours generates more after a long prompt (64)"
     )
     options.add_argument("--d-model", type=int, default=256)
     options.add_argument("--n-layer", type=int, default=4)
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     all_results: list[Result] = []
     records = []
     for batch in given.batch:
-        shortest: dict[str, float] = {}  # milliseconds of a token after the first context
+        shortest: dict[str, float] = {}  # milliseconds per token after the first context
         for context in given.context:
             prompts = text.tokens(batch * context, given.vocabulary_size).reshape(batch, context)
             results = {}
@@ -95,15 +95,15 @@ def _print_table(
         for name, result in measured(results).items()
     ]
     spread = ("quartile 1", "quartile 3", "repeats", "to shortest")
-    rest = ("ms to first token", "MiB a call", "MiB at most")
-    columns = ("contestant", "tokens/s", "ms a token", *spread, *rest)
+    rest = ("ms to first token", "MiB per call", "peak MiB")
+    columns = ("contestant", "tokens/s", "ms per token", *spread, *rest)
     table(f"generation, batch {batch}, context {context}", columns, rows, missing(results))
 
 
 def _record(
     batch: int, context: int, results: dict[str, Result], shortest: dict[str, float]
 ) -> dict:
-    """The JSON line. `NAME_to_shortest`: a token's time to that after the first context."""
+    """The JSON line. `NAME_to_shortest`: time per token relative to the first context."""
     record: dict = {"bench": "generation", "batch": batch, "context": context}
     for name, result in results.items():
         record |= figures(name, result, "ms_per_token")

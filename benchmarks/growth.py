@@ -1,9 +1,8 @@
 """How the scan's time and memory grow with length: forward and backward, ours.
 
 The exponent p is that of the fit c l**p, over all lengths and over those from 4,096, where
-what a call costs anyhow no longer shows. Memory is that of a call beyond its inputs, and is
-compared with what it would be if it grew from length 4,096 in proportion. Every length has
-processes of its own.
+fixed costs no longer matter. Memory is that of a call without its inputs; it is compared with
+linear growth from length 4,096. Each length has its own processes.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         default=(2, 128, 16),
         help="b,d_inner,d_state (2,128,16)",
     )
-    options.add_argument("--shards", type=int, help="parts of the batch (as training)")
+    options.add_argument("--shards", type=int, help="parts of the batch (as in training)")
     options.add_argument("--scan", choices=("ours", "ours_native"), default="ours")
     given = options.parse_args(arguments)
     b, d, n = given.sizes
@@ -71,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _exponent(values: dict[int, float], least: int) -> float | None:
-    """The fitted exponent over lengths from `least`; None for fewer than two of them."""
+    """The fitted exponent over lengths from `least`; None for fewer than two lengths."""
     fitted = {length: value for length, value in values.items() if length >= least}
     if len(fitted) < 2:
         return None
@@ -79,7 +78,7 @@ def _exponent(values: dict[int, float], least: int) -> float | None:
 
 
 def _to_linear(values: dict[int, float], length: int) -> float | None:
-    """The value at `length` to what LARGE's would be there in proportion."""
+    """The value at `length` relative to linear growth from LARGE."""
     if length not in values or LARGE not in values:
         return None
     return significant(values[length] / (values[LARGE] * length / LARGE))
@@ -101,7 +100,7 @@ def _print_table(title: str, results: dict[int, Result], memory: dict[int, float
         if "ms" in r
     ]
     spread = ("quartile 1", "quartile 3", "repeats")
-    rest = ("ns a step", "MiB a call", f"to linear from {LARGE:,}", "MiB at most")
+    rest = ("ns per step", "MiB per call", f"to linear from {LARGE:,}", "peak MiB")
     reasons = {f"{length:,}": r["reason"] for length, r in results.items() if "reason" in r}
     table(title, ("length", "ms", *spread, *rest), rows, reasons)
 

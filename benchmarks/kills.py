@@ -1,8 +1,8 @@
-"""Whether a training that is killed again and again ends with the bits of one that was not.
+"""Tests that a training that is killed again and again ends with the same bits as one that is not.
 
-A task is trained once without a break, and once killed (SIGKILL) again and again: each time at
-most a second after the checkpoint that comes before a step drawn by a seed, be it in a step or
-while a checkpoint is written. What counts is the hash of the final weights.
+Each task is trained once without interruption, and once with repeated kills (SIGKILL): each at
+most a second after the last checkpoint before a step drawn with a seed, which may be in a step or
+while a checkpoint is written. The hashes of the final weights are compared.
 
     python -m benchmarks.kills [imdb] [bible] [--preset smoke] [--kills 5]
 """
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser(__doc__, TASKS)
     options.add_argument("--preset", default="smoke", help="of the runs (smoke)")
     options.add_argument("--kills", type=int, default=5, help="per task (5)")
-    options.add_argument("--seed", type=int, default=1, help="of the moments (1)")
+    options.add_argument("--seed", type=int, default=1, help="of the times of the kills (1)")
     options.add_argument("--steps", type=int, default=1_000, help="of each training (1,000)")
     given = options.parse_args(arguments)
     if given.steps < (least := CHECKPOINT_EVERY * (given.kills + 2)):
@@ -47,10 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def measure(command: tuple[str, ...], kills: int, moments: random.Random) -> dict[str, Any]:
-    """Trains in two empty folders, in one of them killed so many times.
+    """Trains in two empty folders, in one of them with `kills` kills.
 
     Returns:
-        drawn (a step for each kill), checkpoints (the last one's step after each kill),
+        drawn (a step for each kill), checkpoints (step of the last one after each kill),
         resumed_at (steps), steps, whole_sha256, killed_sha256.
     """
     with tempfile.TemporaryDirectory(prefix="tf-mamba-kills-") as name:
@@ -66,7 +66,7 @@ def measure(command: tuple[str, ...], kills: int, moments: random.Random) -> dic
                 return _last_checkpoint(root) > step - CHECKPOINT_EVERY
 
             if not pipeline_process.kill(*interrupted, reached=reached, after=moments.random()):
-                break  # it was at its end
+                break  # the training had ended
             checkpoints.append(_last_checkpoint(root))
         last = pipeline_process.run(*interrupted)
     return {
@@ -80,7 +80,7 @@ def measure(command: tuple[str, ...], kills: int, moments: random.Random) -> dic
 
 
 def _last_checkpoint(root: Path) -> int:
-    """Its step; 0 before the first."""
+    """Returns the step of the last checkpoint; 0 before the first."""
     found = (root / "runs" / "checkpoints").glob("*/*/0*.safetensors")
     return max((int(path.name[:8]) for path in found), default=0)
 
@@ -88,7 +88,7 @@ def _last_checkpoint(root: Path) -> int:
 def _print_table(task: str, preset: str, record: dict[str, Any]) -> None:
     table(
         f"{task} at preset {preset}, {record['steps']} steps, killed {len(record['drawn'])}"
-        f" times; went on at steps {record['resumed_at']}",
+        f" times; resumed at steps {record['resumed_at']}",
         ("kill", "drawn step", "last checkpoint"),
         [
             (str(number), *row)

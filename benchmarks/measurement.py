@@ -1,9 +1,8 @@
-"""What runs inside a contestant's process: times and memory of a call.
+"""Runs inside a contestant's process: measures times and memory of a call.
 
-A contestant reads `settings.json` and its arrays from the folder that it is given, and adds
-a line to `records.jsonl` there as soon as it knows a result, so that what was measured
-survives when a later part goes over its limit. Standard library and numpy only: this runs in
-the peers' Python too.
+A contestant reads `settings.json` and its arrays from its folder, and appends a line to
+`records.jsonl` after each result, so that a result survives if a later part exceeds a limit.
+Imports only the standard library and numpy, as it also runs in the peers' Python.
 """
 
 from __future__ import annotations
@@ -22,22 +21,22 @@ from typing import Any, TypeVar
 import numpy as np
 
 SETTINGS, RECORDS, INPUTS = "settings.json", "records.jsonl", "inputs.npz"
-LEAST_SECONDS = 1.0  # fast calls are repeated beyond `repeats` until this is filled
+LEAST_SECONDS = 1.0  # fast calls are repeated more than `repeats` times to fill this
 MOST_REPEATS = 200
 MEMORY_CALLS = 5
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 Result = TypeVar("Result")
-MIB = 1024  # of the kilobytes in which Linux counts a process's memory
+MIB = 1024  # in kilobytes, Linux's unit of a process's memory
 
 
 class Contest:
     """The contestant's side of the folder: `settings`, `inputs`, and `record`.
 
-    `packages` are those whose versions are recorded beside every result.
+    Records the versions of `packages` with each result.
     """
 
     def __init__(self, *packages: str) -> None:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # does not outlive the benchmark
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # ends with the benchmark
         self._versions = {package: metadata.version(package) for package in packages}
         self.folder = Path(sys.argv[1])
         self.settings: dict[str, Any] = json.loads((self.folder / SETTINGS).read_text())
@@ -51,9 +50,9 @@ class Contest:
         arrays: Callable[[Any], Mapping[str, Any]] | None = None,
         **values: Any,
     ) -> None:
-        """Records times of `call` under `part`, or its memory, as the settings ask.
+        """Records times of `call` under `part`, or its memory, depending on the settings.
 
-        With the times go `values`, and what `arrays` makes of the last call's result.
+        With the times, records `values`, and the arrays that `arrays` returns for the last result.
         """
         if self.settings["measure"] == "memory":
             self.record(part, working_mib=working_mib(call, self.settings["budget_s"]))
@@ -68,35 +67,35 @@ class Contest:
         return repeat(sample, self.settings["repeats"], self.settings["budget_s"])
 
     def give_up(self, reason: str) -> None:
-        """Records why this contestant cannot be measured here."""
+        """Records why this contestant cannot be measured."""
         for part in self.settings["parts"]:
             self.record(part, reason=reason)
 
     def record(self, part: str, **values: Any) -> None:
-        """Writes down what is known of `part`."""
+        """Appends a record of `part`."""
         line = json.dumps({"part": part, "versions": self._versions, **values})
         with (self.folder / RECORDS).open("a") as file:
             file.write(line + "\n")
 
 
 def times(call: Callable[[], Any], repeats: int, budget_s: float) -> tuple[dict, Any]:
-    """Times `call`, which must not return before its result is there.
+    """Times `call`, which must return only once its result is complete.
 
-    The first call, which may compile, does not count. Then come `repeats` calls, more if
-    they take less than LEAST_SECONDS, and fewer, but at least one, where they would take
-    more than `budget_s` together.
+    The first call, which may compile, is not counted. Then there are `repeats` calls: more if
+    they take less than LEAST_SECONDS, fewer (but at least one) if they would take more than
+    `budget_s`.
 
     Returns:
         A dict, and the last call's result:
         first_ms: milliseconds of the first call.
         ms: of each timed call.
-        peak_mib: the most memory that the process ever had, libraries and compiling included.
+        peak_mib: the process's peak memory, with libraries and compilation.
     """
     first_ms, result = _timed(call)
 
     def sample() -> float:
         nonlocal result
-        result = None  # gone before the next is made, or memory would hold two
+        result = None  # freed before the next call, or memory would hold two results
         milliseconds, result = _timed(call)
         return milliseconds
 
@@ -107,7 +106,7 @@ def times(call: Callable[[], Any], repeats: int, budget_s: float) -> tuple[dict,
 def repeat(
     sample: Callable[[], Result], repeats: int, budget_s: float, least_s: float = 0.0
 ) -> list[Result]:
-    """Results of `repeats` calls: more to fill `least_s`, fewer, but one, to keep `budget_s`."""
+    """Results of `repeats` calls: more to fill `least_s`, fewer (but one) to keep `budget_s`."""
     results: list[Result] = []
     started = time.perf_counter()
     while len(results) < MOST_REPEATS:
@@ -127,15 +126,15 @@ def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def working_mib(call: Callable[[], Any], budget_s: float = 60.0) -> float | None:
-    """The most memory in a call, when all is compiled, beyond what was there before: its
-    results and whatever it needs between, but not its inputs.
+    """Peak memory of a call after compilation, minus the memory before it: results and
+    intermediate values, but not inputs.
 
-    The most of several calls, if the budget allows: what runs side by side does not
-    always meet. None where the system does not let the mark be reset.
+    The maximum of several calls, if the budget allows, as parallel operations do not always
+    overlap. None if the system does not allow resetting the peak.
     """
     call()
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # or memory that was freed before would serve unseen
+    ctypes.CDLL(None).malloc_trim(0)  # or the call would reuse freed memory, which is not counted
     before = memory_mib("VmRSS")
     try:
         Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM to VmRSS: proc(5)
@@ -150,9 +149,9 @@ def working_mib(call: Callable[[], Any], budget_s: float = 60.0) -> float | None
 
 
 def memory_mib(field: str, process: int | str = "self") -> float:
-    """VmRSS (memory now) or VmHWM (its most so far) of this process, or of another by its id.
+    """VmRSS (current memory) or VmHWM (its peak) of this process, or of another by its id.
 
-    Not getrusage's ru_maxrss, which a process inherits from the one that started it.
+    getrusage's ru_maxrss does not serve, as a process inherits it from its parent.
     """
     status = Path("/proc", str(process), "status")
     for line in status.read_text().splitlines():

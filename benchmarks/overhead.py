@@ -1,9 +1,9 @@
-"""What the orchestration costs: a run whose training has one step, and the same run again.
+"""The cost of orchestration: a run whose training has one step, and the same run again.
 
-The first run does all that a run does but training; in the second every stage comes from the
-cache. What no stage accounts for is start and end: imports, the pipeline's compilation, ML
-Metadata, the summary and the page. Bounds on the metrics are off, so that the model is pushed.
-Seconds are the clock's; CPU seconds, of all cores, hardly change with other work beside it.
+The first run does everything except most of the training; in the second every stage is cached.
+Time that belongs to no stage is start and end: imports, compilation of the pipeline, ML Metadata,
+the summary and the page. There are no bounds on the metrics, so that the model is pushed.
+Seconds are wall-clock time; CPU seconds, of all cores, hardly depend on other work.
 
     python -m benchmarks.overhead [imdb] [bible] [--preset smoke]
 """
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
             first = pipeline_process.run(*command)
             again = [pipeline_process.run(*command) for _ in range(given.repeats)]
         if not_cached := set(first.summary["seconds"]) - set(again[0].summary["cached"]):
-            print(f"{task}: ran again: {', '.join(sorted(not_cached))}", file=sys.stderr)
+            print(f"{task}: not cached: {', '.join(sorted(not_cached))}", file=sys.stderr)
         one_step, cached = seconds(first), [seconds(run) for run in again]
         from_cache = {stage: median([run[stage] for run in cached]) for stage in one_step}
         total = (first.seconds, median([run.seconds for run in again]))
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def seconds(run: FinishedRun) -> dict[str, float]:
-    """Seconds by stage, and of what is none."""
+    """Seconds by stage, and of start and end."""
     stages: dict[str, float] = run.summary["seconds"]
     return stages | {REST: run.seconds - sum(stages.values())}
 

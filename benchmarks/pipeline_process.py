@@ -1,4 +1,4 @@
-"""A `tf-mamba run` in a process of its own, with what it took."""
+"""Runs `tf-mamba run` in a process and measures it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from benchmarks.measurement import memory_mib
 from benchmarks.report import ROOT
 
 _POLL_SECONDS = 0.1
-_SUMMARY = "summary: "  # before the path, in what the command prints
+_SUMMARY = "summary: "  # precedes the path in the command's output
 _NOT_BLESSED = 3  # pipeline.commands.run's exit status
 
 
 class RunFailedError(RuntimeError):
-    """It ended otherwise than well; the message says how, in its own last words."""
+    """The run failed; the message has its last line of output."""
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run took, and what it says of itself."""
+    """Measurements and summary of a run."""
 
-    seconds: float  # of the process, from its start to its end
-    cpu_seconds: float  # of all cores together, which other work on the machine hardly changes
-    peak_mib: float  # the most memory that it had, libraries included, other processes not
+    seconds: float  # of the whole process
+    cpu_seconds: float  # of all cores; hardly depend on other work on the machine
+    peak_mib: float  # peak memory of the process, with libraries
     summary: dict[str, Any]  # see pipeline/runs/summary.py
 
 
@@ -40,7 +40,7 @@ def run(*arguments: str, memory_gib: float | None = None) -> FinishedRun:
     """Runs `tf-mamba run` with these arguments.
 
     Args:
-        memory_gib: with more it is killed, so that nothing else on the machine is.
+        memory_gib: the run is killed above this limit, which protects other processes.
 
     Raises:
         RunFailedError: if it failed or was killed.
@@ -59,7 +59,7 @@ def run(*arguments: str, memory_gib: float | None = None) -> FinishedRun:
         said.seek(0)
         lines = said.read().splitlines()
     if process.returncode not in (0, _NOT_BLESSED):
-        last = lines[-1] if lines else "it said nothing"
+        last = lines[-1] if lines else "no output"
         raise RunFailedError(f"exit status {process.returncode}: {last}")
     (path,) = (line.removeprefix(_SUMMARY) for line in lines if line.startswith(_SUMMARY))
     return FinishedRun(seconds, cpu_seconds, peak_mib, json.loads(Path(path).read_text("utf-8")))
@@ -69,11 +69,11 @@ def kill(*arguments: str, reached: Callable[[], bool], after: float) -> bool:
     """Runs `tf-mamba run` with these arguments and kills it (SIGKILL).
 
     Args:
-        reached: asked again and again, until it says yes.
-        after: seconds that the run is left from then on.
+        reached: polled until it returns true.
+        after: seconds from then until the kill.
 
     Returns:
-        Whether it still ran then.
+        Whether the run was still running then.
     """
     process = _start(arguments, subprocess.DEVNULL)
     try:
@@ -105,12 +105,12 @@ def _cpu_seconds_of_children() -> float:
 
 
 def _watch(process: subprocess.Popen, memory_gib: float | None) -> float:
-    """Waits for the end of the process; returns the most memory that it had, in MiB."""
+    """Waits for the end of the process; returns its peak memory in MiB."""
     peak = 0.0
     while process.poll() is None:
         try:
             peak = max(peak, memory_mib("VmHWM", process.pid))
-        except (OSError, ValueError):  # it has just ended
+        except (OSError, ValueError):  # the process has just ended
             break
         if memory_gib is not None and memory_mib("VmRSS", process.pid) > 1024 * memory_gib:
             process.kill()

@@ -1,4 +1,4 @@
-"""What measurements are told as: medians with their spread, tables, JSON lines."""
+"""Reports measurements: medians with quartiles, tables, JSON lines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def parser(description: str | None, tasks: Sequence[str] = ()) -> argparse.Argum
     """The options of every benchmark: `--out` and, of `tasks`, which to run (default: all)."""
     formatter = argparse.RawDescriptionHelpFormatter
     options = argparse.ArgumentParser(description=description, formatter_class=formatter)
-    options.add_argument("--out", type=Path, help="file that the JSON lines are added to")
+    options.add_argument("--out", type=Path, help="file to which the JSON lines are appended")
     names = ", ".join(tasks)
 
     def task(name: str) -> str:
@@ -49,17 +49,17 @@ def median(values: Sequence[float]) -> float:
 
 
 def quartiles(values: Sequence[float]) -> list[float]:
-    """The first and the third."""
+    """The first and the third quartile."""
     return [significant(float(q)) for q in np.quantile(values, [0.25, 0.75])]
 
 
 def significant(value: float, digits: int = 4) -> float:
-    """`value` rounded to so many digits: more would be noise."""
+    """`value` rounded to significant digits; further ones would be noise."""
     return float(f"{value:.{digits}g}")
 
 
 def relative_error(got: Any, expected: Any) -> float:
-    """Largest absolute difference over the largest absolute expected value; inf on a NaN."""
+    """Largest absolute difference over the largest absolute expected value; inf for NaN."""
     got, expected = np.asarray(got, np.float64), np.asarray(expected, np.float64)
     if got.shape != expected.shape:
         raise ValueError(f"expected an array of shape {expected.shape}, got {got.shape}")
@@ -85,7 +85,7 @@ def hardware() -> str:
 
 
 def commit() -> str:
-    """The checked-out commit, with "-dirty" where files differ from it; "unknown" without git."""
+    """The checked-out commit, with "-dirty" if files differ from it; "unknown" without git."""
     command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
     try:
         return subprocess.run(
@@ -101,13 +101,13 @@ def table(
     rows: Iterable[Sequence[Any]],
     missing: Mapping[str, str] | None = None,
 ) -> None:
-    """Prints a table in a form that Markdown takes too, and below it why others are missing."""
+    """Prints a Markdown table and, below it, the reasons for missing rows."""
     drawn = Table(box=box.MARKDOWN)
     for i, column in enumerate(columns):
         drawn.add_column(column, justify="right" if i else "left", no_wrap=True)
     for row in rows:
         drawn.add_row(*(_cell(value) for value in row))
-    width = max(Console().width, 200)  # a pipe has no width, and cells must not be cut
+    width = max(Console().width, 200)  # a pipe has no width; cells must not be truncated
     console = Console(width=width, markup=False, highlight=False)
     console.print(f"{title}; on {hardware()}, commit {commit()}\n")
     console.print(drawn)
@@ -127,9 +127,9 @@ def _cell(value: Any) -> str:
 
 
 def json_line(record: Mapping[str, Any], out: Path | None = None) -> None:
-    """Prints `record` as one line of JSON, and adds it to the file `out` if that is given.
+    """Prints `record` as one line of JSON, and appends it to the file `out` if given.
 
-    JSON has no infinity: what is not finite becomes null.
+    JSON has no infinity or NaN: these become null.
     """
     line = json.dumps({name: _finite(value) for name, value in record.items()}, allow_nan=False)
     print(line, flush=True)

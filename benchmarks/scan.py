@@ -1,17 +1,17 @@
-"""The selective scan, forward and forward with backward, ours beside the peers'.
+"""The selective scan, forward and forward with backward: ours and the peers'.
 
-    ours                selective_scan under XLA, the batch in shards side by side, as in training
+    ours                selective_scan under XLA, the batch in parallel shards, as in training
     ours_unsharded      the same on the whole batch at once: XLA runs a loop on one core
-    ours_native         selective_scan with its option in C++, in the same shards
+    ours_native         selective_scan's C++ option, in the same shards
     c_loop              a plain C++ program on all cores: the machine's limit
-    autodiff_loop       a loop over time under XLA, in the same shards; its gradient by autodiff
+    autodiff_loop       a loop over time under XLA, in the same shards, with gradients by autodiff
     cumsum              the closed form with two cumulative sums and a division, without XLA,
-                        which needs 50 times as long; its results are wrong on long inputs
+                        which takes 50 times as long; its results are wrong on long inputs
     mambapy             mambapy's parallel scan, in PyTorch
     mambapy_sequential  its sequential mode
 
-Times are medians in milliseconds. Errors are the largest difference from the same in float64,
-relative to the largest value: of y, and with backward the worst of y and of all gradients.
+Times are medians in milliseconds. The error is the largest difference from float64, relative to
+the largest value: of y, and with backward the maximum over y and all gradients.
 """
 
 from __future__ import annotations
@@ -91,13 +91,13 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     options.add_argument("--passes", nargs="+", choices=PASSES, default=PASSES)
     options.add_argument(
-        "--shards", type=int, help="parts of the batch, for all under XLA (as training)"
+        "--shards", type=int, help="parts of the batch, for all under XLA (as in training)"
     )
     return options.parse_args(arguments)
 
 
 def _error(result: Result, exact: Arrays) -> float | None:
-    """The worst of all arrays; None where there are none. The arrays are dropped."""
+    """Removes the arrays from `result`; returns their largest error, None without arrays."""
     arrays = result.pop("arrays", None)
     if arrays is None:
         return None
@@ -121,13 +121,13 @@ def _print_table(shape: tuple[int, ...], part: str, results: dict[str, Result]) 
         for name, result in measured(results).items()
     ]
     spread = ("quartile 1", "quartile 3", "repeats")
-    memory = ("MiB a call", "MiB at most")
+    memory = ("MiB per call", "peak MiB")
     columns = ("contestant", "ms", *spread, "to ours", "to C", *memory, "error")
     table(f"scan {shape} {part}", columns, rows, missing(results))
 
 
 def _record(shape: tuple[int, ...], part: str, results: dict[str, Result], held_to: Limits) -> dict:
-    """The JSON line: figures that are missing are null."""
+    """The JSON line; missing figures are null."""
     record: dict[str, Any] = {"bench": "scan", "shape": list(shape), "pass": part}
     record |= {f"{name}_ms": None for name in ("ours", "c_loop", "mambapy", "cumsum")}
     record |= {"cumsum_rel_error": None, "rel_error": None}

@@ -1,7 +1,7 @@
 """The selective scan and its gradient in float64 numpy, step by step, and inputs for it.
 
-What the scan benchmark holds every contestant's results against. Independent of TensorFlow
-and of mamba_model, so that no error of theirs is shared.
+The reference for all results of the scan benchmark. It is independent of TensorFlow and of
+mamba_model, so it does not share their errors.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ INPUTS = ("u", "delta", "A", "B", "C", "D")
 
 
 def inputs(b: int, l: int, d: int, n: int, seed: int = 0) -> Arrays:  # noqa: E741
-    """What a block's scan gets at the start of a training, and the gradient of y; float32.
+    """Inputs of a block's scan at the start of a training, and the gradient of y; float32.
 
-    A is -1, ..., -n and delta log-uniform in [0.001, 0.1], as Mamba is initialised; the rest
-    is normal.
+    A is -1, ..., -n and delta is log-uniform in [0.001, 0.1], as in Mamba's initialisation; the
+    rest is normal.
 
     Returns:
         u, delta, dy (b, l, d); A (d, n); B, C (b, l, n); D (d,).
@@ -35,7 +35,7 @@ def inputs(b: int, l: int, d: int, n: int, seed: int = 0) -> Arrays:  # noqa: E7
 
 
 def scan_and_gradients(arrays: Arrays) -> Arrays:
-    """y, and the gradient of every input for the gradient `dy` of y: du, ..., dD; float64.
+    """Returns y, and the gradient of each input for the gradient `dy` of y: du, ..., dD; float64.
 
     Keeps all states, 8 b l d n bytes.
     """
@@ -55,7 +55,7 @@ def scan_and_gradients(arrays: Arrays) -> Arrays:
         dB[:, t] = np.einsum("bdn,bd->bn", g, delta[:, t] * u[:, t])
         g_B = np.einsum("bdn,bn->bd", g, B[:, t])
         du[:, t] = g_B * delta[:, t] + D * dy[:, t]
-        g *= np.exp(delta[:, t, :, None] * A)  # from here of the state before
+        g *= np.exp(delta[:, t, :, None] * A)  # from here on, of the state before
         g_exponent = g * h[t]  # of delta A
         ddelta[:, t] = np.einsum("bdn,dn->bd", g_exponent, A) + g_B * u[:, t]
         dA += np.einsum("bdn,bd->dn", g_exponent, delta[:, t])

@@ -1,4 +1,4 @@
-"""The built-in server in a process of its own, on a copy of the newest pushed version."""
+"""Runs the built-in server in a process, on a copy of the newest pushed version."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class ServerProcess:
 
     Attributes:
         grpc, rest: addresses, host:port.
-        start_s: seconds from the process's start until it answers.
-        load_s: of these, the model's loading and warm-up.
+        start_s: seconds from the process's start until the server is ready.
+        load_s: part of `start_s` for the model's loading and warm-up.
     """
 
     task: str
@@ -45,7 +45,7 @@ class ServerProcess:
     load_s: float
 
     def memory_mib(self) -> float:
-        """Memory now."""
+        """Current memory."""
         return memory_mib("VmRSS", self.process.pid)
 
     def cpu_s(self) -> float:
@@ -54,7 +54,7 @@ class ServerProcess:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def push(self) -> int:
-        """Pushes the version again under the next number, and waits until it is served."""
+        """Pushes a copy of the newest version; waits until it is served, and returns its number."""
         newest = serving_versions.versions(self.folder)[-1]
         # Requests still run on the newest version, so its files must stay.
         serving_versions.prune(self.folder, keep=1, spare=newest)
@@ -73,10 +73,10 @@ class ServerProcess:
 
 @contextmanager
 def server(task: str, root: Path, arguments: Sequence[str] = ()) -> Iterator[ServerProcess]:
-    """Starts `tf-mamba serve` on a copy of the newest version; stops it in the end.
+    """Starts `tf-mamba serve` on a copy of the newest version; stops it at the end.
 
     Raises:
-        RuntimeError: if it does not start, or does not stop with exit code 0.
+        RuntimeError: if the server does not start, or does not stop with exit code 0.
     """
     model = pushed_model.latest_version(root / "serving_models", task)
     with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryFile("w+") as log:

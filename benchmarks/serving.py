@@ -1,9 +1,9 @@
 """The built-in server under load: latency, throughput, memory, hot swaps, fuzz.
 
-Server and load generator are two processes on this machine. Reviews are those of split
-`eval`; short ones have at most 100 words, long ones at least 400. A client sends its next
-request when the one before is answered. The models are the newest pushed ones; where one is
-missing, nothing is measured and the exit code is 2.
+Server and load generator are two processes on this machine. The reviews are from split `eval`;
+short ones have at most 100 words, long ones at least 400. A client sends its next request when
+the previous one is answered. The models are the newest pushed ones; if one is missing, nothing
+is measured and the exit code is 2.
 
     python -m benchmarks.serving [--root FOLDER] [--only latency throughput ...]
 """
@@ -51,7 +51,7 @@ def load(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def latency(given: argparse.Namespace) -> dict[str, Any]:
-    """Milliseconds of a request at one client."""
+    """Milliseconds per request of one client."""
     found: dict[str, Any] = {}
     with server("imdb", given.root) as running:
         for kind in ("short", "long"):
@@ -72,7 +72,7 @@ def latency(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def throughput(given: argparse.Namespace) -> dict[str, Any]:
-    """Requests a second of several clients, by gRPC."""
+    """Requests per second of several clients, by gRPC."""
     found: dict[str, Any] = {}
     for how, arguments in BATCHING.items():
         with server("imdb", given.root, arguments) as running:
@@ -95,7 +95,7 @@ def throughput(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def generation(given: argparse.Namespace) -> dict[str, Any]:
-    """Tokens a second that all clients get together."""
+    """Tokens per second of all clients together."""
     found: dict[str, Any] = {}
     prompts = ["And the LORD said unto Moses,", "In the beginning", "Blessed are"]
     with server("bible", given.root) as running:
@@ -107,7 +107,7 @@ def generation(given: argparse.Namespace) -> dict[str, Any]:
                 for i in range(clients)
             ]
             result = under_load(asks, given.seconds)
-            counted = sum(counts[clients:])  # without the first request of each
+            counted = sum(counts[clients:])  # without each client's first request
             found[str(clients)] = {
                 "tokens_per_s": significant(counted / result.elapsed),
                 "p50_ms": result.percentile(50),
@@ -115,7 +115,7 @@ def generation(given: argparse.Namespace) -> dict[str, Any]:
             }
     rows = [(name, *values.values()) for name, values in found.items()]
     columns = ("clients", "tokens/s", "p50 ms", "p99 ms")
-    table("generation, 100 new tokens a request", columns, rows)
+    table("generation, 100 new tokens per request", columns, rows)
     return found
 
 
@@ -145,7 +145,7 @@ def memory(given: argparse.Namespace) -> dict[str, Any]:
                 while done + len(clients.seconds) < count and not clients.failed:
                     time.sleep(0.05)
             if clients.failed:
-                raise RuntimeError(f"a request failed by {clients.failed[0]}")
+                raise RuntimeError(f"a request failed: {clients.failed[0]}")
             done += len(clients.seconds)
             found[f"after_{count}_mib"] = significant(running.memory_mib())
     found["ratio"] = significant(found[f"after_{counts[1]}_mib"] / found["after_100_mib"])
@@ -154,7 +154,7 @@ def memory(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def swaps(given: argparse.Namespace) -> dict[str, Any]:
-    """Requests that fail while versions take over from each other."""
+    """Failed requests during changes of version."""
     with server("imdb", given.root) as running:
         reviews = texts("short")
         asks = [grpc_asker(running.grpc, reviews, i * 20) for i in range(6)]
@@ -178,7 +178,7 @@ def swaps(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def fuzz(given: argparse.Namespace) -> dict[str, Any]:
-    """Requests of every wrong kind; the server must answer each, and still be right after."""
+    """Malformed requests; the server must answer each, and still answer correctly afterwards."""
     found: dict[str, Any] = {}
     for task in given.tasks:
         with server(task, given.root) as running:
@@ -202,12 +202,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser(__doc__)
     options.add_argument("--root", type=Path, default=Path(), help="folder of serving_models/")
     options.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    options.add_argument("--tasks", nargs="+", default=["imdb", "bible"], help="of load and fuzz")
+    options.add_argument("--tasks", nargs="+", default=["imdb", "bible"], help="for load and fuzz")
     options.add_argument("--seconds", type=float, default=10.0, help="of each load (10)")
     options.add_argument("--clients", nargs="+", type=int, default=[1, 8, 32])
     options.add_argument("--memory-requests", type=int, default=10_000)
     options.add_argument("--swaps", type=int, default=20)
-    options.add_argument("--fuzz-requests", type=int, default=20_000, help="of each task")
+    options.add_argument("--fuzz-requests", type=int, default=20_000, help="per task")
     options.add_argument("--seed", type=int, default=1, help="of the fuzz")
     given = options.parse_args(arguments)
     if missing := _not_pushed(given):
@@ -221,7 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _not_pushed(given: argparse.Namespace) -> str | None:
-    """Which pushed model is missing, and how to get it."""
+    """The pushed model that is missing, and how to get it; None if there is none."""
     needs = {"load": given.tasks, "fuzz": given.tasks, "generation": ["bible"]}
     try:
         for task in sorted({task for name in given.only for task in needs.get(name, ["imdb"])}):

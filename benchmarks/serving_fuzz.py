@@ -1,8 +1,8 @@
-"""Wrong requests of every kind, by gRPC and by REST, from a seed.
+"""Fuzzes the server by gRPC and by REST, with a seed.
 
-A request is drawn as a valid one that is then spoiled, in its values or in its bytes, or as
-noise. Each answer must come in time and have a documented code, and in the end the server
-must give a valid request the answer that it gave before.
+A request is a valid one with corrupted values or bytes, or random bytes. Each answer must arrive
+in time and have a documented code. At the end the server must give a valid request the same
+answer as before.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GRPC_CODES = {
     "UNIMPLEMENTED",
 }  # fmt: skip
 HTTP_STATUSES = {200, 400, 404, 405, 413, 429, 501}
-_TIMEOUT = 60.0  # seconds without an answer are a hang
+_TIMEOUT = 60.0  # seconds without an answer count as a hang
 _THREADS = 8
 _SERVICE = "/tensorflow.serving.PredictionService/"
 _METHODS = ("Predict", "Predict", "Predict", "Classify", "GetModelMetadata", "Regress")
@@ -44,8 +44,9 @@ _FLOATS = (0.0, 1.0, -1.0, 0.5, 1e-30, 1e30, float("nan"), float("inf"), float("
 def run(running: ServerProcess, count: int, seed: int) -> dict[str, Any]:
     """Sends `count` requests, half by gRPC and half by REST.
 
-    Returns: `requests`, `crashes` and `hangs`, `undocumented` (answers with another code),
-    `codes` (how many of each), `examples` (of undocumented ones).
+    Returns:
+        `requests`, `crashes`, `hangs`, `undocumented` (answers with another code), `codes` (number
+        of each), `examples` (of undocumented answers).
     """
     with Client(running.grpc, _TIMEOUT) as client:
         before = _probe(client, running.task)
@@ -139,7 +140,7 @@ def _ask_rest(address: str, method: str, path: str, body: bytes, tally: _Tally) 
 
 
 def odd_text(rng: random.Random) -> bytes:
-    """Text, or bytes in a text's place."""
+    """Text, or bytes in place of text."""
     kind = rng.randrange(10)
     size = min(rng.choice((0, 1, 5, 50, 500, 3000)), rng.choice((50, 3000)))
     if kind == 0:
@@ -191,7 +192,7 @@ def _fill_tensor(rng: random.Random, proto: Any, name: str) -> None:
 
 
 def _grpc_request(rng: random.Random, task: str) -> tuple[str, bytes]:
-    """A method and a serialized request, spoiled in one way or another."""
+    """A method and a serialized request, possibly corrupted."""
     from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, predict_pb2
 
     method = rng.choice(_METHODS)
@@ -219,16 +220,16 @@ def _grpc_request(rng: random.Random, task: str) -> tuple[str, bytes]:
     if rng.random() < 0.05:
         request.model_spec.version.value = rng.choice(_NUMBERS)
     body = request.SerializeToString()
-    return method, _spoiled(rng, body) if rng.random() < 0.2 else body
+    return method, _corrupted(rng, body) if rng.random() < 0.2 else body
 
 
-def _spoiled(rng: random.Random, body: bytes) -> bytes:
-    """Some bytes changed, cut out, or put in."""
-    spoiled = bytearray(body)
+def _corrupted(rng: random.Random, body: bytes) -> bytes:
+    """Changes, removes or inserts some bytes."""
+    corrupted = bytearray(body)
     for _ in range(rng.randrange(1, 5)):
-        at = rng.randrange(len(spoiled) + 1)
-        spoiled[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
-    return bytes(spoiled)
+        at = rng.randrange(len(corrupted) + 1)
+        corrupted[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
+    return bytes(corrupted)
 
 
 def _json_value(rng: random.Random, depth: int = 0) -> Any:
@@ -270,4 +271,4 @@ def _rest_request(rng: random.Random, task: str) -> tuple[str, str, bytes]:
     if rng.random() < 0.1:
         document[rng.choice(("instances", "inputs", "context"))] = _json_value(rng)
     body = json.dumps(document, ensure_ascii=rng.random() < 0.5).encode()
-    return method, path, _spoiled(rng, body) if rng.random() < 0.2 else body
+    return method, path, _corrupted(rng, body) if rng.random() < 0.2 else body

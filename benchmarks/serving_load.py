@@ -1,4 +1,4 @@
-"""Clients of the built-in server that ask for reviews of split `eval`, one after the other."""
+"""Clients of the built-in server that send reviews of split `eval`, one after another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORT, LONG = 100, 400  # words
 
 
 def texts(kind: str, count: int = 500) -> list[str]:
-    """Reviews of split eval: short, long or all."""
+    """Reviews of split `eval`: "short", "long" or "all"."""
     reviews = [str(record.features["text"]) for record in read_splits("imdb")["eval"]]
     words = {review: len(review.split()) for review in reviews}
     fits: dict[str, Callable[[int], bool]] = {
@@ -29,7 +29,7 @@ def texts(kind: str, count: int = 500) -> list[str]:
 
 
 class Load:
-    """Clients that ask until they are stopped; `seconds` are the answers' times."""
+    """Clients that send requests until the block ends; `seconds` are the latencies."""
 
     def __init__(self, asks: Sequence[Callable[[], None]]) -> None:
         self.seconds: list[float] = []
@@ -60,7 +60,7 @@ class Load:
         self.elapsed = time.perf_counter() - self.started
 
     def percentile(self, q: float) -> float:
-        """Of the answers' times, in ms."""
+        """A percentile of the latencies, in ms."""
         return significant(1e3 * float(np.percentile(self.seconds, q)))
 
     def per_second(self) -> float:
@@ -68,13 +68,13 @@ class Load:
 
 
 def grpc_asker(address: str, reviews: Sequence[str], start: int = 0) -> Callable[[], None]:
-    """Asks for one review after the other by gRPC."""
+    """Returns a function that sends the next review by gRPC."""
     client, turns = Client(address, timeout=60), in_turn(reviews, start)
     return lambda: _discard(client.classify_text([next(turns)]))
 
 
 def rest_asker(address: str, reviews: Sequence[str], start: int = 0) -> Callable[[], None]:
-    """The same by REST."""
+    """Returns a function that sends the next review by REST."""
     turns = in_turn(reviews, start)
 
     def ask() -> None:
@@ -95,11 +95,11 @@ def _discard(_: object) -> None:
 
 
 def under_load(asks: Sequence[Callable[[], None]], seconds: float) -> Load:
-    """So many seconds of load, after a request of each client that does not count."""
+    """Runs `seconds` of load, after one request of each client that is not counted."""
     for ask in asks:
         ask()
     with Load(asks) as load:
         time.sleep(seconds)
     if load.failed:
-        raise RuntimeError(f"{len(load.failed)} requests failed, the first by {load.failed[0]}")
+        raise RuntimeError(f"{len(load.failed)} requests failed, the first: {load.failed[0]}")
     return load

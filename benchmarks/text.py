@@ -1,4 +1,4 @@
-"""Real text as token ids: the King James text by words, the most frequent ones kept."""
+"""Real text as token ids: the King James text by words, with the most frequent as vocabulary."""
 
 from __future__ import annotations
 

@@ -3,13 +3,13 @@
     ours          NextTokenModel, compiled by XLA, as the pipeline trains it
     ours_native   the same with its scan in C++
     mambapy       mambapy's Mamba in PyTorch, with its parallel scan, between embedding and output
-    transformers  MambaForCausalLM in PyTorch, on the path that it takes without a GPU; it
-                  is slow, so its batch has one row, and its tokens per second are of that
-    lstm          Keras's LSTM of the same width and depth, what a user would take instead
+    transformers  MambaForCausalLM in PyTorch, on its path without a GPU; as it is slow, its
+                  batch has one row
+    lstm          Keras's LSTM of the same width and depth, the usual alternative
     lstm_xla      the same under XLA
 
 Speed is in tokens per second, from the median time of a step. All embeddings are tied to the
-output. The text is real, and the same batch each time.
+output. Each step has the same batch of real text.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--d-model", type=int, default=256)
     options.add_argument("--n-layer", type=int, default=4)
     options.add_argument("--vocabulary-size", type=int, default=4000)
-    options.add_argument("--shards", type=int, help="of ours (as the pipeline trains)")
+    options.add_argument("--shards", type=int, help="of ours (as in the pipeline)")
     given = options.parse_args(arguments)
     b, l = given.batch, given.length  # noqa: E741
     tokens = text.tokens(b * (l + 1), given.vocabulary_size).reshape(b, l + 1)
@@ -104,7 +104,7 @@ def _print_table(results: dict[str, Result]) -> None:
         for name, result in measured(results).items()
     ]
     spread = ("quartile 1", "quartile 3", "repeats")
-    sizes = ("batch", "M parameters", "MiB a step", "MiB at most")
+    sizes = ("batch", "M parameters", "MiB per step", "peak MiB")
     columns = ("contestant", "tokens/s", "ours to it", "ms a step", *spread, *sizes)
     table("training step", columns, rows, missing(results))
 

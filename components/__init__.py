@@ -1,1 +1,1 @@
-"""TFX components that TFX itself lacks."""
+"""TFX components of this project."""

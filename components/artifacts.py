@@ -1,17 +1,17 @@
-"""Types of the artifacts that our components pass on and that TFX has no name for.
+"""Artifact types that TFX does not define.
 
-Kubeflow Pipelines asks for names of the form `<namespace>.<Title>`, and for types without
-properties of their own: what would be one is a custom property.
+Kubeflow Pipelines requires names of the form `<namespace>.<Title>` and types without
+properties, so values are custom properties.
 """
 
 from tfx.types.artifact import Artifact
 
 
 class IngestRecords(Artifact):
-    """What became of every record that was read: made by TextExampleGen, read by DataGate.
+    """TextExampleGen's account of all records that it read; DataGate reads it.
 
     Files: records.json, the ledger (see `text_example_gen/transforms.py`), and dead_letters.jsonl,
-    one line for each record that could not be used.
+    one line per record that cannot be used.
     """
 
     TYPE_NAME = "tf_mamba.IngestRecords"
@@ -20,25 +20,25 @@ class IngestRecords(Artifact):
 class DataBlessing(Artifact):
     """DataGate's verdict on the data.
 
-    Custom property `blessed`: 1 where nothing was found, else 0.  File: report.json.
+    Custom property `blessed`: 1 without findings, else 0. File: report.json.
     """
 
     TYPE_NAME = "tf_mamba.DataBlessing"
 
 
 class ModelCard(Artifact):
-    """What a model is, how good, and for what: made by ModelCard, put beside the model by Pusher.
+    """The model card: made by ModelCard, pushed with the model by Pusher.
 
-    Files: model_card.json, and the same to be read, model_card.md.
+    Files: model_card.json, and model_card.md with the same content for readers.
     """
 
     TYPE_NAME = "tf_mamba.ModelCard"
 
 
 class HTML(Artifact):
-    """A page to look at, made by RunReport: its URI is the file.
+    """RunReport's page; the URI is that of the file.
 
-    Kubeflow Pipelines shows artifacts of a type of this name.
+    Kubeflow Pipelines displays artifacts with this type name.
     """
 
     TYPE_NAME = "system.HTML"

@@ -1,8 +1,8 @@
-"""AtomicPusher: a server that polls the folder sees a whole new version or none.
+"""AtomicPusher: a Pusher that pushes atomically, with the model card.
 
-TFX's own copies into the folder that the server polls, where a full disk or a killed process
-leaves half a model there, and takes a version that exists for a model that was pushed. This
-one copies under a name that no server looks at and renames; see serving_versions.py.
+TFX's Pusher copies into the folder that the server polls: a full disk or a killed process
+leaves a partial model there, and the next push takes that version for a pushed model.
+AtomicPusher copies to a name that servers ignore, then renames; see serving_versions.py.
 """
 
 import json
@@ -36,7 +36,7 @@ class Executor(executor.Executor):
     """Pushes to a folder of the file system, `<base_directory>/<version>`."""
 
     def CheckBlessing(self, input_dict: dict[str, list[types.Artifact]]) -> bool:
-        """Whether all that were asked blessed the model: TFX's Pusher takes one InfraBlessing."""
+        """Whether all blessings are given; TFX's Pusher checks only one InfraBlessing."""
         others = input_dict.get(_INFRA_VALIDATOR_BLESSING, ())
         return super().CheckBlessing(input_dict) and all(
             model_utils.is_infra_validated(blessing) for blessing in others
@@ -48,9 +48,9 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Copies the model if it is blessed, and deletes old versions.
+        """Pushes the model if it is blessed, then deletes old versions.
 
-        Of `custom_config`, reads `keep_versions`: how many of the newest stay; without it, all.
+        `keep_versions` of `custom_config` is the number of versions to keep; default: all.
         """
         pushed = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.PUSHED_MODEL_KEY]
@@ -64,7 +64,7 @@ class Executor(executor.Executor):
         )
         base = Path(destination.filesystem.base_directory)
         model = self.GetModelPath(input_dict)
-        io_utils.copy_dir(model, pushed.uri)  # the artifact's own copy, as TFX keeps one
+        io_utils.copy_dir(model, pushed.uri)  # the artifact's own copy, as TFX's Pusher keeps one
         for card in input_dict.get(_CARD, ()):
             shutil.copytree(card.uri, Path(pushed.uri, "assets.extra"), dirs_exist_ok=True)
         version = serving_versions.publish(
@@ -80,7 +80,7 @@ class Executor(executor.Executor):
 
 
 class AtomicPusherSpec(component_spec.ComponentSpec):
-    """That of TFX's Pusher, the model card, and a second InfraBlessing."""
+    """The spec of TFX's Pusher, with a model card and a second InfraBlessing."""
 
     PARAMETERS = standard_component_specs.PusherSpec.PARAMETERS
     INPUTS = standard_component_specs.PusherSpec.INPUTS | {
@@ -93,22 +93,21 @@ class AtomicPusherSpec(component_spec.ComponentSpec):
 
 
 class AtomicPusher(base_component.BaseComponent):
-    """TFX's Pusher with an executor that pushes whole versions, and puts the card beside them.
+    """TFX's Pusher with an executor that pushes atomically, with the model card.
 
     Outputs:
-        pushed_model: PushedModel, as Pusher's.
+        pushed_model: PushedModel, as TFX's Pusher's.
 
     Args:
         model: channel of the Model.
         model_blessing: of the Evaluator.
         infra_blessing: of InfraCheck.
-        infra_validator_blessing: of InfraValidator, where that is in the pipeline.
         model_card: of ModelCard; its files go to assets.extra of the pushed model.
-        base_directory: where versions go.
-        keep_versions: how many of the newest stay.
-        pushed_models_gone: how many models that earlier runs pushed are gone; a part of the cache
-            key only, so that a cached push whose model was deleted pushes again.
-        code_sha256: hash of the code of this component; a part of the cache key only.
+        base_directory: the folder of versions.
+        keep_versions: number of newest versions to keep.
+        pushed_models_gone: part of the cache key only, see pipeline/runs/reruns.py.
+        code_sha256: hash of the code of this component; part of the cache key only.
+        infra_validator_blessing: of InfraValidator, if it is in the pipeline.
     """
 
     SPEC_CLASS = AtomicPusherSpec

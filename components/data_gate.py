@@ -1,15 +1,13 @@
-"""DataGate: stops a run whose data is not what was expected, before anything learns from it.
+"""DataGate: stops a run with unexpected data before training.
 
-ExampleValidator writes down what breaks the schema and lets the run go on; the reader's
-`check_corpus` knows what a schema cannot say, such as the number of chapters or the
-edition. The gate reads both. A stage that must not see bad data is put behind it with
-`add_upstream_node(data_gate)`.
+ExampleValidator reports anomalies but does not stop the run. The reader's `check_corpus` checks
+what a schema cannot, such as the number of chapters or the edition. DataGate evaluates both.
+`add_upstream_node(data_gate)` places a stage behind the gate.
 
-TFX reads the annotations of a component function as objects, so this module does without
-`from __future__ import annotations`.
+TFX needs annotations as objects, so this module has no `from __future__ import annotations`.
 """
 
-# mypy takes TFX's annotations for the types of what the function gets.
+# mypy takes TFX's annotations for the argument types.
 # mypy: disable-error-code="type-arg, arg-type, assignment, call-overload"
 
 import importlib
@@ -37,15 +35,15 @@ def DataGate(
     mode: Parameter[str],
     code_sha256: Parameter[str] = "",
 ) -> None:
-    """Prints every finding, writes all to report.json, and stops the run if there are any.
+    """Prints all findings; stops the run on a finding, or else writes report.json.
 
     Args:
         anomalies: of ExampleValidator.
         records: of TextExampleGen.
-        blessing: `blessed` is 1 where nothing was found, else 0.
-        reader: path of the corpus module, such as "data.imdb.reader".
-        mode: "stop" raises on a finding, "report" goes on.
-        code_sha256: hash of the code of the checks; a part of the cache key only.
+        blessing: `blessed` is 1 without findings, else 0.
+        reader: name of the corpus module, such as "data.imdb.reader".
+        mode: "stop" raises on a finding, "report" continues.
+        code_sha256: hash of the code of the checks; part of the cache key only.
 
     Raises:
         UserError: in mode "stop", with the number of findings and the first of them.
@@ -56,7 +54,7 @@ def DataGate(
 def judge(
     anomalies: Artifact, records: Artifact, blessing: Artifact, reader: str, mode: str
 ) -> None:
-    """The work of DataGate, which see."""
+    """See DataGate."""
     if mode not in ("stop", "report"):
         raise UserError(f"data gate: expected mode 'stop' or 'report', got {mode!r}")
     ledger = json.loads(Path(records.uri, "records.json").read_bytes())
@@ -66,7 +64,7 @@ def judge(
     if findings and mode == "stop":
         raise UserError(
             f"data gate: {len(findings)} finding(s) in {ledger['source']['path']}; the run stops "
-            f"before it learns from them. First: {findings[0]}"
+            f"before training. First: {findings[0]}"
         )
     text = json.dumps({"mode": mode, "findings": findings}, indent=1, ensure_ascii=False)
     write_whole(Path(blessing.uri, "report.json"), text + "\n")
@@ -74,8 +72,8 @@ def judge(
 
 
 def schema_findings(anomalies: Artifact, source: dict[str, str]) -> list[str]:
-    """What breaks the schema, one line each: split, feature, value and what to do."""
-    remedy = f"Mend {source['path']} or, if it is right, data/schema/{source['task']}.pbtxt."
+    """Returns the anomalies, one line each: split, feature, value and what to do."""
+    remedy = f"Correct {source['path']} or, if it is right, data/schema/{source['task']}.pbtxt."
     findings = []
     for split in artifact_utils.decode_split_names(anomalies.split_names):
         uri = artifact_utils.get_split_uri([anomalies], split)
@@ -91,6 +89,6 @@ def schema_findings(anomalies: Artifact, source: dict[str, str]) -> list[str]:
 
 
 def corpus_findings(reader: str, ledger: dict) -> list[str]:
-    """What the reader's own check finds in the ledger, one line each."""
+    """Returns the findings of the reader's `check_corpus`, one line each."""
     source = Source(**ledger["source"], shards=())
     return list(importlib.import_module(reader).check_corpus(source, ledger))

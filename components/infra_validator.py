@@ -1,8 +1,8 @@
-"""TFX's own InfraValidator on this machine's docker, told of what it would pass over.
+"""TFX's InfraValidator on this machine's docker, which must be ready.
 
-Without docker's engine it would try again and again and then find the model wrong; without the
-image it would download it. Here both are errors, and `require_docker` finds them beforehand.
-While it validates, docker publishes the server's ports on all addresses of this machine.
+Without docker's engine, TFX's would retry and then reject the model; without the image, it would
+download it. Here both are errors, which `require_docker` raises before a run. During the
+validation, docker publishes the server's ports on all addresses of this machine.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from data.errors import UserError
 from serving.tensorflow_serving import IMAGE
 
 TAG = "latest"
-_TRIES = 2  # a machine that is busy may take too long once
-_EXAMPLES = 3  # sent to each signature
-_DOCKER_SECONDS = 10  # for each answer of the engine's
+_TRIES = 2  # a busy machine may exceed the time limit once
+_EXAMPLES = 3  # for each signature
+_DOCKER_SECONDS = 10  # for each answer of the engine
 _SETTING = "infra_check.tfx_infra_validator"
 
 
@@ -43,22 +43,22 @@ def require_docker() -> None:
             client.close()
     except docker.errors.NotFound as error:
         raise UserError(
-            f"{_SETTING}: docker has no image {image}: docker pull {image}, or set it to false"
+            f"{_SETTING}: docker has no image {image}: run docker pull {image}, or set it to false"
         ) from error
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise UserError(
-            f"{_SETTING}: docker's engine does not run, or does not answer ({error}): start it,"
+            f"{_SETTING}: docker's engine does not run or does not answer ({error}): start it,"
             " or set it to false"
         ) from error
 
 
 def _engine() -> str | None:
-    """Its address, as docker's own client takes it; None: the local one, as TFX has it."""
+    """The engine's address for docker's client; None: TFX's default, the local engine."""
     return os.environ.get("DOCKER_HOST")
 
 
 class Executor(executor.Executor):
-    """TFX's, behind `require_docker`."""
+    """TFX's executor after `require_docker`."""
 
     def Do(
         self,
@@ -81,7 +81,7 @@ class Executor(executor.Executor):
 
 
 class _Spec(component_spec.ComponentSpec):
-    """That of TFX's InfraValidator, and a part of the cache key."""
+    """The spec of TFX's InfraValidator, with two more parameters in the cache key."""
 
     PARAMETERS = InfraValidatorSpec.PARAMETERS | {
         "code_sha256": component_spec.ExecutionParameter(type=str),
@@ -92,18 +92,18 @@ class _Spec(component_spec.ComponentSpec):
 
 
 class InfraValidator(base_component.BaseComponent):
-    """Loads the model into TensorFlow Serving in docker, and asks it for examples.
+    """Loads the model into TensorFlow Serving in docker, and sends it examples.
 
     Outputs:
-        blessing: InfraBlessing, as TFX's.
+        blessing: InfraBlessing, as TFX's InfraValidator.
 
     Args:
         model: channel of the Model.
-        examples: channel of the Examples whose split eval is asked for.
-        signatures: those that are asked; each takes serialized examples only.
+        examples: channel of the Examples, of which split eval is sent.
+        signatures: to send them to; each takes serialized examples only.
         time_limit: seconds to load the model.
-        code_sha256: hash of the code that this component runs; a part of the cache key only.
-        failed_before: how many such checks failed; a part of the cache key only.
+        code_sha256: hash of the code that this component runs; part of the cache key only.
+        failed_before: number of failed validations so far; part of the cache key only.
     """
 
     SPEC_CLASS = _Spec

@@ -1,8 +1,8 @@
-"""Resolver strategy: the last pushed model other than the candidate itself.
+"""Resolver strategy: the last pushed model other than the candidate.
 
-TFX's own LatestBlessedModelStrategy looks at the Evaluator's blessing only, so that a model that
-was not fit to serve would set the mark for those to come. And a repeated run, whose candidate
-comes from the cache and is blessed by now, would be compared with itself.
+TFX's LatestBlessedModelStrategy considers only the Evaluator's blessing, so a model that could not
+be served would become the baseline. And a repeated run, whose candidate comes from the cache and
+is already blessed, would compare the model with itself.
 """
 
 from collections.abc import Collection, Iterator
@@ -16,7 +16,7 @@ _INPUT, _OUTPUT = pb.Event.INPUT, pb.Event.OUTPUT
 
 
 class LastPushedModel(ResolverStrategy):
-    """Takes channels `model`, `pushed_model` and `candidate`; the last one it passes on."""
+    """Resolves channels `model` and `pushed_model`; returns `candidate` unchanged."""
 
     def resolve_artifacts(
         self, store: ml_metadata.MetadataStore, input_dict: dict[str, list[types.Artifact]]
@@ -32,7 +32,7 @@ class LastPushedModel(ResolverStrategy):
             push: model for push, model in _read_by_pushers(store, pushes) if model in models
         }
         last = sorted(model_of)[-1:]
-        # TFX wants each input back; without one, the look-up fails.
+        # TFX requires each input in the result; otherwise the Resolver fails.
         return input_dict | {
             "model": [models[model_of[push]] for push in last],
             "pushed_model": [pushes[push] for push in last],
@@ -42,7 +42,7 @@ class LastPushedModel(ResolverStrategy):
 def _read_by_pushers(
     store: ml_metadata.MetadataStore, pushes: Collection[int]
 ) -> Iterator[tuple[int, int]]:
-    """Yields the id of each push with that of each artifact that its Pusher read."""
+    """Yields (push, artifact), the ids of each push and of each input of its Pusher."""
     made = store.get_events_by_artifact_ids(list(pushes)) if pushes else []
     pusher = {event.execution_id: event.artifact_id for event in made if event.type == _OUTPUT}
     read = store.get_events_by_execution_ids(list(pusher)) if pusher else []

@@ -1,14 +1,13 @@
-"""NewestServedModel: what to compare a model with where no stage can look into ML Metadata.
+"""NewestServedModel: the baseline of an evaluation on Kubeflow Pipelines.
 
-Kubeflow Pipelines runs containers only: of TFX's resolvers its backend knows none, and
-Vertex AI only two, of which `last_pushed_model.py` is neither. The folder of pushed models
-tells the same.
+Kubeflow Pipelines runs containers only. Its backend has none of TFX's resolvers, and Vertex AI has
+two, neither of which is `last_pushed_model.py`. So this component takes the last pushed model
+from the folder of pushed models.
 
-TFX reads the annotations of a component function as objects, so this module does without
-`from __future__ import annotations`.
+TFX needs annotations as objects, so this module has no `from __future__ import annotations`.
 """
 
-# mypy takes TFX's annotations for the types of what the function gets.
+# mypy takes TFX's annotations for the argument types.
 # mypy: disable-error-code="type-arg, arg-type, assignment, call-overload"
 
 import shutil
@@ -21,7 +20,7 @@ from tfx.utils import path_utils
 
 from components import serving_versions
 
-ABSENT = "absent"  # custom property of an artifact that stands for none
+ABSENT = "absent"  # custom property of an empty artifact
 
 
 @component
@@ -29,11 +28,10 @@ def NewestServedModel(
     model: OutputArtifact[standard_artifacts.Model],
     serving_models: Parameter[str],
 ) -> None:
-    """Copies the newest pushed version, where an Evaluator finds it.
+    """Copies the newest pushed version to where an Evaluator finds it.
 
     Args:
-        model: the copy; where nothing was pushed yet, it is empty and has the custom property
-            `absent`, 1.
+        model: the copy; if no model was pushed yet, it is empty, with custom property `absent` 1.
         serving_models: the folder of versions.
     """
     base = Path(serving_models)
@@ -41,5 +39,5 @@ def NewestServedModel(
     if not versions:
         model.set_int_custom_property(ABSENT, 1)
         return
-    # Beside the graph lie the card and the requests to warm up with: they are the same model.
+    # The version's files: the graph, the model card and the warm-up requests.
     shutil.copytree(base / str(versions[-1]), path_utils.serving_model_dir(model.uri))

@@ -1,7 +1,7 @@
-"""ReviewedSchema: puts a hand-reviewed schema into the pipeline.
+"""ReviewedSchema: imports a hand-reviewed schema into the pipeline.
 
-TFX's ImportSchemaGen is cached by the file's path, so an edited schema would not be
-noticed; this one is cached by the schema's text.
+The cache key of TFX's ImportSchemaGen has the file's path, so it misses an edit of the schema. That
+of ReviewedSchema has the schema's text.
 """
 
 from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter

@@ -1,7 +1,7 @@
-"""Versions of a served model: `<base>/<version>`, whole, and ever higher.
+"""Versions of a served model, `<base>/<version>`: atomic, with increasing numbers.
 
-TensorFlow Serving polls `<base>` and serves the highest number in it. So a version comes into
-being by one rename, and no number is ever taken twice, or lower than one that was there:
+TensorFlow Serving polls `<base>` and serves the highest number. So a version appears by one
+rename, and its number is higher than all before:
 
     <base>/1795540775              a version
     <base>/.unfinished-1795540776  being written, or left behind by a killed process
@@ -16,31 +16,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 _UNFINISHED = ".unfinished-"
-_STALE = 24 * 3600  # seconds after which what is unfinished has been left behind
+_STALE = 24 * 3600  # seconds after which an unfinished version counts as left behind
 
 
 def versions(base: Path) -> list[int]:
-    """The versions in a folder, the oldest first."""
+    """Returns the versions in a folder, oldest first."""
     if not base.is_dir():
         return []
     return sorted(int(v.name) for v in base.iterdir() if v.name.isdigit() and v.is_dir())
 
 
 def publish(base: Path, write: Callable[[Path], object]) -> int:
-    """Adds a version, which appears whole or not at all.
+    """Adds a version atomically.
 
-    Two processes may publish at once: each gets a number of its own, that of the one that began
-    later is the higher one.
+    Processes may publish at the same time: each gets its own number, and the one that starts
+    later the higher number.
 
     Args:
-        base: the folder of versions; made if need be.
-        write: fills the empty folder that it gets.
+        base: the folder of versions; created if needed.
+        write: fills the empty folder that it is given.
 
     Returns:
-        The version: the time in seconds, or one more than the highest that there is.
+        The version: the time in seconds, or one more than the highest if that is higher.
 
     Raises:
-        OSError: of `write`, such as a full disk; then there is nothing new in `base`.
+        OSError: from `write`, such as a full disk; `base` then has no new version.
     """
     base.mkdir(parents=True, exist_ok=True)
     version, unfinished = _claim(base)
@@ -55,16 +55,16 @@ def publish(base: Path, write: Callable[[Path], object]) -> int:
 
 
 def prune(base: Path, keep: int, spare: int) -> list[int]:
-    """Deletes all but the `keep` newest versions and `spare`; returns those that went.
+    """Deletes all but the `keep` newest versions and `spare`; returns the deleted ones.
 
-    A version leaves by one rename too, so that no server finds half of it.
+    A rename hides each version first, so that no server finds a part of it.
     """
     old = [version for version in versions(base)[:-keep] if version != spare]
     for version in old:
         gone = base / f"{_UNFINISHED}old-{version}"
         try:
             (base / str(version)).rename(gone)
-        except FileNotFoundError:  # another push has deleted it
+        except FileNotFoundError:  # another push deleted it
             continue
         shutil.rmtree(gone, ignore_errors=True)
     for left in base.glob(f"{_UNFINISHED}*"):
@@ -74,23 +74,23 @@ def prune(base: Path, keep: int, spare: int) -> list[int]:
 
 
 def _claim(base: Path) -> tuple[int, Path]:
-    """A number above all others, and the folder whose name claims it."""
+    """Returns a number above all others, and the folder whose name claims it."""
     while True:
         claims = [path.name.removeprefix(_UNFINISHED) for path in base.glob(f"{_UNFINISHED}*")]
         taken = [*versions(base), *(int(claim) for claim in claims if claim.isdigit())]
         version = max(int(time.time()), max(taken, default=0) + 1)
         unfinished = base / f"{_UNFINISHED}{version}"
         try:
-            unfinished.mkdir()  # by one of all that try at once
+            unfinished.mkdir()  # succeeds in one process only
         except FileExistsError:
             continue
         if max(versions(base), default=0) < version:
             return version, unfinished
-        unfinished.rmdir()  # another one has published it between the look and the claim
+        unfinished.rmdir()  # another process published it before the claim
 
 
 def _synchronize(folder: Path) -> None:
-    """Waits until the disk has all of it: a full one may tell so only now."""
+    """Flushes all files to disk; a full disk may show only now."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             with path.open("rb") as stream:

@@ -162,7 +162,7 @@ def _domain_rates(name: str, texts: Sequence[str]) -> str:
     words = sum(len(text.split()) for text in texts)
     return (
         f"{name}: texts {len(texts):,}, film words {_rate(records, imdb.FILM_WORDS):.2f} per "
-        f"1,000 words, words a text {words / len(texts):.0f}"
+        f"1,000 words, words per text {words / len(texts):.0f}"
     )
 
 

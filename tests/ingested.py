@@ -1,4 +1,4 @@
-"""Real text, small, and one pass of ingest over it."""
+"""Fixtures with some real text, and with its ingest."""
 
 import csv
 import importlib
@@ -11,10 +11,10 @@ import pytest
 
 from data.bible import reader as bible
 from data.imdb import reader as imdb
-from data.records import Record
+from data.records import Record, all_records
 
-# The runner by name: Beam's default first looks for one to download. With a setup file named,
-# TFX does not pack itself up for remote workers before each component (seconds).
+# The runner is named, as Beam's default first looks for one to download. With a setup file, TFX
+# does not package itself for remote workers before each component, which takes seconds.
 BEAM_ARGS = {  # by number of workers
     workers: [
         "--runner=FnApiRunner",
@@ -30,7 +30,7 @@ PARAMETERS = {"fraction": 1.0, "max_characters": 20_000, "max_dead_letter_share"
 
 @dataclass(frozen=True)
 class Ingested:
-    """What one pass of ingest left behind."""
+    """The outputs of one ingest."""
 
     examples: Any  # the Examples artifact
     records: Any  # the IngestRecords artifact
@@ -46,13 +46,13 @@ class Ingested:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """Name below the artifact to content, of every file."""
+        """The contents of all files, by name below the artifact."""
         root = Path(self.examples.uri)
         paths = (path for path in root.rglob("*") if path.is_file())
         return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
     def read(self, split: str) -> list[dict[str, str | int]]:
-        """The Examples of a split in the order in which they were written."""
+        """The Examples of a split in the order of writing."""
         import tensorflow as tf
 
         paths = sorted(Path(self.examples.uri, f"Split-{split}").glob("*"))
@@ -97,7 +97,7 @@ def ingest(tmp_path):
 
 @pytest.fixture(scope="session")
 def reviews() -> list[tuple[str, int]]:
-    """300 real reviews and their labels, one of each label in turn; no text twice."""
+    """300 distinct real reviews with their labels, which alternate."""
     of_label: dict[int, list[str]] = {0: [], 1: []}
     source = imdb.open_source()
     for item in imdb.read_shard(source, imdb.ONE_SHARD, 3000):
@@ -114,8 +114,7 @@ def reviews() -> list[tuple[str, int]]:
 @pytest.fixture(scope="session")
 def chapters() -> list[Record]:
     """All chapters of the real Bible."""
-    read = bible.read_shard(bible.open_source(), bible.ONE_SHARD, 20_000)
-    return [item for item in read if isinstance(item, Record)]
+    return list(all_records(bible, bible.open_source()))
 
 
 @pytest.fixture
@@ -133,9 +132,9 @@ def write_reviews(tmp_path):
 
 @pytest.fixture
 def write_folder(tmp_path):
-    """Writes reviews in aclImdb's layout, which is read in four shards; returns the folder.
+    """Writes reviews in aclImdb's layout, which has four shards; returns the folder.
 
-    Each is the only one of its film, and stands under train/, but for the last quarter.
+    Each review has its own film. The last quarter is under test/, the others under train/.
     """
 
     def write(rows) -> Path:

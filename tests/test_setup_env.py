@@ -1,6 +1,6 @@
-"""The choice of a dependency set, and when `.venv` is made again.
+"""The choice of a dependency set, and when `.venv` is created again.
 
-Only the downloads are left out here: `.ci/run` goes through them.
+The tests skip only the downloads, which `.ci/run` does.
 """
 
 import json
@@ -23,7 +23,7 @@ from setup_env import (
 )
 
 DEBIAN_12, DEBIAN_13, CENTOS_7 = (2, 36), (2, 41), (2, 17)
-PYTHON = os.path.realpath(sys.executable)  # the one beneath .venv, which may have no pip itself
+PYTHON = os.path.realpath(sys.executable)  # the base of .venv, which may have no pip itself
 
 
 def interpreter(version, installer="ensurepip", compiles=True):
@@ -48,7 +48,7 @@ def test_the_newest_set_that_glibc_and_a_python_allow_is_chosen(glibc, versions,
     assert (dependencies.name, chosen.version) == expected
 
 
-def test_no_fitting_python_says_which_would_and_how_to_get_one():
+def test_no_fitting_python_says_which_fits_and_how_to_get_one():
     with pytest.raises(SetUpError) as error:
         choose(DEBIAN_12, [interpreter("3.13.0"), interpreter("3.9.18")])
     message = str(error.value)
@@ -63,7 +63,7 @@ def test_a_glibc_too_old_for_every_wheel_is_named():
         choose(CENTOS_7, [interpreter("3.11.2")])
 
 
-def test_a_python_without_venv_or_pip_is_passed_over():
+def test_a_python_without_venv_or_pip_is_skipped():
     bare = interpreter("3.11.2", installer="")
     assert choose(DEBIAN_12, [bare, interpreter("3.10.13")])[1].version == "3.10.13"
     with pytest.raises(SetUpError, match=r"apt install python3\.11-venv"):
@@ -99,7 +99,7 @@ def test_a_shim_that_fails_is_skipped_for_the_real_python_under_pyenv(tmp_path, 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A root whose set-up makes a real `.venv`, but installs nothing into it."""
+    """A root whose set-up creates a real `.venv` but installs nothing."""
     (tmp_path / "requirements").mkdir()
     for name in ("older", "current", "peers"):
         lock = Path(setup_env.ROOT, "requirements", f"{name}.txt")
@@ -115,9 +115,9 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_finished_set_up_is_left_as_it_is(project, capsys):
+def test_a_finished_set_up_is_not_repeated(project, capsys):
     venv = project / ".venv"
-    set_up(venv)  # with the best Python that this machine has
+    set_up(venv)  # with the machine's best Python
     assert subprocess.run([venv / "bin" / "python", "-c", ""]).returncode == 0
     made = (venv / "set-up.json").stat()
     first = capsys.readouterr().out.splitlines()
@@ -134,7 +134,7 @@ def test_the_build_tools_come_first_and_from_the_lock(project):
     assert all("--hash=sha256:" in line for line in pinned)
 
 
-def test_an_interrupted_set_up_is_done_again(project, monkeypatch, capsys):
+def test_an_interrupted_set_up_is_repeated(project, monkeypatch, capsys):
     def interrupted(purpose, *command):
         if purpose.endswith(".txt"):
             (project / ".venv" / "half-installed").touch()
@@ -151,7 +151,7 @@ def test_an_interrupted_set_up_is_done_again(project, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("changed", ["the lock", "setup.py", "Python"])
-def test_what_made_it_having_changed_makes_it_again(project, capsys, changed):
+def test_a_changed_input_repeats_the_set_up(project, capsys, changed):
     venv = project / ".venv"
     set_up(venv, PYTHON)
     if changed == "the lock":
@@ -159,7 +159,7 @@ def test_what_made_it_having_changed_makes_it_again(project, capsys, changed):
             lock.write_text(lock.read_text() + "\n")
     elif changed == "setup.py":
         (project / "setup.py").write_text("# another range\n")
-    else:  # as after an upgrade of the system, whose old Python is gone
+    else:  # as after a system upgrade that removed the old Python
         (venv / "bin" / "python").unlink()
     set_up(venv, PYTHON)
     assert "starting again" in capsys.readouterr().out
@@ -175,7 +175,7 @@ def test_a_venv_of_the_users_own_is_kept(project, capsys):
     assert f"kept as {kept}" in capsys.readouterr().out
 
 
-def test_the_peers_are_made_once_on_the_python_of_the_set_up(project, capsys):
+def test_the_peers_are_set_up_once_on_the_same_python(project, capsys):
     venv, peers = project / ".venv", project / ".venv-peers"
     with pytest.raises(SetUpError, match="has no Python that runs: run make env first"):
         set_up_peers(venv, peers)
@@ -193,7 +193,7 @@ def test_the_peers_are_made_once_on_the_python_of_the_set_up(project, capsys):
     assert "starting again" in capsys.readouterr().out
 
 
-def test_a_python_asked_for_that_does_not_run_is_named():
+def test_a_given_python_that_does_not_run_is_named():
     command = [sys.executable, setup_env.__file__, "--python", "/nowhere/python3.11"]
     answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 1

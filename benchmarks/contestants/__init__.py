@@ -1,5 +1,5 @@
-"""What is measured. Each module runs as `python -m benchmarks.contestants.NAME FOLDER`.
+"""The measured code. Each module runs as `python -m benchmarks.contestants.NAME FOLDER`.
 
-Those named `*_torch` run in the peers' Python: they import nothing of this project but
+Modules `*_torch` run in the peers' Python: of this project they import only
 `benchmarks.measurement`, and no TensorFlow.
 """

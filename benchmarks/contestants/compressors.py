@@ -1,8 +1,8 @@
-"""What texts cost after the training text: bits(training + text) - bits(training), in bits.
+"""Compressed size of texts after the training text: bits(training + text) - bits(training).
 
-xz    the standard library's lzma, preset 9 extreme: a dictionary of 64 MiB holds it all
-ppmd  PPMd variant I of order 16, as pyppmd has it. In 256 MiB it never starts its model
-      anew (in 1 GiB the bits are the same, in 64 MiB they are a fifth more)
+xz    the standard library's lzma, preset 9 extreme, whose dictionary of 64 MiB holds all text
+ppmd  pyppmd's PPMd variant I of order 16. With 256 MiB it never resets its model (with 1 GiB
+      the bits are the same, with 64 MiB a fifth more)
 """
 
 from __future__ import annotations

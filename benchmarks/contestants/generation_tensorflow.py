@@ -1,7 +1,7 @@
-"""Generation by ours: the whole in one graph, compiled by XLA or, as it is served, not.
+"""Generation by ours: one graph, with XLA or, as in serving, without.
 
-A graph has no clock inside. So a token's time is the difference of two generations that
-differ by many tokens, taken in turn; and the time of the first token, with the pass over the
+Times cannot be taken inside a graph. So the time per token is the difference of two generations
+that differ by many tokens, run alternately. The time to the first token, with the pass over the
 prompt, is that of a generation of one token.
 """
 
@@ -51,7 +51,7 @@ def main() -> None:
     prefill = first()
     per_token = (many() - prefill) / count
     while count * per_token < prefill and count < MOST_NEW_TOKENS:
-        count *= 2  # or the spread of the prompt's pass would hide the tokens
+        count *= 2  # or the variance of the prompt's pass would hide the tokens
     many = generation(1 + count)
     many()
 

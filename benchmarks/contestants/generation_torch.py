@@ -1,4 +1,4 @@
-"""Generation by transformers' Mamba, with its cache; its streamer tells when a token is there."""
+"""Generation by transformers' Mamba, with its cache; a streamer records the time per token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.measurement import Contest, memory_mib
 
 
 class Clock(BaseStreamer):
-    """Notes the time of the prompt and of each token."""
+    """Records the times of the prompt and of each token."""
 
     def __init__(self):
         self.times: list[float] = []
@@ -36,7 +36,7 @@ def main() -> None:
             num_hidden_layers=settings["n_layer"],
         )
     ).eval()
-    model.generation_config.eos_token_id = None  # no token ends a text
+    model.generation_config.eos_token_id = None  # no token ends the generation
     prompts = torch.from_numpy(contest.inputs["prompts"]).long()
     count = settings["new_tokens"]
 
@@ -53,7 +53,7 @@ def main() -> None:
             pad_token_id=0,
             streamer=clock,
         )
-        _, first, *_, last = clock.times  # the prompt comes before them
+        _, first, *_, last = clock.times  # the first one is the prompt's
         return 1e3 * (first - started), 1e3 * (last - first) / count
 
     if settings["measure"] == "memory":

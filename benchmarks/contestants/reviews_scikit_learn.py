@@ -1,14 +1,13 @@
-"""Sentiment of reviews from their words and pairs of words, by scikit-learn.
+"""Sentiment of reviews from their words and word pairs, by scikit-learn.
 
-    tfidf_logistic  tf-idf with logistic regression. Its C is chosen by cross-validation within
-                    the training reviews, over whole stretches of them: neighbours are reviews
-                    of one film.
+    tfidf_logistic  tf-idf with logistic regression. C is chosen by cross-validation on the
+                    training reviews, in contiguous folds, as neighbours are reviews of one film.
     nb_logistic     presence times the naive-Bayes log-count ratio (Wang and Manning 2012,
                     "Baselines and Bigrams", section 2.3; alpha = 1), with logistic regression
-                    in the place of their SVM and C = 1, as Mesnil et al. (arXiv:1412.5335).
+                    instead of their SVM and C = 1, as in Mesnil et al. (arXiv:1412.5335).
 
-The SVM with their interpolation (beta = 0.25) was left out: in the same cross-validation it
-came to 0.894, the logistic regression to 0.899, and it gives no probability.
+The SVM with their interpolation (beta = 0.25) is omitted: in the same cross-validation its
+accuracy was 0.894, that of the logistic regression 0.899, and it gives no probability.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from benchmarks.measurement import Contest, memory_mib
 
-# Marks count as words, as Mesnil et al. have them. scikit-learn's own pattern, which drops
-# marks and words of one letter, is 0.008 worse in the cross-validation.
+# Punctuation marks count as words, as in Mesnil et al. scikit-learn's default pattern, which drops
+# them and words of one letter, is 0.008 worse in the cross-validation.
 NGRAMS = {"ngram_range": (1, 2), "token_pattern": r"\w+(?:'\w+)*|[^\w\s]"}
 
 
 class NaiveBayesWeights(TransformerMixin, BaseEstimator):
     """Multiplies each feature by its log-count ratio, `ratio_`: (features,) float64.
 
-    ratio_ = log((p / |p|) / (q / |q|)), p and q being 1 plus the reviews of label 1 and of
-    label 0 that hold the feature, and |p| and |q| the sums over all features.
+    ratio_ = log((p / |p|) / (q / |q|)), where p and q are 1 plus the number of reviews of label 1
+    and of label 0 with the feature, and |p| and |q| are the sums over all features.
     """
 
     def fit(self, x, y):
@@ -48,7 +47,7 @@ class NaiveBayesWeights(TransformerMixin, BaseEstimator):
 
 
 def tfidf_logistic() -> Pipeline:
-    regression = LogisticRegressionCV(  # of these 100 is taken; 1000 is no better
+    regression = LogisticRegressionCV(  # chooses 100; 1000 is no better
         Cs=[1, 10, 100], cv=StratifiedKFold(4), solver="liblinear", scoring="accuracy"
     )
     return make_pipeline(TfidfVectorizer(sublinear_tf=True, **NGRAMS), regression)

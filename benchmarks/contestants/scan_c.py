@@ -1,8 +1,7 @@
-"""The scan as a plain C++ program: benchmarks/c_loop.cc, built on the spot, called by ctypes.
+"""The scan as a plain C++ program: benchmarks/c_loop.cc, built at the start, called by ctypes.
 
-Its loops leave out D, which is a hundredth of the work: it is added where results are
-compared, and not timed. Results go to arrays that are there before. TensorFlow is not loaded,
-so that memory is the program's own.
+Its loops omit D, a hundredth of the work: D is added for the comparison of results, and not
+timed. Results go to preallocated arrays. TensorFlow is not loaded, so memory is the program's own.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ CHUNK = 32  # steps between stored states, as in mamba_model/scan.py
 
 
 def build(folder: Path) -> ctypes.CDLL | None:
-    """The loaded library; None where there is no compiler."""
+    """Builds and loads the library; returns None without a compiler."""
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if not compiler:
         return None

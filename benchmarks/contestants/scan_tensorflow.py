@@ -1,8 +1,7 @@
-"""The scan in TensorFlow: ours, by XLA and in C++, and two that a user might write instead.
+"""The scan in TensorFlow: ours, by XLA and in C++, and two simple alternatives.
 
-Settings: `scan` names which of SCANS; `shards`, parts of the batch that run side by side, as
-a training step of ours runs them (None: as many as that takes), since XLA runs a loop on one
-core.
+Settings: `scan`, one of SCANS; `shards`, parallel parts of the batch as in our training step
+(None: as many as there), since XLA runs a loop on one core.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from mamba_model import native_scan, selective_scan
 from mamba_model.training_step import SHARDS
 
 INPUTS = ("u", "delta", "A", "B", "C", "D")
-PER_ROW = ("u", "delta", "B", "C", "dy")  # have the batch as their first axis
+PER_ROW = ("u", "delta", "B", "C", "dy")  # their first axis is the batch
 
 
 def plain_loop(u, delta, A, B, C, D):
-    """The recurrence as one loop over time, its gradient left to autodiff."""
+    """The recurrence as one loop over time, with its gradient by autodiff."""
     b, l, d = u.shape  # noqa: E741
     u_t, delta_t, B_t, C_t = (tf.transpose(x, [1, 0, 2]) for x in (u, delta, B, C))
     A_t = tf.transpose(A)  # (n, d)
@@ -39,11 +38,11 @@ def plain_loop(u, delta, A, B, C, D):
 
 
 def cumsum_form(u, delta, A, B, C, D):
-    """The closed form that small ports use: two cumulative sums and a division.
+    """The closed form of small ports: two cumulative sums and a division.
 
     With P[t] = exp(sum of delta A over all steps after t), h[t] is the cumulative sum of
-    delta B u P, divided by P[t]. P underflows on long inputs, and the 1e-12 that keeps the
-    division finite takes its place: the states of early steps are lost.
+    delta B u P, divided by P[t]. On long inputs P underflows, and the 1e-12 that keeps the
+    division finite dominates: the states of early steps are lost.
     """
     exponent = delta[..., None] * A  # (b, l, d, n)
     after = tf.cumsum(exponent, axis=1, exclusive=True, reverse=True)
@@ -57,8 +56,8 @@ def ours_native(*inputs):
         return selective_scan(*inputs)
 
 
-# The scan, and whether XLA compiles it. It needs 50 s for the cumulative sums of a call at
-# (8, 512, 256, 16), for which TensorFlow's own take 1 s.
+# The scan, and whether XLA compiles it. At (8, 512, 256, 16) XLA's cumulative sums take 50 s,
+# TensorFlow's 1 s.
 SCANS: dict[str, tuple[Callable, bool]] = {
     "ours": (selective_scan, True),
     "ours_native": (ours_native, True),
@@ -72,7 +71,7 @@ def forward(scan: Callable) -> Callable:
 
 
 def forward_and_backward(scan: Callable) -> Callable:
-    """y and the gradient of every input, for the gradient dy of y."""
+    """y and the gradient of each input, for the gradient dy of y."""
 
     def run(given):
         inputs = [given[name] for name in INPUTS]
@@ -89,9 +88,9 @@ PASSES = {"fwd": forward, "fwd_bwd": forward_and_backward}
 
 
 def sharded(run: Callable, arrays: dict[str, Any], shards: int, xla: bool) -> Callable:
-    """A call without arguments of `run` on each part of the batch, all in one graph.
+    """Returns a function that calls `run` on each part of the batch, all in one graph.
 
-    The parts are cut beforehand, as a training step cuts its tokens and nothing after them.
+    The parts are cut beforehand: a training step, too, cuts only its tokens.
     """
     b = len(arrays["u"])
     shards = max(1, min(shards, b // 2))
@@ -125,7 +124,7 @@ def sharded(run: Callable, arrays: dict[str, Any], shards: int, xla: bool) -> Ca
 
 
 def whole(out) -> dict[str, Any]:
-    """The result of a sharded call as arrays of the whole batch."""
+    """Converts the result of a sharded call to arrays of the whole batch."""
     results, summed = out
     return {
         **{name: tf.concat([r[name] for r in results], axis=0).numpy() for name in results[0]},

@@ -21,7 +21,7 @@ def main() -> None:
     given = {name: torch.from_numpy(array) for name, array in contest.inputs.items()}
     inputs = [given[name].requires_grad_() for name in INPUTS]
     d, n = given["A"].shape
-    # A block only because mambapy has its scans as methods: its weights are not used.
+    # mambapy's scans are methods of a block, whose weights are not used.
     block = MambaBlock(MambaConfig(d_model=d, n_layers=1, d_state=n, expand_factor=1))
     scan = getattr(block, SCANS[contest.settings["scan"]])
 

@@ -14,7 +14,7 @@ LEARNING_RATE = 1e-3
 
 
 def ours(settings, tokens, targets):
-    """A step as pipeline/training/trainer.py drives it, deterministic operations included."""
+    """A step as in pipeline/training/trainer.py, with deterministic operations."""
     keras.utils.set_random_seed(1)
     tf.config.experimental.enable_op_determinism()
     config = MambaConfig(settings["vocabulary_size"], settings["d_model"], settings["n_layer"])
@@ -26,7 +26,7 @@ def ours(settings, tokens, targets):
 
 
 class LSTM(keras.Model):
-    """Embedding, `n_layer` LSTMs of width `d_model`, and the embedding's matrix as output."""
+    """Embedding, `n_layer` LSTMs of width `d_model`, and an output tied to the embedding."""
 
     def __init__(self, vocabulary_size: int, d_model: int, n_layer: int):
         super().__init__()
@@ -43,7 +43,7 @@ class LSTM(keras.Model):
 
 
 def lstm(settings, tokens, targets):
-    """A step as Keras trains: by its own compile and train_on_batch."""
+    """A step by Keras's own compile and train_on_batch."""
     model = LSTM(settings["vocabulary_size"], settings["d_model"], settings["n_layer"])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(adamw(LEARNING_RATE), loss, jit_compile=settings["xla"])
@@ -61,7 +61,7 @@ def main() -> None:
     except NativeScanError as error:
         contest.give_up(str(error))
         return
-    step()  # builds what is not built yet
+    step()  # builds the layers
     contest.measure(
         "step", step, shape=inputs.shape, tokens=inputs.size, parameters=model.count_params()
     )

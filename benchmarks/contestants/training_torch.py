@@ -1,6 +1,6 @@
 """A training step in PyTorch: mambapy's language model, or transformers' Mamba on its CPU path.
 
-Both get AdamW in its fused form, the faster one, and clipped gradients, as ours.
+Both use AdamW in its fused, faster form, and clipped gradients, as ours.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.measurement import Contest
 
 
 class MambapyModel(torch.nn.Module):
-    """mambapy's Mamba under a tied embedding. Its own LM class needs a package more."""
+    """mambapy's Mamba under a tied embedding. Its own LM class needs another package."""
 
     def __init__(self, vocabulary_size: int, d_model: int, n_layer: int):
         super().__init__()

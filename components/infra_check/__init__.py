@@ -1,1 +1,1 @@
-"""InfraCheck: loads and exercises an export as a server would, before it is pushed."""
+"""InfraCheck: loads and tests an export as a server would, before it is pushed."""

@@ -1,7 +1,7 @@
-"""InfraCheck: what TFX's InfraValidator asks of an export, and more, without docker.
+"""InfraCheck: the checks of TFX's InfraValidator, and more, without docker.
 
-InfraValidator starts TensorFlow Serving in docker or on Kubernetes. It may stand beside this
-component, see components/infra_validator.py.
+InfraValidator starts TensorFlow Serving in docker or on Kubernetes. A pipeline may have both, see
+components/infra_validator.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from tfx.types.channel import BaseChannel
 from components.infra_check import executor
 from data.errors import UserError
 
-# The code that it runs. The probe is run by path, and so are its neighbours: no import names them.
+# The code of this component. The probe and the modules that it loads are run by path, so no
+# import names them.
 INFRA_CHECK_MODULES = (
     "components.infra_check.executor",
     "components.infra_check.probe",
@@ -44,23 +45,23 @@ class InfraCheckSpec(component_spec.ComponentSpec):
 
 
 class InfraCheck(base_component.BaseComponent):
-    """Loads and exercises an export in a process that has only what a server has.
+    """Loads and tests an export in a process that has only a server's libraries.
 
     Outputs:
-        blessing: InfraBlessing; property `blessed` is 1 if nothing was found, else 0. Files:
-            INFRA_BLESSED or INFRA_NOT_BLESSED, as InfraValidator writes them, and report.json,
-            see executor.py.
+        blessing: InfraBlessing; property `blessed` is 1 without findings, else 0. Files:
+            INFRA_BLESSED or INFRA_NOT_BLESSED, as InfraValidator writes, and report.json, see
+            executor.py.
 
     Args:
         model: channel of the Model.
-        signatures: those that the export must have, each with inputs that it must take.
-        time_limit: seconds for the whole check, after which its processes are killed.
-        code_sha256: hash of the code that this component runs; a part of the cache key only.
-        failed_before: how many such checks failed; a part of the cache key only, so that a
-            check that failed because the machine was busy or full is not taken from the cache.
+        signatures: required signatures, each with its required inputs.
+        time_limit: seconds for the whole check; its processes are then killed.
+        code_sha256: hash of the code that this component runs; part of the cache key only.
+        failed_before: number of failed checks so far; part of the cache key only, so that a
+            check is repeated if it failed because the machine was busy or full.
 
     Raises:
-        UserError: if a number is out of its range.
+        UserError: if `time_limit` is less than 1.
     """
 
     SPEC_CLASS = InfraCheckSpec

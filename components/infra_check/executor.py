@@ -1,17 +1,17 @@
-"""Executor of InfraCheck: starts the probe, asks a real server if there is one, and judges.
+"""Executor of InfraCheck: runs the probe and, if available, TensorFlow Serving.
 
 report.json:
 
     {"blessed": true,
-     "findings": [],                       one line each, "<check>: <what was found>"
-     "checks": ["graph", "load", ...],     those that went to their end, in order
+     "findings": [],                       one line each, "<check>: <finding>"
+     "checks": ["graph", "load", ...],     the completed checks, in order
      "figures": {"load_seconds": 0.9, "loaded_mib": 480, "peak_mib": 610,
                  "first_answer_ms": {"serving_default": 210.0, ...},
                  "latency_ms": {"serving_default": {"p50": 3.1, "max": 5.2}, ...}},
-     "model_server": "docker: tensorflow/serving",    or the binary's path; null: neither is here
-     "not_checked": []}                    "<check>: <why not>"; no findings
+     "model_server": "docker: tensorflow/serving",    or the binary's path; null without either
+     "not_checked": []}                    skipped checks, "<check>: <reason>"; not findings
 
-Latencies are of whole warm-up requests, in the probe's process, without a network.
+Latencies are of whole warm-up requests in the probe's process, without a network.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _REPORT = "report.json"
 
 @dataclass
 class Report:
-    """What was found; see the module's header."""
+    """The contents of report.json; see the module's docstring."""
 
     findings: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Report:
 
 
 class Executor(base_executor.BaseExecutor):
-    """Writes the report and blesses the export if nothing was found."""
+    """Writes the report, and blesses the export if there are no findings."""
 
     def Do(
         self,
@@ -63,7 +63,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Checks `model`; a finding is no error, but leaves it not blessed."""
+        """Checks `model`; a finding raises no error, but the model is not blessed."""
         self._log_startup(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(input_dict["model"])
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
@@ -75,18 +75,18 @@ class Executor(base_executor.BaseExecutor):
         folder = Path(blessing.uri)
         written = {"blessed": report.blessed} | vars(report)
         write_whole(folder / _REPORT, json.dumps(written, indent=2) + "\n")
-        # The names and the property of TFX's InfraValidator, by which Pusher decides.
+        # The file names and the property of TFX's InfraValidator, which Pusher reads.
         (folder / ("INFRA_BLESSED" if report.blessed else "INFRA_NOT_BLESSED")).touch()
         blessing.set_int_custom_property("blessed", int(report.blessed))
 
 
 def check(model: Path, signatures: Mapping[str, Sequence[str]], time_limit: float) -> Report:
-    """Checks an export in a process of its own, and in a real server where there is one.
+    """Checks an export in a separate process, and in TensorFlow Serving if it is installed.
 
     Args:
         model: folder of the SavedModel.
-        signatures: those that there must be, each with inputs that it must take.
-        time_limit: seconds, after which all processes are killed; that is a finding.
+        signatures: required signatures, each with its required inputs.
+        time_limit: seconds until all processes are killed, which is a finding.
     """
     deadline = time.monotonic() + time_limit
     with tempfile.TemporaryDirectory(prefix="tf-mamba-infra-check-") as name:
@@ -109,7 +109,7 @@ def _probe(
     options = {
         "model": str(model.resolve()),
         "signatures": {name: list(inputs) for name, inputs in signatures.items()},
-        "time_limit": int(time_limit) + 5,  # its own, if this process should be killed before it
+        "time_limit": int(time_limit) + 5,  # the probe ends itself, should this process be killed
         "report": str(folder / "report"),
         "answers": str(folder / "answers"),
     }
@@ -117,7 +117,7 @@ def _probe(
     probe = Path(__file__).with_name("probe.py")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            # -I: no PYTHONPATH, no current folder, no packages of the user's.
+            # -I: no PYTHONPATH, current folder or user's packages.
             [sys.executable, "-I", "-B", str(probe), str(folder / "options.json")],
             cwd=folder,
             stdout=log,
@@ -137,19 +137,19 @@ def _probe(
 
 
 def _environment() -> dict[str, str]:
-    """Without what sets up TensorFlow: TFX has it take tf_keras (TF_USE_LEGACY_KERAS)."""
+    """Drops TensorFlow's variables: TFX sets TF_USE_LEGACY_KERAS, which selects tf_keras."""
     ours = {n: v for n, v in os.environ.items() if not n.startswith(("KERAS_", "TF_", "XLA_"))}
     return ours | {"TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 def _read(folder: Path, code: int | None, time_limit: float) -> Report:
-    """The probe's lines as a report; what it did not come to is a finding."""
+    """Converts the probe's lines to a report; an early end of the probe is a finding."""
     report, running, whole = Report(), "start", False
     file = folder / "report"
     for text in file.read_text("utf-8").splitlines() if file.exists() else ():
         try:
             line = json.loads(text)
-        except ValueError:  # cut off as the probe was
+        except ValueError:  # the probe was killed while writing
             break
         if "begins" in line:
             running = line["begins"]
@@ -162,11 +162,11 @@ def _read(folder: Path, code: int | None, time_limit: float) -> Report:
             whole = True
     if code is None:
         report.findings.append(
-            f"{running}: had not ended at the time limit of {time_limit:g} s"
+            f"{running}: did not end within the time limit of {time_limit:g} s"
             " (infra_check.time_limit)"
         )
     elif code != 0 or not whole:
         how = signal.Signals(-code).name if code < 0 else f"exit {code}"
         *_, last = ["", *(folder / "log").read_text("utf-8", "replace").split("\n")[:-1]]
-        report.findings.append(f"{running}: the process ended by {how}: {last[:300]}")
+        report.findings.append(f"{running}: the process ended with {how}: {last[:300]}")
     return report

@@ -1,7 +1,4 @@
-"""What the graph of an export must not hold. Run by path in the probe's process, see probe.py.
-
-Each rule takes a MetaGraphDef and yields findings, a line each.
-"""
+"""Rules for the graph of an export. The probe loads this file by path, see probe.py."""
 
 from __future__ import annotations
 
@@ -9,20 +6,20 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-# Where TensorFlow Serving runs no such thing: functions compiled by XLA fail their first
-# request there (--xla_cpu_compilation_enabled is false), Python functions have no Python.
+# TensorFlow Serving has no Python. Nor does it compile by XLA: such functions fail at their
+# first request (--xla_cpu_compilation_enabled is false).
 PYTHON_OPS = frozenset({"PyFunc", "EagerPyFunc", "PyFuncStateless"})
-# `/a/b` and `C:\\a` where a path would begin: in front of a text, or after what TensorFlow puts
-# before a file's name, as in the shared name `hash_table_/tmp/vocabulary.txt_-2_-1`.
+# `/a/b` and `C:\\a` where a path can begin: at the start of a text, or after TensorFlow's prefix
+# of a file name, as in the shared name `hash_table_/tmp/vocabulary.txt_-2_-1`.
 _PATH = re.compile(rb"(?:^|_|file:(?://)?)(?:/[\w.~-]+/[\w.~-]|[A-Za-z]:\\)")
 
 
 def findings(meta_graph: Any, known_ops: Callable[[str], bool]) -> Iterator[str]:
-    """All that the rules find.
+    """Yields the findings, one line each.
 
     Args:
         meta_graph: MetaGraphDef of the export.
-        known_ops: whether this process knows an op, by its name.
+        known_ops: whether this process knows the op with a given name.
     """
     library = meta_graph.graph_def.library.function
     where = [("the main graph", meta_graph.graph_def.node)]
@@ -30,7 +27,9 @@ def findings(meta_graph: Any, known_ops: Callable[[str], bool]) -> Iterator[str]
     for function in library:
         if "_XlaMustCompile" in function.attr and function.attr["_XlaMustCompile"].b:
             yield f"function {function.signature.name} must be compiled by XLA"
-    functions = {function.signature.name for function in library}  # a call names one as its op
+    functions = {
+        function.signature.name for function in library
+    }  # a call has the function's name as its op
     unknown: set[str] = set()
     for place, nodes in where:
         for node in nodes:

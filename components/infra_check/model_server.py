@@ -1,6 +1,6 @@
-"""The warm-up requests at TensorFlow Serving itself, where its binary or its docker image is.
+"""Sends the warm-up requests to TensorFlow Serving, if its binary or docker image is installed.
 
-Its answers must be those of the probe.
+Its answers must match the probe's.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from serving import tensorflow_serving
 from serving.tensorflow_serving import Served
 
 _NAME = "infra_check"
-_TOLERANCE = 1e-4  # relative and absolute: the binary's kernels may be built in another way
+_TOLERANCE = 1e-4  # relative and absolute; the binary's kernels may be built differently
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it: findings of the server that was asked, or why none was.
+    """The findings of a server, or the reason why there was none.
 
     Attributes:
-        asked: path of the binary, or "docker: <image>"; None where there is neither.
-        findings: where the server fails or answers otherwise, a line each.
-        not_checked: why no server was asked; None where one was.
+        asked: path of the binary, or "docker: <image>"; None without either.
+        findings: failures and differing answers of the server, one line each.
+        not_checked: why no server was started; None if one was.
     """
 
     asked: str | None = None
@@ -42,13 +42,13 @@ class Outcome:
 
 
 def check(model: Path, answers: Path, folder: Path, deadline: float) -> Outcome:
-    """Asks the binary if it is on PATH, else the image if docker's engine runs and has it.
+    """Checks the binary if it is on PATH, else the image if docker's engine runs and has it.
 
     Args:
         model: folder of the SavedModel.
-        answers: TFRecord of PredictionLogs, each with the answer that the probe got.
+        answers: TFRecord of PredictionLogs, each with the probe's answer.
         folder: for the server's log and its folder of versions.
-        deadline: by `time.monotonic()`, after which the server is killed.
+        deadline: by `time.monotonic()`; the server is then killed.
     """
     if binary := tensorflow_serving.binary():
         base = folder / _NAME
@@ -59,7 +59,7 @@ def check(model: Path, answers: Path, folder: Path, deadline: float) -> Outcome:
         return Outcome(binary, list(_findings(command, served, answers, folder, deadline)))
     if (lack := tensorflow_serving.docker_lacks()) is not None:
         return Outcome(not_checked=f"no {tensorflow_serving.BINARY} is on PATH, and {lack}")
-    # The version itself is mounted: a link in a folder of versions would lead out of the mount.
+    # Mounts the version itself, as a link in a folder of versions would point outside the mount.
     served = Served(_NAME, model.resolve(), _free_port(), _free_port(), version=1)
     container = f"tf-mamba-infra-check-{secrets.token_hex(6)}"
     command = tensorflow_serving.docker_command(served, container)
@@ -68,14 +68,14 @@ def check(model: Path, answers: Path, folder: Path, deadline: float) -> Outcome:
     except _DockerFailed as error:
         return Outcome(not_checked=f"docker could not start {tensorflow_serving.IMAGE}: {error}")
     finally:
-        # A container outlives the client that started it.
+        # A container outlives its client.
         if (failure := tensorflow_serving.stop_container(container)) is not None:
             print(f"warning: container {container} may still run: {failure}", file=sys.stderr)
     return Outcome(f"docker: {tensorflow_serving.IMAGE}", found)
 
 
 class _DockerFailed(Exception):
-    """Docker did not start the container: no fault of the model's."""
+    """Docker did not start the container; the model is not at fault."""
 
 
 def _findings(
@@ -90,7 +90,7 @@ def _findings(
             command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        # As large as the longest text of many rows.
+        # No limit of size: requests may have many rows of long texts.
         sizes = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
         with grpc.insecure_channel(f"{served.host}:{served.grpc_port}", options=sizes) as channel:
             if (failure := _wait_until_ready(channel, server, deadline)) is not None:
@@ -117,7 +117,7 @@ def _free_port() -> int:
 
 
 def _wait_until_ready(channel: Any, server: subprocess.Popen[bytes], deadline: float) -> str | None:
-    """None when the model is available; else why it does not become it."""
+    """Returns None once the model is available, else the reason why it is not."""
     import grpc
     from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
@@ -133,11 +133,11 @@ def _wait_until_ready(channel: Any, server: subprocess.Popen[bytes], deadline: f
                 if version.state == states.AVAILABLE:
                     return None
                 if version.state == states.END:
-                    return f"it does not load the model: {version.status.error_message}"
+                    return f"it failed to load the model: {version.status.error_message}"
         except grpc.RpcError:  # not listening yet
             pass
         time.sleep(0.1)
-    return "it did not load the model before the time limit (infra_check.time_limit)"
+    return "it did not load the model within the time limit (infra_check.time_limit)"
 
 
 def _differences(channel: Any, log: Any, deadline: float) -> Iterator[str]:
@@ -156,9 +156,9 @@ def _differences(channel: Any, log: Any, deadline: float) -> Iterator[str]:
     expected = _arrays(kind, one.response)
     for name in sorted(set(given) | set(expected)):
         if name not in given or name not in expected:
-            yield f"{signature}: output {name} is on one side only"
+            yield f"{signature}: only one side has output {name}"
         elif not _equal(given[name], expected[name]):
-            yield f"{signature}: output {name} differs from what TensorFlow gave"
+            yield f"{signature}: output {name} differs from TensorFlow's"
 
 
 def _arrays(kind: str, response: Any) -> Mapping[str, np.ndarray]:
@@ -183,4 +183,4 @@ def _equal(given: np.ndarray, expected: np.ndarray) -> bool:
 
 def _last_line(file: Path) -> str:
     lines = file.read_text("utf-8", "replace").strip().splitlines()
-    return lines[-1][:300] if lines else "it said nothing"
+    return lines[-1][:300] if lines else "no output"

@@ -1,15 +1,15 @@
-"""The probe: a process with TensorFlow and TF Text only that treats an export as a server does.
+"""The probe: a process with only TensorFlow and TF Text that treats an export as a server does.
 
     python -I probe.py OPTIONS.json
 
-Options: `model`, the export's folder; `signatures`, which there must be, each with its inputs'
-names; `time_limit` in seconds, after which the process ends itself; `report`, a file of JSON
-lines, written as the checks go on; `answers`, a TFRecord of the warm-up requests as
-PredictionLogs with the answers.
+Options: `model`, the export's folder; `signatures`, the required ones, each with the names of
+its inputs; `time_limit`, seconds until the process ends itself; `report`, a file of JSON lines,
+written during the checks; `answers`, a TFRecord of the warm-up requests as PredictionLogs with
+their answers.
 
-Nothing else of the environment can be imported than what TensorFlow and TF Text require, and
-the messages of tensorflow-serving-api, in which the warm-up file is written. So this file and
-its neighbours are run by path, and import nothing of this project.
+The process can import only what TensorFlow and TF Text require, and the messages of
+tensorflow-serving-api, the format of the warm-up file. So this file and the modules that it
+loads are run by path, and import nothing of this project.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ _PROBED = ("tensorflow", "tensorflow-text")
 _ODD_TEXTS = (
     b"",
     b" \t\n ",
-    b"\xff\xfe caf\xe9",  # no UTF-8
+    b"\xff\xfe caf\xe9",  # not UTF-8
     b"a\0b",
-    "\U0001f3ac\U0001f468\u200d\U0001f469\u200d\U0001f467".encode(),  # emoji, one of three joined
+    "\U0001f3ac\U0001f468\u200d\U0001f469\u200d\U0001f467".encode(),  # emoji, the last three joined
     "\u202e\u05e1\u05e8\u05d8 \u05d8\u05d5\u05d1".encode(),  # right to left
     b"word " * 1000,
     b"x" * 5000,
 )
-_MOST_BYTES = 1 << 26  # of a request that is to be refused for its rows
-_LATENCY_SECONDS = 1.0  # spent on each signature
-_TOLERANCE = 1e-3  # between a row alone and in a batch, whose matrix products are other ones
+_MOST_BYTES = 1 << 26  # of a request with too many rows
+_LATENCY_SECONDS = 1.0  # per signature
+_TOLERANCE = 1e-3  # between a row alone and in a batch, as their matrix products differ
 
 
 def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as stream:
         options = json.load(stream)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process whatever it is in
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process even inside C++ code
     signal.alarm(options["time_limit"])
     sys.meta_path.insert(0, _OnlyTensorFlow())
     with open(options["report"], "w", encoding="utf-8") as report:
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 class _OnlyTensorFlow:
-    """Lets nothing be imported but what TensorFlow and TF Text require, and serving's messages."""
+    """Allows imports only of what TensorFlow and TF Text require, and of serving's messages."""
 
     def __init__(self) -> None:
         self._allowed = {"tensorflow_serving", *sys.stdlib_module_names, *sys.modules}
@@ -73,13 +73,14 @@ class _OnlyTensorFlow:
                     waiting.append(re.split(r"[^\w.-]", requirement)[0])
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        # The standard library's one module that is named after the platform.
+        # The only module of the standard library that is named after the platform.
         is_platforms = name.startswith("_sysconfigdata_")
         if name.partition(".")[0] not in self._allowed and not is_platforms:
             raise ModuleNotFoundError(f"{name} is not TensorFlow's or TF Text's", name=name)
 
 
-def _neighbour(name: str) -> Any:
+def _load_beside(name: str) -> Any:
+    """Loads the module `name` from this file's folder."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
     spec = importlib.util.spec_from_file_location(f"_infra_check_{name}", path)
     assert spec and spec.loader
@@ -89,7 +90,7 @@ def _neighbour(name: str) -> Any:
 
 
 class Probe:
-    """The checks, in their order; each yields findings, a line each, and fills in figures."""
+    """The checks, in order. Each yields findings, one line each, and may record figures."""
 
     def __init__(self, options: dict[str, Any], report: TextIO) -> None:
         self._model = options["model"]
@@ -98,7 +99,7 @@ class Probe:
         self._report = report
         self._figures: dict[str, Any] = {}
         self._signatures: dict[str, Any] = {}
-        # Signature's name to its warm-up requests.
+        # Warm-up requests by the signature's name.
         self._templates: dict[str, list[dict[str, Any]]] = {}
 
     def run(self) -> None:
@@ -120,7 +121,7 @@ class Probe:
             self._figures["peak_mib"] = _memory("VmHWM")
             self._say(ends=check.__name__, findings=findings, figures=self._figures)
             if findings and check.__name__ in ("graph", "load"):
-                break  # the rest would only fail again, or worse
+                break  # all further checks would fail too
         self._say(whole=True)
 
     def _say(self, **line: Any) -> None:
@@ -128,7 +129,7 @@ class Probe:
         self._report.flush()
 
     def graph(self) -> Iterator[str]:
-        """The graph as it is written holds nothing that a server cannot run or find."""
+        """The graph has nothing that a server cannot run or find."""
         self.tf = importlib.import_module("tensorflow")
         importlib.import_module("tensorflow_text")  # registers its ops
         from tensorflow.core.protobuf import saved_model_pb2
@@ -142,13 +143,13 @@ class Probe:
             for name, definition in meta_graph.signature_def.items()
             if name != "__saved_model_init_op"
         }
-        rules = _neighbour("graph_rules")
+        rules = _load_beside("graph_rules")
         yield from rules.findings(meta_graph, lambda op: op_def_registry.get(op) is not None)
 
     def load(self) -> Sequence[str]:
-        """It loads as a server loads it: the graph into a session, by its own restore and init ops.
+        """The export loads as in a server: into a session, with the graph's restore and init ops.
 
-        `tf.saved_model.load` instead goes by the tree of Python's objects, and so takes exports
+        `tf.saved_model.load` follows the tree of Python objects instead, and so accepts exports
         whose variables no server finds (https://github.com/tensorflow/serving/issues/2250).
         """
         start, v1 = time.monotonic(), self.tf.compat.v1
@@ -160,12 +161,12 @@ class Probe:
         return ()
 
     def signatures(self) -> Iterator[str]:
-        """What is expected is there, with its inputs."""
-        self.requests = _neighbour("served_requests")
+        """The required signatures exist, with their inputs."""
+        self.requests = _load_beside("served_requests")
         for name, inputs in self._expected.items():
             if name not in self._definitions:
                 there = ", ".join(sorted(self._definitions))
-                yield f"signature {name} is missing; there are {there}"
+                yield f"signature {name} is missing; the export has {there}"
                 continue
             definition = self._definitions[name]
             if missing := sorted(set(inputs) - set(definition.inputs)):
@@ -173,7 +174,7 @@ class Probe:
             self._signatures[name] = self.requests.Signature(name, definition, self._session)
 
     def warm_up(self) -> Iterator[str]:
-        """The warm-up requests get whole, finite answers, the same twice."""
+        """The warm-up requests get complete and finite answers, the same twice."""
         path = os.path.join(self._model, self.requests.WARM_UP)
         if not os.path.isfile(path):
             yield f"{self.requests.WARM_UP} is missing"
@@ -182,7 +183,7 @@ class Probe:
         with self.tf.io.TFRecordWriter(self._answers) as answers:
             for count, (log, name, request) in enumerate(self.requests.read_warm_up(path), 1):
                 if name not in self._signatures:
-                    yield f"request {count} asks signature {name}, which is not expected"
+                    yield f"request {count} is to signature {name}, which is not expected"
                     continue
                 signature, start = self._signatures[name], time.monotonic()
                 answer = signature(request)
@@ -201,7 +202,7 @@ class Probe:
                 yield f"no request to signature {name}"
 
     def odd_texts(self) -> Iterator[str]:
-        """Any text has an answer, in a batch the one that it has alone; no text has none."""
+        """Any text gets an answer, the same in a batch as alone; an empty batch gets no rows."""
         for name, (template, *_) in self._templates.items():
             signature = self._signatures[name]
             together: dict[str, Any] = {}
@@ -213,13 +214,13 @@ class Probe:
                     together = answer
                     continue
                 in_batch = {key: value[row : row + 1] for key, value in together.items()}
-                # Drawn tokens may differ where two are as good as equally likely.
+                # Sampled tokens may differ where two have almost the same probability.
                 differs = self.requests.differs(in_batch, answer, _TOLERANCE)
                 if differs and not signature.generates:
                     yield f"{what} to {name} gets another answer in a batch than alone"
 
     def limits(self) -> Iterator[str]:
-        """What is over a limit is refused as an invalid argument."""
+        """Requests over a limit are refused as an invalid argument."""
         path = os.path.join(self._model, "assets.extra", "limits.json")
         if not os.path.isfile(path):
             yield "assets.extra/limits.json is missing"
@@ -247,7 +248,7 @@ class Probe:
                     pass
 
     def latency(self) -> Sequence[str]:
-        """Measures; finds nothing."""
+        """Measures latencies; has no findings."""
         latencies = self._figures["latency_ms"] = {}
         for name, requests in self._templates.items():
             took: list[float] = []
@@ -262,7 +263,7 @@ class Probe:
 
 
 def _odd_batches() -> Iterator[tuple[str, Sequence[bytes], int | None]]:
-    """What it is, the texts, and where a text alone stands in the batch before."""
+    """Yields a description, texts, and for a single text its row in the batch before."""
     yield "an empty batch", (), None
     yield "odd texts", _ODD_TEXTS, None
     for row, text in enumerate(_ODD_TEXTS):
@@ -270,7 +271,7 @@ def _odd_batches() -> Iterator[tuple[str, Sequence[bytes], int | None]]:
 
 
 def _memory(field: str) -> int | None:
-    """VmHWM, the peak, or VmRSS of this process, in MiB; None where there is no /proc."""
+    """VmHWM (the peak) or VmRSS of this process in MiB; None without /proc."""
     try:
         with open("/proc/self/status", encoding="ascii") as stream:
             return int(re.findall(rf"^{field}:\s*(\d+) kB", stream.read(), re.M)[0]) // 1024

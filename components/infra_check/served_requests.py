@@ -1,7 +1,7 @@
-"""Requests to an export's signatures: from its warm-up file, and made from those of it.
+"""Requests to an export's signatures: those of its warm-up file, and others made from them.
 
-Run by path in the probe's process, see probe.py. A request is a dict of numpy arrays by input
-name; rows come first in all of them.
+The probe loads this file by path, see probe.py. A request is a dict of numpy arrays by input
+name; the first axis of each is rows.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ MOST_WARM_UP_REQUESTS = 1000  # TensorFlow Serving refuses a file with more
 # Inputs that take serialized tf.Examples; any other string input takes text.
 _EXAMPLES = ("examples", "inputs")
 
-Request = dict[str, np.ndarray]  # an answer is such a dict too, by output
+Request = dict[str, np.ndarray]  # so is an answer, by output name
 
 
 def read_warm_up(path: str) -> Iterator[tuple[Any, str, Request]]:
-    """Yields (PredictionLog, signature's name, request) of each record of the warm-up file.
+    """Yields (PredictionLog, signature's name, request) for each record of the warm-up file.
 
     Raises:
-        ValueError: if a record is of a kind that no signature here answers.
+        ValueError: if a record is neither a predict_log nor a classify_log.
     """
     for record in tf.data.TFRecordDataset([path]).as_numpy_iterator():
         log = prediction_log_pb2.PredictionLog.FromString(record)
@@ -45,7 +45,7 @@ def read_warm_up(path: str) -> Iterator[tuple[Any, str, Request]]:
 
 
 class Signature:
-    """One signature: what it takes, and how to ask it."""
+    """A signature of the loaded export, which answers requests."""
 
     def __init__(self, name: str, definition: Any, session: Any) -> None:
         self.name = name
@@ -63,7 +63,7 @@ class Signature:
         return "max_new_tokens" in self.definition.inputs
 
     def __call__(self, request: Request) -> dict[str, np.ndarray]:
-        """Answers as a server does, with defaults for what is left out: arrays by name."""
+        """Answers as a server does, with defaults for missing inputs: arrays by name."""
         answer: Request = self._session.run(
             {key: info.name for key, info in self.definition.outputs.items()},
             {
@@ -77,7 +77,7 @@ class Signature:
         return len(request[(self.texts or list(request))[0]])
 
     def with_texts(self, request: Request, texts: Sequence[bytes]) -> Request:
-        """The request with other texts (b bytes objects), all other inputs by its first row."""
+        """Returns the request with other texts, (b,) bytes; other inputs repeat its first row."""
         new = {}
         for key, value in request.items():
             if key in self.defaults:
@@ -91,7 +91,7 @@ class Signature:
         return new
 
     def faults(self, request: Request, answer: Request, what: str) -> Iterator[str]:
-        """Yields what no answer may be, a line each that begins with `what`."""
+        """Yields the faults of an answer, one line each that begins with `what`."""
         rows = self.rows(request)
         for key, value in answer.items():
             if value.shape[:1] != (rows,):
@@ -103,7 +103,7 @@ class Signature:
 
 
 def differs(answer: Request, other: Request, tolerance: float = 0.0) -> bool:
-    """Whether two answers do; floats by more than the tolerance, relative and absolute."""
+    """Whether two answers differ; floats by more than the tolerance, relative and absolute."""
 
     def differ(a: np.ndarray, b: np.ndarray) -> bool:
         if a.shape == b.shape and a.dtype.kind == "f":
@@ -128,7 +128,7 @@ def _example(text: bytes) -> bytes:
 
 
 def prediction_log(log: Any, answer: dict[str, np.ndarray]) -> Any:
-    """The PredictionLog with the answer in it, as a server would have given it."""
+    """Returns the PredictionLog with the answer in a server's form."""
     answered = prediction_log_pb2.PredictionLog()
     answered.CopyFrom(log)
     if log.WhichOneof("log_type") == "predict_log":

@@ -1,8 +1,8 @@
 """TextExampleGen: the ExampleGen of this pipeline.
 
-TFX's own FileBasedExampleGen names its input by number, size and time stamp of the files,
-so that a touched file runs everything again and an edited one may not. This one names it
-by the hash of its content.
+TFX's FileBasedExampleGen identifies its input by the number, sizes and time stamps of the
+files: touching a file invalidates the cache, and editing one may not. TextExampleGen
+identifies the input by the hash of its content.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ class TextExampleGen(base_beam_component.BaseBeamComponent):
     Outputs:
         examples: Examples, gzipped TFRecords of tf.train.Example under Split-<name>/; the
             reader's features, each with one value, and CHARACTERS, the length of the text.
-            A split without a record is left out.
+            Splits without records are omitted.
         records: IngestRecords, the ledger and the dead letters.
 
     Args:
-        source: as the reader's `open_source` returned it. Its content's hash is part of the
-            cache key; where it is the packaged corpus, its path is not.
-        reader: path of the corpus module, such as "data.imdb.reader".
+        source: as returned by the reader's `open_source`. The cache key has the hash of its
+            content and, unless it is the packaged corpus, its path.
+        reader: name of the corpus module, such as "data.imdb.reader".
         fraction: share of the records to keep, in (0, 1].
         max_characters: a longer text becomes a dead letter.
-        max_dead_letter_share: of the records read, in [0, 1]; more stop the run.
-        files_per_split: a split's records are sorted in memory file by file, so a corpus of
-            many gigabytes wants more than 1. A file that would be empty is not written.
-        code_sha256: hash of the code that this component runs; a part of the cache key only.
+        max_dead_letter_share: of the records read, in [0, 1]; a larger share stops the run.
+        files_per_split: each file's records are sorted in memory, so a corpus of many gigabytes
+            needs more than 1. Empty files are not written.
+        code_sha256: hash of the code that this component runs; part of the cache key only.
 
     Raises:
         UserError: if a number is out of its range.
@@ -101,10 +101,10 @@ class TextExampleGen(base_beam_component.BaseBeamComponent):
 
 
 def source_identity(source: Source) -> str:
-    """What names a source in the cache key, as JSON: what it is and the hash of its content.
+    """Returns the source's identity in the cache key, as JSON.
 
-    A packaged corpus is found again without its path, which differs from one environment to
-    the next; any other source keeps its path, by which the executor opens it.
+    It has no path for a packaged corpus, as that path differs between environments and the
+    reader finds the corpus without it. The executor opens any other source by its path.
     """
     path = "" if source.kind == "packaged" else source.path
     identity = {"task": source.task, "kind": source.kind, "path": path, "sha256": source.sha256}

@@ -1,7 +1,6 @@
-"""Runs the ingest of `transforms.py` and judges its ledger.
+"""Runs the ingest of `transforms.py` and checks its ledger.
 
-Everything a user can mend is raised here, outside of the Beam workers, which would wrap
-the message in a trace of their own.
+All errors that a user can fix are raised here: Beam's workers would wrap them in a traceback.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ DEAD_LETTERS = "dead_letters.jsonl"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Source to Examples and ledger; see `component.TextExampleGen` for the parameters."""
+    """Converts a source to Examples and a ledger; see `component.TextExampleGen`."""
 
     def Do(
         self,
@@ -37,10 +36,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Writes both outputs.
 
         Raises:
-            UserError: the source cannot be read, or changed since the run was put together;
-                too many of its records cannot be used; or train or eval is left without an
-                example.
-            AssertionError: a record that was read is not accounted for.
+            UserError: if the source cannot be read, or changed since the run started; if too
+                many of its records cannot be used; or if train or eval has no example.
+            AssertionError: if a record that was read is not accounted for.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict["examples"])
@@ -77,19 +75,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 
 def open_again(reader: str, identity: str) -> Source:
-    """Opens the source that `identity` (see `component.source_identity`) names.
+    """Opens the source that `identity` (see `component.source_identity`) describes.
 
-    Its content is hashed once more: what is read is what the cache key names, whatever
-    happened to the files since the run was put together.
+    Hashes the content again, so that the source is the one in the cache key even if its files
+    changed since the run started.
 
     Raises:
-        UserError: if it is not there, or its content is another one now.
+        UserError: if the source does not exist, or its content has changed.
     """
     expected = json.loads(identity)
     source: Source = importlib.import_module(reader).open_source(expected["path"] or None)
     if source.sha256 != expected["sha256"]:
         raise UserError(
-            f"{source.path}: changed while the run was going on: expected SHA-256 "
+            f"{source.path}: changed during the run: expected SHA-256 "
             f"{expected['sha256']}, got {source.sha256}. Start the run again."
         )
     return source
@@ -101,7 +99,7 @@ def _check_balance(ledger: dict[str, Any]) -> None:
     sampled_out = ledger["sampled_out"]
     if read != examples + dead + repeats + sampled_out:
         raise AssertionError(
-            f"records went missing: {read} read, but {examples} examples + {dead} dead letters "
+            f"records are missing: {read} read, but {examples} examples + {dead} dead letters "
             f"+ {repeats} repeats + {sampled_out} sampled out"
         )
 
@@ -110,7 +108,7 @@ def _check_dead_letters(ledger: dict[str, Any], path: Path, limit: float) -> Non
     dead, read = sum(ledger["dead_letters"].values()), ledger["read"]
     if dead <= limit * read:
         return
-    # TFX deletes the outputs of a failed execution, but not what lies beside them.
+    # TFX deletes the outputs of a failed execution, but not files beside them.
     kept_path = path.parent.with_name(f"{path.parent.name}-{DEAD_LETTERS}")
     shutil.copyfile(path, kept_path)
     with path.open("rb") as stream:
@@ -123,7 +121,7 @@ def _check_dead_letters(ledger: dict[str, Any], path: Path, limit: float) -> Non
     raise UserError(
         f"{ledger['source']['path']}: {dead} of {read} records cannot be used "
         f"({dead / read:.1%}; at most {limit:.1%} may): {reasons}. First: {examples}. "
-        f"All of them: {kept_path}. Mend the source or raise max_dead_letter_share."
+        f"All of them: {kept_path}. Correct the source or raise max_dead_letter_share."
     )
 
 

@@ -1,26 +1,25 @@
-"""The Beam side of TextExampleGen: shards of a source to files of Examples.
+"""TextExampleGen's Beam pipeline: shards of a source to files of Examples.
 
     shards -> read -+-> dead letters ------------------------> dead_letters.jsonl
                     +-> records -> one of each text -> sample -> Split-<name>/*.gz
-      every step counts what it saw or dropped ----------------> records.json
+      each step counts the records that it saw or dropped -----> records.json
 
-The ledger, records.json, is the sum of those counts, each of them in the ledger's form:
+The ledger, records.json, is the sum of those counts, each of which has the ledger's form:
 
     {"source": {"task": "imdb", "kind": "packaged", "path": "...", "sha256": "..."},
      "read": 25000,                                   = the sum of the next four
      "examples": {"train": 22348, "eval": 2556, "test": 0},   written
      "dead_letters": {"empty_text": 3},               unusable, by reason
-     "repeats": 96,                                   dropped: the text stands elsewhere
-     "sampled_out": 0,                                left out by `fraction`
+     "repeats": 96,                                   dropped: another record has the text
+     "sampled_out": 0,                                dropped by `fraction`
      "repeats_across_splits": 0,                      texts written to more than one split
      "facts": {"train": {...}, ...}}                  see data/facts.py
 
-Facts are of all usable records once repeats are dropped, before sampling, so that they
-can be compared with what is known of the whole corpus.
+Facts cover all usable records without repeats, before sampling, so that they compare with
+those of the whole corpus.
 
-The files are the same bits whatever the number of workers: records are gathered by
-file, sorted by key and serialised deterministically. Each file is written under a
-temporary name and renamed, so that none is ever half there.
+The files are bit-identical for any number of workers: records are grouped by file, sorted by
+key and serialized deterministically. Files are written atomically.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ import importlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,52 +41,44 @@ from data.features import CHARACTERS, TEXT
 from data.files import whole_file, write_whole
 from data.records import SPLITS, DeadLetter, Record, Source
 
-Counts = dict[str, Any]  # a part of the ledger: numbers, nested
+Counts = dict[str, Any]  # part of a ledger: nested numbers
 
 
+@dataclass(eq=False, repr=False)
 class Ingest(beam.PTransform):
     """Reads `source` and writes Examples, dead letters and the ledger.
 
-    Args:
-        source: what to read.
-        reader: path of the corpus module that reads it, such as "data.imdb.reader".
+    Attributes:
+        source: to read.
+        reader: name of its corpus module, such as "data.imdb.reader".
         fraction: share of the records to keep, by a hash of the key.
-        max_characters: of a text; the reader makes a longer one a dead letter.
-        files_per_split: files that a split is spread over, by a hash of the key.
-        split_uris: split to the folder of its files.
-        dead_letters_path, ledger_path: where those two go.
+        max_characters: the reader makes a longer text a dead letter.
+        files_per_split: number of files of a split; records go to files by a hash of the key.
+        split_uris: folder of each split.
+        dead_letters_path, ledger_path: files to write.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        reader: str,
-        fraction: float,
-        max_characters: int,
-        files_per_split: int,
-        split_uris: Mapping[str, str],
-        dead_letters_path: Path,
-        ledger_path: Path,
-    ):
+    source: Source
+    reader: str
+    fraction: float
+    max_characters: int
+    files_per_split: int
+    split_uris: Mapping[str, str]
+    dead_letters_path: Path
+    ledger_path: Path
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self._source = source
-        self._reader = reader
-        self._fraction = fraction
-        self._max_characters = max_characters
-        self._files_per_split = files_per_split
-        self._split_uris = dict(split_uris)
-        self._dead_letters_path = dead_letters_path
-        self._ledger_path = ledger_path
 
     def expand(self, pipeline: beam.Pipeline) -> None:
-        """Builds the graph above on `pipeline`."""
+        """Applies the steps above to `pipeline`."""
         read = (
             pipeline
-            | "Shards" >> beam.Create(list(self._source.shards))
+            | "Shards" >> beam.Create(list(self.source.shards))
             | "SpreadShards" >> beam.Reshuffle()
             | "Read"
             >> beam.FlatMap(
-                _read_shard, self._source, self._reader, self._max_characters
+                _read_shard, self.source, self.reader, self.max_characters
             ).with_outputs("dead_letters", "counts", main="records")
         )
         unique = (
@@ -96,16 +87,16 @@ class Ingest(beam.PTransform):
             | "SameText" >> beam.GroupByKey()
             | "KeepOne" >> beam.FlatMap(_keep_one).with_outputs("counts", main="records")
         )
-        markers = importlib.import_module(self._reader).MARKERS
+        markers = importlib.import_module(self.reader).MARKERS
         facts = unique.records | "Facts" >> beam.Map(_facts, markers)
-        sampled = unique.records | "Sample" >> beam.FlatMap(_sample, self._fraction).with_outputs(
+        sampled = unique.records | "Sample" >> beam.FlatMap(_sample, self.fraction).with_outputs(
             "counts", main="records"
         )
         written = (
             sampled.records
-            | "ToFile" >> beam.Map(_to_file, self._files_per_split)
+            | "ToFile" >> beam.Map(_to_file, self.files_per_split)
             | "GatherFiles" >> beam.GroupByKey()
-            | "WriteExamples" >> beam.Map(_write_examples, self._files_per_split, self._split_uris)
+            | "WriteExamples" >> beam.Map(_write_examples, self.files_per_split, self.split_uris)
         )
         across = (
             sampled.records
@@ -115,26 +106,26 @@ class Ingest(beam.PTransform):
         )
         start = pipeline | "Once" >> beam.Create([None])
         _ = start | "WriteDeadLetters" >> beam.Map(
-            _write_dead_letters, self._dead_letters_path, beam.pvalue.AsList(read.dead_letters)
+            _write_dead_letters, self.dead_letters_path, beam.pvalue.AsList(read.dead_letters)
         )
         _ = (
             (read.counts, unique.counts, facts, sampled.counts, written, across)
             | "AllCounts" >> beam.Flatten()
             | "SumCounts" >> beam.CombineGlobally(_SumCounts())
-            | "WriteLedger" >> beam.Map(_write_ledger, self._source, self._ledger_path)
+            | "WriteLedger" >> beam.Map(_write_ledger, self.source, self.ledger_path)
         )
 
 
 def is_sampled(key: str, fraction: float) -> bool:
-    """Whether a record is among the `fraction` of all that are kept; 1 keeps every one."""
+    """Whether the record is in the `fraction` to keep; 1 keeps all records."""
     return zlib.crc32(key.encode()) % 10_000 < fraction * 10_000
 
 
 def serialize(record: Record) -> bytes:
-    """A record as a serialised tf.train.Example, the same bits each time.
+    """Serializes a record as a tf.train.Example, deterministically.
 
-    The length of the text stands beside it as CHARACTERS, because TFDV can check the range
-    of a number but not the length of a string.
+    Adds CHARACTERS, the length of the text, as TFDV can bound a number but not the length of a
+    string.
     """
     import tensorflow as tf
 
@@ -160,13 +151,13 @@ def _read_shard(
                 yield beam.pvalue.TaggedOutput("dead_letters", item)
             else:
                 yield item
-    except DataError as error:  # the executor raises it, without Beam's trace around it
+    except DataError as error:  # the executor raises it, without Beam's traceback
         counts["unreadable"] = {str(error): 1}
     yield beam.pvalue.TaggedOutput("counts", counts)
 
 
 def _identity(record: Record) -> bytes:
-    """The same for texts that differ in nothing but white space."""
+    """A hash that is equal for texts that differ only in white space."""
     text = same_text(str(record.features[TEXT]))
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
@@ -199,7 +190,7 @@ def _sample(record: Record, fraction: float) -> Iterator[Record | beam.pvalue.Ta
 
 
 def _distinct(values: Iterable[Any]) -> list[str]:
-    """Splits, or lists of splits that were combined before, to one sorted list of splits."""
+    """Combines splits, and lists of already combined splits, to one sorted list."""
     splits: set[str] = set()
     for value in values:
         splits.update([value] if isinstance(value, str) else value)
@@ -267,7 +258,7 @@ def _facts(record: Record, markers: tuple[str, ...]) -> Counts:
 
 
 class _SumCounts(beam.CombineFn):
-    """Adds up counts, in place."""
+    """Sums counts, in place."""
 
     def create_accumulator(self) -> Counts:
         return {}

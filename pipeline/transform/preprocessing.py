@@ -1,10 +1,9 @@
 """Transform: raw text to token ids.
 
-Runs from one definition over the corpus before training, and inside the served model
-on each request.
+One definition serves both the corpus before training and each request to the served model.
 
-Reads: features.TEXT (b, 1) string, and features.LABEL (b, 1) int64 where the task has it.
-Writes: features.TOKENS, ragged (b, l) int64, and the label (b,) as it came.
+Inputs: features.TEXT (b, 1) string and, if the task has labels, features.LABEL (b, 1) int64.
+Outputs: features.TOKENS, ragged (b, l) int64, and the label (b,), unchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from pipeline.transform.vocabulary import learned_vocabulary
 
 
 def normalize(strings: tf.Tensor, form: NormalForm) -> tf.Tensor:
-    """Brings text (b,) into its corpus's normal form; bytes that are not UTF-8 become U+FFFD."""
+    """Brings text (b,) into a normal form; bytes that are not UTF-8 become U+FFFD."""
     strings = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
     for pattern, replacement in form.rules:
         strings = tf.strings.regex_replace(strings, pattern, replacement)
@@ -29,7 +28,7 @@ def normalize(strings: tf.Tensor, form: NormalForm) -> tf.Tensor:
 
 
 def head_and_tail(tokens: tf.RaggedTensor, head: int, tail: int) -> tf.RaggedTensor:
-    """Keeps the first `head` and last `tail` ids of each row (b, l); short rows stay whole."""
+    """Keeps the first `head` and last `tail` ids of each row (b, l); short rows are unchanged."""
     position = tf.ragged.range(tokens.row_lengths()).flat_values
     length = tf.gather(tokens.row_lengths(), tokens.value_rowids())
     kept = (position < head) | (position >= length - tail)
@@ -37,9 +36,11 @@ def head_and_tail(tokens: tf.RaggedTensor, head: int, tail: int) -> tf.RaggedTen
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
-    """TFX's hook: raw features to transformed ones.
+    """Transforms raw features; TFX's hook.
 
-    custom_config: `task`, `vocabulary_size` and the fields of config.TransformConfig.
+    Args:
+        inputs: raw features by name.
+        custom_config: `task`, `vocabulary_size` and the fields of config.TransformConfig.
     """
     task = TASKS[custom_config["task"]]
     text = normalize(tf.squeeze(inputs[features.TEXT], 1), task.normal_form)

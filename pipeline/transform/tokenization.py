@@ -1,19 +1,17 @@
 """Lossless WordPiece: text to ids and back.
 
-Text in normal form is written over an alphabet of 256 printable characters, one a
-byte (as GPT-2 does); so no text is unknown, and decoding gives back each byte. It is
-cut into words that carry their leading space, and each word into the longest pieces
-of a vocabulary that was learned in Transform's analyze phase:
+Text in normal form is written in an alphabet of 256 printable characters, one per byte (as
+in GPT-2). So no text is unknown, and decoding restores each byte. The text is split into
+words, each with its leading space, and each word into the longest pieces of a vocabulary that
+Transform learns in its analyze phase (see vocabulary.py):
 
     "In the beginning"  ->  "In" "Ġthe" "Ġbeginning"  ->  [571, 262, 1804]
 
-Ids: 0 padding, 1 start of a document, 2..257 single bytes, then learned pieces by
-falling count. A piece means the same at a word's start and inside it (the space is
-a part of the piece), so there is no joiner such as "##".
+A piece is the same at the start of a word and inside it (the space is a part of the piece),
+so there is no joiner such as "##".
 
 Source of the byte alphabet: Radford et al. 2019, "Language models are unsupervised
-multitask learners", section 2.2. Source of the learner: tensorflow_text's
-wordpiece_tokenizer_learner_lib.
+multitask learners", section 2.2.
 """
 
 from __future__ import annotations
@@ -28,24 +26,23 @@ import tensorflow_transform as tft
 
 from pipeline.transform.token_ids import PADDING_ID, RESERVED
 
-# Words of letters and of punctuation are cut here, so that the work per word is bounded.
-LONGEST_WORD = 24
-# A byte is at most two bytes of UTF-8 in the alphabet.
+LONGEST_WORD = 24  # letters; longer words are split, which bounds the work per word
+# With the leading space; a character of the alphabet has at most two bytes in UTF-8.
 _LONGEST_WORD_BYTES = 2 * (LONGEST_WORD + 1)
 
 
 def byte_alphabet() -> str:
-    """The 256 characters that stand for the bytes 0..255, in order."""
+    """The characters for the bytes 0..255, in order."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = iter(range(0x100, 0x200))
     return "".join(chr(b) if b in printable else chr(next(others)) for b in range(256))
 
 
 def _word_pattern() -> str:
-    """RE2 pattern of one word; every character of the alphabet matches some branch."""
+    """RE2 pattern of one word; each character of the alphabet matches a branch."""
     alphabet = byte_alphabet()
     space, line_end = alphabet[0x20], alphabet[0x0A]
-    # Bytes from 0x80 are parts of letters beyond ASCII: they stay together.
+    # Bytes from 0x80 are parts of non-ASCII letters, so they stay together.
     high = "".join(alphabet[0x80:])
     letter = f"A-Za-z{high}"
     return "|".join(
@@ -61,23 +58,23 @@ def _word_pattern() -> str:
 
 
 def to_alphabet(strings: tf.Tensor) -> tf.Tensor:
-    """Writes each byte of `strings` (b,) as its character of the alphabet."""
+    """Replaces each byte of `strings` (b,) by its character of the alphabet."""
     codepoints = tf.constant([ord(c) for c in byte_alphabet()], tf.int32)
-    # ISO-8859-1 reads one character a byte, whatever the bytes are.
+    # ISO-8859-1 decodes any byte to one character.
     read = tf.strings.unicode_decode(strings, "ISO-8859-1")
     written = read.with_flat_values(tf.gather(codepoints, read.flat_values))
     return tf.strings.unicode_encode(written, "UTF-8")
 
 
 def split_words(strings: tf.Tensor) -> tf.RaggedTensor:
-    """Cuts text (b,) into words over the byte alphabet, (b, words)."""
+    """Splits text (b,) into words in the byte alphabet, (b, words)."""
     pattern = _word_pattern()
     return text.regex_split(to_alphabet(strings), pattern, pattern)
 
 
 def encode(words: tf.RaggedTensor, vocabulary_file: tf.Tensor) -> tf.RaggedTensor:
-    """Cuts words (b, words) into ids (b, l), int64, by the vocabulary in the file."""
-    # Each distinct word once: the tokenizer is by far the slowest step.
+    """Converts words (b, words) to ids (b, l), int64, by the vocabulary in the file."""
+    # Tokenizes each distinct word once, as this is by far the slowest step.
     distinct, index = tf.unique(words.flat_values, tf.int64)
     ids = tft.apply_vocabulary(distinct, vocabulary_file, lookup_fn=_ids_of_words)
     pieces = tf.RaggedTensor.from_tensor(tf.gather(ids, index), padding=PADDING_ID)
@@ -85,9 +82,9 @@ def encode(words: tf.RaggedTensor, vocabulary_file: tf.Tensor) -> tf.RaggedTenso
 
 
 def _ids_of_words(words: tf.Tensor, vocabulary_file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Ids of words (n,), with padding, (n, most pieces), and the number of all ids."""
+    """Returns the padded ids of words (n,), (n, most pieces), and the size of the vocabulary."""
     with contextlib.ExitStack() as outside:
-        # A table made within the function would read the file again with each request.
+        # A table created inside the function would read the file again at each request.
         if isinstance(vocabulary_file, tf.__internal__.EagerTensor):
             outside.enter_context(tf.init_scope())
         table = tf.lookup.StaticVocabularyTable(
@@ -108,7 +105,7 @@ def _ids_of_words(words: tf.Tensor, vocabulary_file: tf.Tensor) -> tuple[tf.Tens
 
 
 class _VocabularyFile(tf.lookup.TextFileInitializer):
-    """TensorFlow names a table by the whole path of its file, and exports the name."""
+    """Hashes the table's name, as TensorFlow names and exports it by its file's absolute path."""
 
     @property
     def _shared_name(self) -> str:
@@ -116,7 +113,7 @@ class _VocabularyFile(tf.lookup.TextFileInitializer):
 
 
 def decode(ids: tf.RaggedTensor, vocabulary: Sequence[str]) -> tf.Tensor:
-    """Gives back the bytes (b,) that ids (b, l) stand for; reserved ids stand for none."""
+    """Returns the bytes (b,) of ids (b, l); reserved ids have none."""
     codepoint_to_byte = {c: bytes([i]) for i, c in enumerate(byte_alphabet())}
     pieces = [
         b"".join(codepoint_to_byte[c] for c in piece) for piece in vocabulary[len(RESERVED) :]

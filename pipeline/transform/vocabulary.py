@@ -1,8 +1,7 @@
 """The vocabulary: learned in Transform's analyze phase, then read from the TransformGraph.
 
-Its pieces in the order of their ids: the reserved ones, the single bytes, then learned
-pieces by falling count. Source of the learner: tensorflow_text's
-wordpiece_tokenizer_learner_lib.
+Pieces in the order of their ids: the reserved ones, the 256 bytes, then learned pieces by
+decreasing count. Source of the learner: tensorflow_text's wordpiece_tokenizer_learner_lib.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _LEARNER_WORDS = 20_000
 
 
 def read_vocabulary(transform_graph_folder: str) -> list[str]:
-    """The pieces in the order of their ids, from a TransformGraph artifact."""
+    """Returns the pieces, in the order of their ids, of a TransformGraph artifact."""
     path = os.path.join(
         transform_graph_folder, tft.TFTransformOutput.TRANSFORM_FN_DIR, "assets", VOCABULARY_ASSET
     )
@@ -42,12 +41,13 @@ def pieces_sha256(transform_graph_folder: str) -> str:
 
 
 def learned_vocabulary(words: tf.RaggedTensor, size: int) -> tf.Tensor:
-    """Learns a vocabulary of at most `size` pieces over all words of the analyzed split.
+    """Learns a vocabulary of at most `size` pieces from all words of the analyzed split.
 
-    Returns: () string, the path of the vocabulary file, known after the analyze phase.
+    Returns:
+        () string, the path of the vocabulary file; known after the analyze phase.
     """
     before_analysis = "\n".join((*RESERVED, *byte_alphabet(), ""))
-    # Counted by batch, in the graph: words one by one would cost Beam more than all else.
+    # Counts each batch in the graph: single words would cost Beam more than all other work.
     distinct, _, counts = tf.unique_with_counts(words.flat_values, tf.int64)
     (path,) = tft.experimental.ptransform_analyzer(
         inputs=[distinct, counts],
@@ -78,7 +78,7 @@ class _LearnVocabulary(tft_beam.experimental.PTransformAnalyzer):
 
 
 def learn(counts: Iterable[tuple[bytes, int]], size: int) -> list[str]:
-    """Learns at most `size` pieces, reserved ones and single bytes first.
+    """Learns at most `size` pieces, including the reserved ones and the bytes.
 
     The result does not depend on the order of `counts`.
     """
@@ -94,8 +94,8 @@ def learn(counts: Iterable[tuple[bytes, int]], size: int) -> list[str]:
     pieces = learner.learn(
         by_count,
         vocab_size=size,
-        # A piece has to be this frequent at most, or `size` of them would hold more than all
-        # the words' text; the search for the frequency starts here.
+        # Upper bound in the search for the minimum count of a piece: `size` pieces with higher
+        # counts would hold more text than all words.
         upper_thresh=max(10, 2 * sum(n for _, n in by_count) // size),
         reserved_tokens=bytes_first,
         max_input_tokens=_LEARNER_WORDS,
@@ -103,7 +103,7 @@ def learn(counts: Iterable[tuple[bytes, int]], size: int) -> list[str]:
         include_joiner_token=False,
         joiner="",
     )
-    return pieces[:size]  # the learner's search may end a little above
+    return pieces[:size]  # the learner may return a few too many
 
 
 def _pairs(batch: tuple[np.ndarray, np.ndarray]) -> Iterable[tuple[bytes, int]]:

@@ -1,4 +1,4 @@
-"""A contestant for tests: records the parts that it is told to, then does what `then` says."""
+"""A contestant for tests: records the parts in setting `well`, then does what `then` says."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The baselines: that they get what the models get, and that their figures are what they say."""
+"""The baselines: their inputs are the models', and their figures are correct."""
 
 import importlib
 import itertools
@@ -50,7 +50,7 @@ def chapters():
 
 @pytest.fixture
 def few(reviews, chapters, monkeypatch):
-    """Leaves the benchmark 400 and 100 reviews, half of each label, and 20 and 5 chapters."""
+    """Limits the benchmark to 400 and 100 reviews, half of each label, and 20 and 5 chapters."""
     kept = {"train": [], "eval": [], "test": []}
     for split, count in (("train", 200), ("eval", 50)):
         for label in (0, 1):
@@ -77,7 +77,7 @@ def test_bible_text_is_every_line_with_its_line_end(chapters):
     assert list(inputs) == ["train", "eval", "test"]
 
 
-def test_reviews_come_apart_again_in_normal_form(few):
+def test_reviews_can_be_split_again_in_normal_form(few):
     inputs = baselines.review_inputs(few["imdb"])
     texts = inputs["eval_text"].tobytes().decode().split("\0")
     assert len(texts) == len(inputs["eval_label"]) == 100
@@ -87,7 +87,7 @@ def test_reviews_come_apart_again_in_normal_form(few):
     assert not any("<br" in text or text != text.lower() for text in texts)
 
 
-def test_an_unknown_task_is_named_with_those_there_are(capsys):
+def test_an_unknown_task_is_named_with_the_known_ones(capsys):
     with pytest.raises(SystemExit):
         baselines.main(["rotten"])
     assert "expected a task among imdb, bible; got rotten" in capsys.readouterr().err
@@ -103,7 +103,7 @@ def test_without_peers_it_says_what_to_run(few, capsys, monkeypatch, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["imdb", "bible"])
-def test_splits_are_those_that_the_pipelines_ingest_writes(task, tmp_path):
+def test_splits_equal_those_of_the_pipelines_ingest(task, tmp_path):
     import apache_beam as beam
     import tensorflow as tf
 
@@ -143,7 +143,7 @@ def test_splits_are_those_that_the_pipelines_ingest_writes(task, tmp_path):
 
 
 @pytest.mark.slow
-def test_naive_bayes_weights_are_those_counted_by_hand(peers, few):
+def test_naive_bayes_weights_equal_those_counted_by_hand(peers, few):
     inputs = baselines.review_inputs(few["imdb"])
     texts = inputs["train_text"].tobytes().decode().split("\0")
     chosen = [*texts[:3], *texts[-2:]]  # of label 0 and of label 1
@@ -175,7 +175,7 @@ print(json.dumps([dict(zip(names, weights.ratio_)), dict(zip(names, first))]))
 
 
 @pytest.mark.slow
-def test_bits_of_a_text_are_what_it_adds_to_the_training_text(peers, few, capsys):
+def test_bits_of_a_text_are_those_added_to_the_training_text(peers, few, capsys):
     assert baselines.main(["bible", "--memory", "2"]) == 0
     (record,) = json_lines(capsys)
     assert (record["train"], record["eval"], record["test"]) == (20, 5, 5)
@@ -194,7 +194,7 @@ def test_bits_of_a_text_are_what_it_adds_to_the_training_text(peers, few, capsys
 
 
 @pytest.mark.slow
-def test_reviews_are_judged_better_than_by_chance(peers, few, capsys, tmp_path):
+def test_reviews_are_classified_better_than_by_chance(peers, few, capsys, tmp_path):
     out = tmp_path / "baselines.jsonl"
     assert baselines.main(["imdb", "--memory", "2", "--out", str(out)]) == 0
     (record,) = json_lines(capsys)

@@ -1,4 +1,4 @@
-"""The benchmarks as they are run, on tiny sizes."""
+"""The benchmarks on tiny sizes."""
 
 import json
 import shutil
@@ -72,7 +72,7 @@ def test_generation_gives_milliseconds_per_token_apart_from_the_prompt(capsys):
 
 
 def test_growth_of_memory_is_close_to_linear(capsys):
-    """Of time too, but a machine that does other work beside the tests does not show it."""
+    """So is that of time, but other work on the machine hides it."""
     lengths = ["--length", "4096", "16384"]
     quick = ["--sizes", "2,64,4", "--repeats", "2", "--budget", "5"]
     assert growth.main([*lengths, *quick]) == 0

@@ -23,7 +23,7 @@ def held(then, well=("first",), limit_s=30.0, memory_gib=2.0, peer=False):
     return hold(one, ["first", "second"], X, limits, "a test")
 
 
-def test_a_contestant_hands_back_times_memory_and_arrays():
+def test_a_contestant_returns_times_memory_and_arrays():
     results = held("end", well=("first", "second"))
     for result in results.values():
         np.testing.assert_array_equal(result["arrays"]["y"], 2 * X["x"])
@@ -33,7 +33,7 @@ def test_a_contestant_hands_back_times_memory_and_arrays():
     assert exit_status(results.values()) == 0
 
 
-def test_what_was_measured_survives_a_part_that_takes_too_long():
+def test_earlier_results_survive_a_part_that_takes_too_long():
     started = time.monotonic()
     results = held("sleep", limit_s=3)
     assert time.monotonic() - started < 30
@@ -42,12 +42,12 @@ def test_what_was_measured_survives_a_part_that_takes_too_long():
     assert exit_status(results.values()) == 0  # a limit is no failure
 
 
-def test_a_contestant_is_ended_when_it_takes_too_much_memory():
+def test_a_contestant_with_too_much_memory_is_killed():
     results = held("grow", well=(), memory_gib=0.3)
     assert results["first"]["reason"] == results["second"]["reason"] == "over 0.3 GiB"
 
 
-def test_a_failure_is_told_with_its_message_and_fails_the_run(capsys):
+def test_a_failure_is_reported_with_its_message_and_fails_the_run(capsys):
     results = held("fail")
     assert results["second"]["reason"] == "failed, exit status 1: RuntimeError: out of order"
     assert exit_status(results.values()) == 1
@@ -77,7 +77,7 @@ def test_options_become_limits(monkeypatch):
     assert contest.origin([], limits)["load_before"] == 1.23
 
 
-def test_memory_of_a_call_is_left_out_where_asked():
+def test_memory_of_a_call_can_be_skipped():
     one = Contestant(
         "one", "tests.benchmarks.misbehaving", False, {"then": "end", "well": ["first"]}
     )
@@ -99,7 +99,7 @@ def test_figures_are_medians_with_quartiles_or_null_with_a_reason():
     assert figures("c", Result(reason="over 3 s")) == {"c_ms": None, "c_reason": "over 3 s"}
 
 
-def test_an_unknown_contestant_is_named_with_those_there_are():
+def test_an_unknown_contestant_is_named_with_the_known_ones():
     known = [Contestant("ours", "m"), Contestant("mambapy", "m")]
     assert [c.name for c in chosen(known, ["mambapy"])] == ["mambapy"]
     with pytest.raises(SystemExit, match="expected some of ours, mambapy; got lstm"):
@@ -121,10 +121,10 @@ def test_a_contestant_does_not_outlive_the_benchmark_that_started_it(tmp_path):
             if contestants and b"misbehaving" in command_line(contestants[0]):
                 break
             time.sleep(0.1)
-        time.sleep(1)  # it has come to its sleep
+        time.sleep(1)  # until it sleeps
         assert contestants and command_line(contestants[0])
     finally:
-        benchmark.kill()  # leaves it no time to clean up
+        benchmark.kill()  # without time to clean up
         benchmark.wait()
     for _ in range(50):
         if not command_line(contestants[0]):

@@ -33,7 +33,7 @@ def test_copies_are_distinct_texts_of_the_same_labels_and_lengths(written):
             assert 0.75 < same / len(words) < 1
 
 
-def test_the_first_copy_are_the_reviews_and_a_seed_gives_the_same_again(written, tmp_path):
+def test_the_first_copy_is_the_reviews_and_a_seed_gives_the_same_again(written, tmp_path):
     source = open_source()
     real = {r.features["text"] for r in read_shard(source, source.shards[0], 10**6)
             if isinstance(r, Record)}  # fmt: skip

@@ -8,7 +8,7 @@ from benchmarks.measurement import memory_mib, repeat, times, working_mib
 pytestmark = pytest.mark.slow
 
 
-def test_the_first_call_which_compiles_is_not_among_the_times():
+def test_the_first_call_which_compiles_is_not_counted():
     calls = []
 
     def call():
@@ -23,17 +23,17 @@ def test_the_first_call_which_compiles_is_not_among_the_times():
     assert result == len(calls)  # the last one's
 
 
-def test_repeats_are_fewer_where_the_budget_ends_but_at_least_one():
+def test_the_budget_reduces_the_repeats_but_not_below_one():
     assert len(repeat(lambda: time.sleep(0.1), repeats=50, budget_s=0.45)) in (3, 4)
     assert len(repeat(lambda: time.sleep(0.02), repeats=50, budget_s=0.001)) == 1
 
 
-def test_repeats_are_more_where_calls_are_fast():
+def test_fast_calls_are_repeated_more():
     assert len(repeat(lambda: time.sleep(0.01), repeats=2, budget_s=5, least_s=0.2)) > 10
 
 
-def test_working_memory_is_what_one_call_takes_at_most():
-    x = np.ones(20 * 2**20 // 8)  # 20 MiB, there before
+def test_working_memory_is_the_peak_of_one_call():
+    x = np.ones(20 * 2**20 // 8)  # 20 MiB, before the call
 
     def call():
         y = x + 1  # 20 MiB

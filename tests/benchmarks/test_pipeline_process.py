@@ -1,9 +1,9 @@
-"""`tf-mamba run` in a process of its own, ended before its time."""
+"""Kills of `tf-mamba run` in a process."""
 
 from benchmarks import pipeline_process
 
 
-def test_kill_ends_a_run_and_says_whether_there_was_one_left(tmp_path):
+def test_kill_ends_a_run_and_says_whether_it_was_running(tmp_path):
     run = ("bible", "--preset", "smoke", "--root", str(tmp_path))
     asked = []
     reached = lambda: asked.append(1) or len(asked) == 3  # noqa: E731

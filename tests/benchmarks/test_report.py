@@ -27,7 +27,7 @@ def test_the_error_is_relative_to_the_largest_value_and_infinite_on_a_NaN():
         report.relative_error([1.0], [2.0, -4.0])
 
 
-def test_a_json_line_is_printed_and_added_to_the_file_with_null_for_infinity(capsys, tmp_path):
+def test_a_json_line_is_printed_and_appended_to_the_file_with_null_for_infinity(capsys, tmp_path):
     out = tmp_path / "figures.jsonl"
     for value in (math.inf, 2.5):
         report.json_line({"bench": "scan", "cumsum_rel_error": value}, out)
@@ -36,7 +36,7 @@ def test_a_json_line_is_printed_and_added_to_the_file_with_null_for_infinity(cap
     assert [json.loads(line)["cumsum_rel_error"] for line in printed.splitlines()] == [None, 2.5]
 
 
-def test_a_table_is_markdown_uncut_with_the_reasons_of_what_is_missing_below(capsys):
+def test_a_table_is_markdown_without_truncation_and_with_reasons_below(capsys):
     columns = ("contestant", *(f"column {i}" for i in range(8)))
     row = ("ours", 1.23456, 61234.5, 2e-7, None, "2 x 3", 10, 0.0, 1.0)
     report.table("scan", columns, [row], {"mambapy": "over 3 s"})

@@ -1,4 +1,4 @@
-"""The float64 scan of the benchmark, against finite differences and the model's own."""
+"""The benchmark's float64 scan, against finite differences and the model's scan."""
 
 import numpy as np
 import tensorflow as tf
@@ -7,7 +7,7 @@ from benchmarks.scan_reference import INPUTS, inputs, scan_and_gradients
 from mamba_model import selective_scan
 
 
-def test_its_gradients_are_finite_differences_of_its_values():
+def test_its_gradients_match_finite_differences_of_its_values():
     arrays = {name: x.astype(np.float64) for name, x in inputs(b=2, l=7, d=3, n=4).items()}
     exact = scan_and_gradients(arrays)
     random = np.random.default_rng(1)
@@ -34,7 +34,7 @@ def test_it_agrees_with_the_models_scan_in_values_and_gradients():
         np.testing.assert_allclose(ours, exact[name], atol=1e-10, err_msg=name)
 
 
-def test_inputs_start_as_a_new_block_has_them():
+def test_inputs_are_those_of_a_new_block():
     arrays = inputs(b=2, l=300, d=5, n=3)
     np.testing.assert_array_equal(arrays["A"], np.tile([-1, -2, -3], (5, 1)))
     assert 0.001 <= arrays["delta"].min() < 0.0015 and 0.07 < arrays["delta"].max() <= 0.1

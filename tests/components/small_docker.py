@@ -1,13 +1,13 @@
-"""A stand-in for docker's command line, where there is no engine: runs small_model_server.py.
+"""A fake of docker's command line that runs small_model_server.py; needs no engine.
 
-Placed on PATH as `docker` with SMALL_DOCKER, a folder, in the environment:
+It is on PATH as `docker`. The variable SMALL_DOCKER names a folder with:
 
-    calls               what it was asked, an argument list as JSON a line
-    containers/<name>   the process id of one that runs
-    no_engine, no_image if there, what is missing
-    fails               if there, what docker says when it cannot start a container
+    calls               the calls, one argument list as JSON per line
+    containers/<name>   the process id of a running container
+    no_engine, no_image if one exists, docker has no engine or no image
+    fails               if it exists, docker's message when it cannot start a container
 
-Like docker's, a container goes on when the client that started it is killed.
+As in docker, a container continues when its client is killed.
 """
 
 import json
@@ -41,7 +41,7 @@ def main(arguments):
 
 
 def run(arguments):
-    """Serves what is mounted at /models/<name>/1, at the ports that are published."""
+    """Serves the version mounted at /models/<name>/1, at the published ports."""
     if (FOLDER / "fails").exists():
         print((FOLDER / "fails").read_text(), file=sys.stderr)
         return 125

@@ -1,6 +1,6 @@
-"""A stand-in for docker's engine: its HTTP API on a socket, as far as TFX's InfraValidator asks it.
+"""A fake of docker's engine: the part of its HTTP API that TFX's InfraValidator uses.
 
-A container of it is small_model_server.py on this machine.
+Its containers are processes of small_model_server.py on this machine.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ IMAGE = "tensorflow/serving:latest"
 
 @contextlib.contextmanager
 def running(path, images=(IMAGE,)):
-    """Yields the engine, which listens on the socket at `path`."""
+    """Yields an engine that listens on the socket at `path`."""
     with _Engine(str(path), _Api) as engine, tempfile.TemporaryDirectory() as folder:
         engine.images, engine.folder = images, Path(folder)
         engine.created, engine.requests, engine.servers = {}, [], {}
@@ -41,7 +41,7 @@ class _Engine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
     def start(self, container):
-        """Serves what is mounted at /model/<name>/1; returns when it listens, or has ended."""
+        """Serves the version mounted at /model/<name>/1; returns once it listens or has ended."""
         created = self.created[container]
         environment = dict(each.split("=", 1) for each in created["Env"])
         (mount,) = created["HostConfig"]["Mounts"]

@@ -1,4 +1,4 @@
-"""Answers as TensorFlow Serving's binary does, by its stubs, for tests where there is none.
+"""A fake of TensorFlow Serving's binary, by its stubs, for tests without the binary.
 
     small_model_server.py --port=P --rest_api_port=P --model_name=N --model_base_path=FOLDER
 

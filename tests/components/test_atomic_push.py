@@ -1,4 +1,4 @@
-"""A push shows a whole model under a new version, or nothing."""
+"""Pushes are atomic, each with a new version."""
 
 import json
 import multiprocessing
@@ -59,7 +59,7 @@ def push(tmp_path):
     return push
 
 
-def test_a_blessed_model_is_pushed_whole(push, tmp_path):
+def test_a_blessed_model_is_pushed_with_all_files(push, tmp_path):
     pushed = push()
     (version,) = (tmp_path / "serving").iterdir()
     assert pushed.get_string_custom_property("pushed_destination") == str(version)
@@ -68,7 +68,7 @@ def test_a_blessed_model_is_pushed_whole(push, tmp_path):
     assert names == ["saved_model.pb", "variables/variables.index"]
 
 
-def test_the_card_stands_beside_the_model(push, tmp_path):
+def test_the_card_is_pushed_with_the_model(push, tmp_path):
     card = ModelCard()
     card.uri = str(tmp_path / "card")
     Path(card.uri).mkdir()
@@ -79,7 +79,7 @@ def test_the_card_stands_beside_the_model(push, tmp_path):
     version = Path(push(card=card).get_string_custom_property("pushed_destination"))
     names = sorted(path.name for path in (version / "assets.extra").iterdir())
     assert names == ["limits.json", "model_card.md"]
-    assert not (extra / "model_card.md").exists()  # the Trainer's artifact is as it was
+    assert not (extra / "model_card.md").exists()  # the Trainer's artifact is unchanged
 
 
 def test_a_model_that_is_not_blessed_is_not_pushed(push, tmp_path):
@@ -97,7 +97,7 @@ def test_versions_grow_even_within_a_second_and_if_the_clock_went_back(push, tmp
     assert sorted(v.name for v in (tmp_path / "serving").iterdir()) == ["1000", "1001", "1002"]
 
 
-def test_a_push_that_fails_leaves_the_former_version_and_nothing_else(push, tmp_path, monkeypatch):
+def test_a_push_that_fails_leaves_only_the_former_version(push, tmp_path, monkeypatch):
     push()
     before = sorted((tmp_path / "serving").iterdir())
 
@@ -119,14 +119,14 @@ def test_the_newest_versions_stay(push, tmp_path):
     assert len(list((tmp_path / "serving").iterdir())) == 2
 
 
-def test_what_a_killed_push_left_is_no_version_and_its_number_is_not_taken_again(tmp_path):
+def test_the_rest_of_a_killed_push_is_no_version_and_its_number_is_not_reused(tmp_path):
     left = tmp_path / f".unfinished-{2**40}"  # a number far above the time
     left.mkdir()
     assert serving_versions.versions(tmp_path) == []
     version = serving_versions.publish(tmp_path, lambda folder: None)
     assert version == 2**40 + 1
     serving_versions.prune(tmp_path, 1, version)
-    assert left.exists()  # it may still be being written
+    assert left.exists()  # a process may still write it
     os.utime(left, (0, 0))
     serving_versions.prune(tmp_path, 1, version)
     assert [path.name for path in tmp_path.iterdir()] == [str(version)]
@@ -138,7 +138,7 @@ def _publish_many(base, start):
         serving_versions.publish(base, lambda folder: (folder / "saved_model.pb").touch())
 
 
-def test_processes_that_push_at_once_take_no_number_twice(tmp_path):
+def test_simultaneous_pushes_get_different_numbers(tmp_path):
     context = multiprocessing.get_context("fork")
     start = context.Event()
     processes = [context.Process(target=_publish_many, args=(tmp_path, start)) for _ in range(4)]
@@ -161,7 +161,7 @@ def _write_much(base):
 
 
 def test_a_full_disk_leaves_the_former_version_serving(tmp_path):
-    """On a small file system where it can be mounted, else with a limit on files."""
+    """On a small file system if it can be mounted, else with a limit on file sizes."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]

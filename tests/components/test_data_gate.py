@@ -82,7 +82,7 @@ def read_reviews(write_reviews, reviews, ledger_of):
 
 @pytest.fixture
 def read_chapters(write_verses, chapters, ledger_of):
-    """Rows and ledger of the real book of Psalms and what comes after it."""
+    """Rows and ledger of the real Psalms and the books after them."""
     some = chapters[478:]
     return rows_of(some), ledger_of("bible", write_verses(some))
 
@@ -100,7 +100,7 @@ def test_lets_real_chapters_pass(judged, read_chapters):
 
 
 def change(**features):
-    """A fault: the first row gets other values; None takes the feature out."""
+    """A fault: sets values of the first row; None removes the feature."""
 
     def apply(rows):
         rows[0].update(features)
@@ -148,7 +148,7 @@ def label_as_text(rows):
         ("bible", change(characters=20_001), "characters", "Unexpectedly large value: 20001"),
     ],
 )
-def test_stops_on_what_breaks_the_schema(judged, request, tmp_path, task, fault, feature, what):
+def test_stops_on_an_anomaly(judged, request, tmp_path, task, fault, feature, what):
     rows, ledger = request.getfixturevalue({"imdb": "read_reviews", "bible": "read_chapters"}[task])
     rows = copy.deepcopy(rows)
     fault(rows)
@@ -159,12 +159,12 @@ def test_stops_on_what_breaks_the_schema(judged, request, tmp_path, task, fault,
     assert message.startswith(f"data gate: 1 finding(s) in {path}; the run stops ")
     assert f"First: split train, feature {feature}: " in message
     assert what in message
-    assert message.endswith(f"Mend {path} or, if it is right, data/schema/{task}.pbtxt.")
+    assert message.endswith(f"Correct {path} or, if it is right, data/schema/{task}.pbtxt.")
     assert "\n" not in message
     assert not (tmp_path / "blessing").exists()
 
 
-def test_prints_every_finding_and_goes_on_where_it_only_reports(judged, read_reviews, capsys):
+def test_prints_every_finding_and_continues_in_mode_report(judged, read_reviews, capsys):
     rows, ledger = copy.deepcopy(read_reviews)
     change(label=2, characters=3)(rows)
     blessing = judged("imdb", rows, ledger, mode="report")
@@ -191,7 +191,7 @@ def test_stops_on_an_edition_that_is_not_the_king_james(judged, chapters, write_
         judged("bible", rows_of(changed), ledger_of("bible", write_verses(changed)))
 
 
-def test_stops_on_a_packaged_text_that_is_not_whole(judged, read_chapters):
+def test_stops_on_an_incomplete_packaged_text(judged, read_chapters):
     rows, ledger = copy.deepcopy(read_chapters)
     ledger["source"]["kind"] = "packaged"
     with pytest.raises(UserError, match=r"3 finding\(s\) .* First: books: expected 66, got 48"):
@@ -213,7 +213,7 @@ def test_stops_on_a_text_in_two_splits(judged, read_reviews):
         judged("imdb", rows, ledger)
 
 
-def test_refuses_a_mode_that_it_does_not_know(judged, read_reviews):
+def test_refuses_an_unknown_mode(judged, read_reviews):
     with pytest.raises(UserError, match="expected mode 'stop' or 'report', got 'warn'"):
         judged("imdb", *read_reviews, mode="warn")
 

@@ -1,4 +1,4 @@
-"""An export that keeps all rules is blessed; each fault made on purpose is found and named."""
+"""An export without faults is blessed; each deliberate fault is found and named."""
 
 import json
 import math
@@ -19,7 +19,7 @@ from data.errors import UserError
 
 @pytest.fixture
 def findings(tmp_path, monkeypatch):
-    """What the probe finds in an export, asked in this process."""
+    """Runs the probe on an export in this process; returns its findings."""
     monkeypatch.setattr(probe, "_LATENCY_SECONDS", 0.0)
 
     def of(export, signatures=SIGNATURES):
@@ -35,7 +35,7 @@ def findings(tmp_path, monkeypatch):
     return of
 
 
-def test_an_export_that_keeps_all_rules_has_no_finding(findings, tmp_path):
+def test_an_export_without_faults_has_no_finding(findings, tmp_path):
     assert findings(save(tmp_path / "model")) == []
 
 
@@ -57,7 +57,7 @@ def _nan_for_no_text(text):
     return share_of_spaces(text) / tf.cast(tf.strings.length(text) > 0, tf.float32)
 
 
-def _neighbours_matter(text):
+def _depends_on_other_rows(text):
     return share_of_spaces(text) / tf.cast(tf.size(text) + 1, tf.float32)
 
 
@@ -90,17 +90,17 @@ def _no_empty_batch(text):
         (_random, "warm_up: request 1 to serving_default got two answers"),
         (_one_row, "warm_up: request 1 to serving_default: expected 2 rows of scores, got shape"),
         (_nan_for_no_text, "odd_texts: b'' to serving_default: scores is not finite"),
-        (_neighbours_matter, "serving_default gets another answer in a batch than alone"),
+        (_depends_on_other_rows, "serving_default gets another answer in a batch than alone"),
         (_no_empty_batch, "odd_texts: InvalidArgumentError"),
     ],
 )
-def test_a_fault_of_what_an_export_computes_is_found(score, finding, findings, tmp_path):
+def test_a_fault_of_the_computation_is_found(score, finding, findings, tmp_path):
     found = findings(save(tmp_path / "model", score))
     assert any(finding in one for one in found), found
 
 
 def test_an_export_whose_variables_no_server_finds_is_not_blessed(findings, tmp_path):
-    # TensorFlow in Python loads it and answers: https://github.com/keras-team/keras/issues/19274
+    # TensorFlow in Python loads it and answers correctly: https://github.com/keras-team/keras/issues/19274
     scale = keras.Variable(0.5, name="scale")
     export = save(tmp_path / "model", lambda text: share_of_spaces(text) * scale, variables=[scale])
     in_python = tf.saved_model.load(str(export)).signatures["serving_default"]
@@ -110,14 +110,14 @@ def test_an_export_whose_variables_no_server_finds_is_not_blessed(findings, tmp_
 
 
 @pytest.mark.slow
-def test_what_is_over_a_limit_must_be_refused(findings, tmp_path):
+def test_requests_over_a_limit_must_be_refused(findings, tmp_path):
     found = findings(save(tmp_path / "model", limited=tf.identity))
     assert len(found) == 2 * len(SIGNATURES)
     assert "limits: classify answers a request over max_rows, which is 40" in found
 
 
 @pytest.mark.parametrize("file", ["tf_serving_warmup_requests", "limits.json"])
-def test_a_file_that_is_missing_is_found(file, findings, tmp_path):
+def test_a_missing_file_is_found(file, findings, tmp_path):
     export = save(tmp_path / "model")
     (export / "assets.extra" / file).unlink()
     (found,) = [one for one in findings(export) if "no request to" not in one]
@@ -125,11 +125,12 @@ def test_a_file_that_is_missing_is_found(file, findings, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_signature_an_input_or_a_request_that_is_missing_is_found(findings, tmp_path):
+def test_a_missing_signature_input_or_request_is_found(findings, tmp_path):
     export = save(tmp_path / "model", names=["serving_default", "serving_examples"])
     (found,) = findings(export)
     assert found == (
-        "signatures: signature classify is missing; there are serving_default, serving_examples"
+        "signatures: signature classify is missing; the export has serving_default,"
+        " serving_examples"
     )
     (found,) = findings(export, {"serving_default": ["text", "seed"], "serving_examples": []})
     assert found == "signatures: signature serving_default does not take seed"
@@ -137,7 +138,7 @@ def test_a_signature_an_input_or_a_request_that_is_missing_is_found(findings, tm
     requests = tmp_path / "whole/assets.extra/tf_serving_warmup_requests"
     requests.write_bytes(
         (export / "assets.extra/tf_serving_warmup_requests").read_bytes()
-    )  # which asks the other two
+    )  # they are to the other two signatures
     assert findings(tmp_path / "whole") == ["warm_up: no request to signature classify"]
 
 
@@ -169,7 +170,7 @@ def _channel(model):
 
 @pytest.mark.slow
 def test_a_clean_process_blesses_and_measures_a_good_export(tmp_path, monkeypatch):
-    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")  # as TFX has it
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")  # as TFX sets it
     monkeypatch.setenv("PATH", "")  # no model server
     export = save(tmp_path / "Format-Serving")
     blessing, report = _component_checks(export, tmp_path)
@@ -204,7 +205,7 @@ def test_an_answer_that_never_comes_is_killed_at_the_time_limit_and_not_blessed(
     assert blessing.get_int_custom_property("blessed") == 0
     assert (tmp_path / "blessing" / "INFRA_NOT_BLESSED").exists()
     (finding,) = report["findings"]
-    assert finding.endswith(": had not ended at the time limit of 15 s (infra_check.time_limit)")
+    assert finding.endswith(": did not end within the time limit of 15 s (infra_check.time_limit)")
     assert not {"warm_up", "latency"} & set(report["checks"])
 
 
@@ -238,6 +239,6 @@ for name in ("pipeline", "components", "mamba_model", "tfx", "apache_beam", "pan
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
-def test_a_time_limit_of_nothing_is_refused():
+def test_a_time_limit_of_zero_is_refused():
     with pytest.raises(UserError, match="time_limit: expected 1 or more seconds, got 0"):
         InfraCheck(_channel(standard_artifacts.Model()), SIGNATURES, 0)

@@ -1,4 +1,4 @@
-"""Where TensorFlow Serving is, by its binary or in docker, InfraCheck asks it the same."""
+"""InfraCheck compares TensorFlow Serving's answers, by its binary or in docker."""
 
 import json
 import re
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def probed(tmp_path_factory):
-    """An export, and the answers that the probe got."""
+    """An export, and the probe's answers."""
     folder = tmp_path_factory.mktemp("probed")
     export, answers = save(folder / "model"), folder / "answers"
     options = {"model": str(export), "signatures": SIGNATURES, "answers": str(answers)}
@@ -30,7 +30,7 @@ def probed(tmp_path_factory):
 
 @pytest.fixture
 def ask(probed, tmp_path):
-    """Asks the model server that is on PATH; returns the outcome."""
+    """Checks the model server on PATH; returns the outcome."""
 
     def asked():
         folder = tmp_path / f"folder-{len(list(tmp_path.glob('folder-*')))}"
@@ -42,7 +42,7 @@ def ask(probed, tmp_path):
 
 @pytest.fixture
 def program(tmp_path, monkeypatch):
-    """Puts a program that runs a shell line on a PATH that has nothing else."""
+    """Puts a program that runs a shell line on an otherwise empty PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -57,7 +57,7 @@ def program(tmp_path, monkeypatch):
 
 
 class Docker:
-    """The stand-in's folder, see small_docker.py."""
+    """The folder of the fake docker, see small_docker.py."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -89,7 +89,7 @@ def test_the_binary_on_path_must_answer_the_same(ask, program, monkeypatch):
     assert ask() == model_server.Outcome(binary, [])
     monkeypatch.setenv("WRONG_ANSWERS", "1")
     assert ask().findings == [
-        f"{name}: output scores differs from what TensorFlow gave" for name in SIGNATURES
+        f"{name}: output scores differs from TensorFlow's" for name in SIGNATURES
     ]
     program("tensorflow_model_server", "echo no such op >&2; exit 3")
     assert ask().findings == ["it ended with exit 3: no such op"]
@@ -97,10 +97,10 @@ def test_the_binary_on_path_must_answer_the_same(ask, program, monkeypatch):
 
 @pytest.mark.slow
 def test_the_image_in_docker_must_answer_the_same(ask, docker, probed, monkeypatch):
-    monkeypatch.setenv("WRONG_ANSWERS", "1")  # else as by the binary
+    monkeypatch.setenv("WRONG_ANSWERS", "1")  # the right ones are tested with the binary
     assert ask() == model_server.Outcome(
         "docker: tensorflow/serving",
-        [f"{name}: output scores differs from what TensorFlow gave" for name in SIGNATURES],
+        [f"{name}: output scores differs from TensorFlow's" for name in SIGNATURES],
     )
     (run,) = docker.calls("run")
     name, grpc, rest = (argument.partition("=")[2] for argument in run[4:7])
@@ -108,7 +108,7 @@ def test_the_image_in_docker_must_answer_the_same(ask, docker, probed, monkeypat
         "run",
         "--rm",
         "--init",
-        "--pull=never",  # nothing is downloaded
+        "--pull=never",  # no download
         f"--name={name}",
         f"--publish=127.0.0.1:{grpc.split(':')[1]}:8500",
         f"--publish=127.0.0.1:{rest.split(':')[1]}:8501",
@@ -136,8 +136,8 @@ def test_a_container_is_stopped_at_the_time_limit_and_when_the_check_is_interrup
         monkeypatch.setattr(model_server, "_wait_until_ready", waited)
 
     once_there(lambda channel, server, _: wait(channel, server, time.monotonic() + 0.3))
-    (finding,) = ask().findings  # in less than TensorFlow takes to be imported
-    assert finding.startswith("it did not load the model before the time limit")
+    (finding,) = ask().findings  # before TensorFlow is imported
+    assert finding.startswith("it did not load the model within the time limit")
     assert len(docker.calls("run")) == len(docker.calls("rm")) == 1
     assert docker.containers() == []
 
@@ -168,16 +168,16 @@ def test_without_docker_s_engine_or_image_it_says_so_and_runs_nothing(ask, docke
     assert docker.calls("run") == []
 
 
-def test_what_docker_cannot_start_is_no_fault_of_the_model(ask, docker, capsys):
+def test_a_failure_of_docker_is_no_fault_of_the_model(ask, docker, capsys):
     docker.has("fails", "docker: Error response from daemon: invalid mount config.")
     assert ask() == model_server.Outcome(
         not_checked="docker could not start tensorflow/serving:"
         " docker: Error response from daemon: invalid mount config."
     )
-    assert capsys.readouterr().err == ""  # nothing is left that was not stopped
+    assert capsys.readouterr().err == ""  # no container was left running
 
 
-def test_an_engine_that_hangs_is_given_up(program, monkeypatch):
+def test_an_engine_that_hangs_is_skipped(program, monkeypatch):
     program("docker", "exec /bin/sleep 60")
     monkeypatch.setattr(tensorflow_serving, "_DOCKER_SECONDS", 0.3)
     assert tensorflow_serving.docker_lacks() == (

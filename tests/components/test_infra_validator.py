@@ -1,4 +1,4 @@
-"""TFX's InfraValidator: in the pipeline, and against a stand-in for docker's engine."""
+"""TFX's InfraValidator: in the pipeline, and against a fake of docker's engine."""
 
 import json
 
@@ -25,7 +25,7 @@ def _pipeline(folder, *settings):
     return define(config, imdb.open_source(None), Places.below(folder), [])
 
 
-def test_switched_on_it_is_a_stage_and_its_blessing_gates_the_push(tmp_path):
+def test_if_enabled_it_is_a_stage_and_its_blessing_gates_the_push(tmp_path):
     stages = {stage.id: stage for stage in _pipeline(tmp_path, ON).components}
     validator, pusher = stages["InfraValidator"], stages["Pusher"]
     assert validator in pusher.upstream_nodes
@@ -44,7 +44,7 @@ def test_switched_on_it_is_a_stage_and_its_blessing_gates_the_push(tmp_path):
 
 @pytest.fixture
 def engine(tmp_path, monkeypatch):
-    """Docker's engine, or a stand-in for it, is where DOCKER_HOST says."""
+    """The socket in DOCKER_HOST, for a fake of docker's engine."""
     path = tmp_path / "docker.sock"
     monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
     return path
@@ -89,7 +89,9 @@ def validate(tmp_path):
 
 
 @pytest.mark.slow
-def test_it_asks_the_server_in_docker_and_blesses_the_model(engine, validate, tmp_path):
+def test_it_sends_requests_to_the_server_in_docker_and_blesses_the_model(
+    engine, validate, tmp_path
+):
     with running(engine) as docker:
         blessing = validate()
         assert docker.servers["1"].poll() is not None  # stopped
@@ -119,7 +121,7 @@ def test_without_docker_s_engine_or_image_it_says_what_to_do(engine):
         infra_validator.require_docker()
     with (
         running(engine, images=()) as docker,
-        pytest.raises(UserError, match=r"no image tensorflow/serving:latest: docker pull"),
+        pytest.raises(UserError, match=r"no image tensorflow/serving:latest: run docker pull"),
     ):
         infra_validator.require_docker()
     assert not docker.created

@@ -1,4 +1,4 @@
-"""From a source to the gate, as the pipeline's runner runs it."""
+"""The stages from the source to the gate, run by TFX's LocalDagRunner."""
 
 import importlib
 import json
@@ -66,7 +66,7 @@ def run(tmp_path):
 
 
 def ledgers(root: Path) -> list[dict]:
-    """Of each execution of ingest that has outputs, in their order."""
+    """The ledgers of all executions of ingest with outputs, in order."""
     paths = sorted(root.rglob("records.json"), key=lambda path: int(path.parent.name))
     return [json.loads(path.read_text()) for path in paths]
 
@@ -79,7 +79,7 @@ def ledgers(root: Path) -> list[dict]:
         ("imdb", {"train": 22348, "eval": 2556, "test": 0}, 96),
     ],
 )
-def test_the_packaged_corpus_passes_whole_and_the_second_run_is_cached(
+def test_the_whole_packaged_corpus_passes_and_the_second_run_is_cached(
     run, tmp_path, task, examples, repeats
 ):
     assert set(run(task).values()) == {"COMPLETE"}

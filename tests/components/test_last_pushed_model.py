@@ -1,4 +1,4 @@
-"""The model that a new one is compared with."""
+"""The baseline of a new model."""
 
 import ml_metadata as mlmd
 import pytest
@@ -14,7 +14,7 @@ def store():
 
 
 def _put(store, kind, **properties):
-    """An artifact in the store, as TFX has it."""
+    """Puts an artifact into the store as TFX does."""
     artifact = kind()
     for name, value in properties.items():
         artifact.set_int_custom_property(name, value)
@@ -26,7 +26,7 @@ def _put(store, kind, **properties):
 
 
 def _push(store, model, pushed, blessing=None):
-    """What a Pusher made, which read the model."""
+    """Puts a Pusher that read the model into the store; returns its output."""
     artifact = _put(store, standard_artifacts.PushedModel, pushed=pushed)
     type_id = store.put_execution_type(pb.ExecutionType(name="Pusher"))
     (execution,) = store.put_executions([pb.Execution(type_id=type_id)])
@@ -47,7 +47,7 @@ def _event(kind, artifact, execution):
 def _resolved(store, models, pushes):
     inputs = {"model": models, "pushed_model": pushes, "candidate": models[-1:]}
     resolved = LastPushedModel().resolve_artifacts(store, inputs)
-    assert set(resolved) == set(inputs)  # TFX asks for every input by its name
+    assert set(resolved) == set(inputs)  # TFX requires each input by its name
     return [model.id for model in resolved["model"]]
 
 
@@ -60,7 +60,7 @@ def test_it_is_the_last_that_was_pushed_other_than_the_candidate(store, pushed, 
     assert _resolved(store, models, pushes) == [models[number - 1].id for number in expected]
 
 
-def test_a_model_that_the_evaluator_blessed_but_infra_check_did_not_is_passed_over(store):
+def test_a_model_that_the_evaluator_blessed_but_infra_check_did_not_is_skipped(store):
     good, unfit, candidate = (_put(store, standard_artifacts.Model) for _ in range(3))
     blessed = _put(store, standard_artifacts.ModelBlessing, blessed=1, current_model_id=unfit.id)
     pushes = [_push(store, good, 1), _push(store, unfit, 0, blessed)]

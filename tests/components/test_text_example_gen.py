@@ -86,9 +86,7 @@ def test_every_example_has_the_readers_features_and_the_length_of_its_text(
         assert set(row) == {"text", "characters", "label", "length_bucket"}
 
 
-def test_chapters_stand_in_the_split_of_their_name_in_the_order_of_the_canon(
-    ingest, write_verses, chapters
-):
+def test_chapters_are_in_their_split_in_the_order_of_the_canon(ingest, write_verses, chapters):
     some = chapters[:60]
     ingested = ingest("data.bible.reader", write_verses(some))
     for split in ("train", "eval", "test"):
@@ -108,7 +106,7 @@ def test_a_split_without_records_is_not_named(ingest, write_reviews, reviews):
     assert ingested.examples.get_string_custom_property("file_format") == "tfrecords_gzip"
 
 
-def test_the_ledger_is_that_of_a_plain_loop(ingest, write_reviews, reviews):
+def test_the_ledger_equals_that_of_a_plain_loop(ingest, write_reviews, reviews):
     path = add_faults(write_reviews([*reviews, *reviews[:7]]))
     ingested = ingest("data.imdb.reader", path, max_dead_letter_share=1.0)
     assert ingested.ledger == plain_ledger("data.imdb.reader", path)
@@ -116,7 +114,7 @@ def test_the_ledger_is_that_of_a_plain_loop(ingest, write_reviews, reviews):
     assert ingested.ledger["repeats"] == 7
 
 
-def test_the_ledger_of_chapters_is_that_of_a_plain_loop(ingest, write_verses, chapters):
+def test_the_ledger_of_chapters_equals_that_of_a_plain_loop(ingest, write_verses, chapters):
     path = write_verses(chapters[900:])
     assert ingest("data.bible.reader", path).ledger == plain_ledger("data.bible.reader", path)
 
@@ -159,10 +157,12 @@ def test_too_many_dead_letters_stop_and_are_kept_beside_the_outputs(
         "empty_text 1, invalid_utf8 1, malformed_line 1, too_long 1. First: "
     )
     assert "bad_label \"'7': A fine film\"" in message
-    assert message.endswith(f"All of them: {kept}. Mend the source or raise max_dead_letter_share.")
+    assert message.endswith(
+        f"All of them: {kept}. Correct the source or raise max_dead_letter_share."
+    )
 
 
-def test_as_many_dead_letters_as_may_be_do_not_stop(ingest, write_reviews, reviews):
+def test_as_many_dead_letters_as_allowed_do_not_stop(ingest, write_reviews, reviews):
     path = write_reviews([*reviews[:99], ("", 1)])
     assert ingest("data.imdb.reader", path).ledger["dead_letters"] == {"empty_text": 1}
     path = write_reviews([*reviews[:98], ("", 1)], "more.csv")
@@ -170,7 +170,7 @@ def test_as_many_dead_letters_as_may_be_do_not_stop(ingest, write_reviews, revie
         ingest("data.imdb.reader", path)
 
 
-def test_a_repeat_stays_on_the_held_out_side_only(ingest, write_folder, reviews):
+def test_a_repeat_is_kept_in_the_held_out_split_only(ingest, write_folder, reviews):
     held_out = [text for text, _ in reviews[225:]]
     repeated = [(f"  {text}\n".replace(" ", "  "), 1) for text in held_out[:10]]
     ingested = ingest("data.imdb.reader", write_folder([*repeated, *reviews[10:]]))
@@ -183,7 +183,7 @@ def test_a_repeat_stays_on_the_held_out_side_only(ingest, write_folder, reviews)
     assert tested == {facts.same_text(text) for text in held_out}
 
 
-def test_of_repeats_in_one_split_the_first_stays(ingest, write_reviews, reviews):
+def test_of_repeats_in_one_split_the_first_is_kept(ingest, write_reviews, reviews):
     ingested = ingest(
         "data.imdb.reader", write_reviews([*reviews, *((f"{t} ", y) for t, y in reviews)])
     )
@@ -213,20 +213,18 @@ def test_a_source_without_an_eval_example_stops(ingest, write_reviews, reviews):
         ingest("data.imdb.reader", write_reviews(in_train))
 
 
-def test_a_source_that_changed_after_the_run_was_put_together_stops(
-    ingest, write_reviews, reviews, monkeypatch
-):
+def test_a_source_that_changed_during_the_run_stops(ingest, write_reviews, reviews, monkeypatch):
     path = write_reviews(reviews)
     before = imdb.open_source(str(path))
     write_reviews(reviews[:-1])
     after = imdb.open_source
     answers = iter([before])
     monkeypatch.setattr(imdb, "open_source", lambda path: next(answers, None) or after(path))
-    with pytest.raises(UserError, match=f"changed while the run was .* {before.sha256}, got "):
+    with pytest.raises(UserError, match=f"changed during the run: .* {before.sha256}, got "):
         ingest("data.imdb.reader", path)
 
 
-def test_what_the_reader_cannot_read_stops_on_one_line(ingest, tmp_path, write_folder, reviews):
+def test_an_unreadable_source_stops_with_one_line(ingest, tmp_path, write_folder, reviews):
     folder = write_folder(reviews)
     archive = tmp_path / "aclImdb.tar.gz"
     with tarfile.open(archive, "w:gz") as stream:
@@ -238,7 +236,7 @@ def test_what_the_reader_cannot_read_stops_on_one_line(ingest, tmp_path, write_f
     assert "\n" not in str(caught.value)
 
 
-def test_the_identity_of_a_packaged_corpus_is_free_of_its_path():
+def test_the_identity_of_a_packaged_corpus_has_no_path():
     source = bible.open_source()
     assert source_identity(source) == (
         f'{{"kind": "packaged", "path": "", "sha256": "{bible.PACKAGED_SHA256}", "task": "bible"}}'

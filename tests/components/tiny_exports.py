@@ -1,4 +1,4 @@
-"""Exports of a few ops that keep, or break, what InfraCheck asks of one."""
+"""Exports of a few ops that pass InfraCheck, or break one of its rules."""
 
 import json
 from pathlib import Path
