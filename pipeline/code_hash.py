@@ -5,8 +5,8 @@ stage runs. So each stage takes the hash of its code as one more parameter; stag
 which modules that are.
 
 A module counts together with all modules that it imports from the same packages, as syntax
-trees: comments, layout and docstrings do not count. Files in a folder `native/` or `templates/`
-beside a module count byte by byte. The modules in DECLARATIONS do not count, nor what they import,
+trees: comments, layout and docstrings do not count. Files in a folder "native" or "templates"
+beside a module that names the folder count byte by byte. The modules in DECLARATIONS do not count, nor what they import,
 because their values reach a stage as its parameters.
 """
 
@@ -112,9 +112,10 @@ class _Module:
         tree = ast.parse(path.read_text("utf-8"))
         self.imports = list(_imports(tree))
         self.code = ast.dump(_without_docstrings(tree))
+        strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
         self.files = {
             f"{path.parent.name}/{folder}/{file.name}": file.read_text("utf-8")
-            for folder in ("native", "templates")
+            for folder in strings & {"native", "templates"}
             for file in sorted(path.parent.glob(f"{folder}/*"))
         }
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from command_line import PROJECT
 
-from data.imdb.reader import reader as imdb_reader
+from data.imdb import reader as imdb_reader
 
 pytestmark = pytest.mark.slow
 
