@@ -159,29 +159,33 @@ def _bullets(lines: Iterable[str]) -> str:
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [tuple(header), *rows]
-    lines.insert(1, ("---",) * len(lines[0]))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    from tabulate import tabulate
+
+    return tabulate(rows, header, tablefmt="github", disable_numparse=True)
+
+
+def _values(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The model's own values, without slices and differences from the last pushed model."""
+    return {
+        name: value
+        for name, value in metrics.items()
+        if isinstance(value, float) and not name.endswith("_diff")
+    }
 
 
 def _metric_rows(
     metrics: Mapping[str, Any], intervals: Mapping[str, Any]
 ) -> Iterable[tuple[str, str, str]]:
-    for name, value in metrics.items():
-        if isinstance(value, float) and not name.endswith("_diff"):
-            bounds = intervals.get(name)
-            between = f"{bounds[0]:.4g} to {bounds[1]:.4g}" if bounds else ""
-            yield name.replace("_", " "), f"{value:.4g}", between
+    for name, value in _values(metrics).items():
+        bounds = intervals.get(name)
+        between = f"{bounds[0]:.4g} to {bounds[1]:.4g}" if bounds else ""
+        yield name.replace("_", " "), f"{value:.4g}", between
 
 
 def _slices(metrics: Mapping[str, Any]) -> Iterable[str]:
     if not metrics["slices"]:
         return
-    names = [
-        name
-        for name, value in metrics.items()
-        if isinstance(value, float) and not name.endswith("_diff")
-    ]
+    names = list(_values(metrics))
     rows = [
         (where.replace("_", " "), *(f"{of.get(name, float('nan')):.4g}" for name in names))
         for where, of in metrics["slices"].items()

@@ -19,13 +19,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
+from tabulate import tabulate
 
 from components import serving_versions
 from data.errors import UserError
@@ -57,14 +57,13 @@ class Plan:
 
     def as_text(self) -> str:
         """The number and size of the removals, one line per task and kind."""
-        lines = []
-        number: Counter[tuple[str, str]] = Counter((r.task, r.kind) for r in self.removals)
-        for (task, kind), count in sorted(number.items()):
-            size = sum(r.size for r in self.removals if (r.task, r.kind) == (task, kind))
-            lines.append(f"{task:<6} {kind:<13} {count:5}  {_bytes(size):>9}")
-        total = sum(removal.size for removal in self.removals)
-        lines.append(f"{'total':<20} {len(self.removals):5}  {_bytes(total):>9}")
-        return "\n".join(lines)
+        groups: dict[tuple[str, str], list[int]] = {}
+        for removal in sorted(self.removals, key=lambda r: (r.task, r.kind)):
+            groups.setdefault((removal.task, removal.kind), []).append(removal.size)
+        groups["total", ""] = [removal.size for removal in self.removals]
+        rows = [(*group, len(sizes), _bytes(sum(sizes))) for group, sizes in groups.items()]
+        align = ("left", "left", "right", "right")
+        return tabulate(rows, tablefmt="plain", disable_numparse=True, colalign=align)
 
 
 def tasks_with_runs(places: Places) -> list[str]:
@@ -189,7 +188,7 @@ class _TaskFiles:
     def _pushed_models(self) -> set[int]:
         """The last pushed model, and those whose version still exists."""
         last = [push.id for push in self._pushed if push.state == pb.Artifact.LIVE][-1:]
-        return {p.id for p in self._pushed if _is_there(Path(records.pushed_to(p)))} | set(last)
+        return {p.id for p in self._pushed if _exists(Path(records.pushed_to(p)))} | set(last)
 
     def _with_origins(self, artifacts: set[int]) -> set[int]:
         found, waiting = set(artifacts), list(artifacts)
@@ -218,7 +217,7 @@ class _TaskFiles:
         }
 
 
-def _is_there(pushed: Path) -> bool:
+def _exists(pushed: Path) -> bool:
     """Whether a pushed version exists, or a rollback gave its content to another version."""
     base = pushed.parent
     contents = {rollback.content_of(base, n) for n in serving_versions.versions(base)}

@@ -12,6 +12,7 @@ from data import features
 from pipeline.report import figures
 from pipeline.report.blocks import Block, Drawing, Fold, Section, Sentence, Table
 from pipeline.report.inputs import Run, split_names
+from pipeline.report.missing import not_measured
 from pipeline.report.numbers import count, share
 
 _RECORDS = "TextExampleGen.records"
@@ -171,13 +172,6 @@ def _words(run: Run) -> list[Block]:
     )
     caption = f"The most frequent words of the first {count(words['characters'])} characters"
     return [Drawing(svg, f"{caption} of split train")]
-
-
-def not_measured(what: str, part: Mapping[str, Any] | None) -> Sentence:
-    """Says that a measurement is missing, and why if that is known."""
-    if part and "error" in part:
-        return Sentence(f"{what} could not be measured: {part['error']}", "warning")
-    return Sentence(f"{what}: not measured, as the run did not get that far.")
 
 
 def _findings(run: Run) -> list[Block]:

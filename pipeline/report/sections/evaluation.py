@@ -9,8 +9,8 @@ from pipeline.report import evaluation, figures
 from pipeline.report.blocks import Block, Drawing, Fold, Section, Sentence, Table
 from pipeline.report.evaluation import Evaluation
 from pipeline.report.inputs import Run
+from pipeline.report.missing import not_measured
 from pipeline.report.numbers import count, figure, interval
-from pipeline.report.sections.data import not_measured
 
 
 def section(run: Run) -> Section:

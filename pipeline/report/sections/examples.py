@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.report.blocks import Block, Passage, Section, Sentence
 from pipeline.report.inputs import Run
 from pipeline.report.measurements.corpus import WORD
-from pipeline.report.sections.data import not_measured
+from pipeline.report.missing import not_measured
 
 _LABELS = ("negative", "positive")
 

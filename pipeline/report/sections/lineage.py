@@ -10,6 +10,7 @@ from pipeline.report import lineage_drawing
 from pipeline.report.blocks import Block, Drawing, Fold, Section, Sentence, Table
 from pipeline.report.inputs import Run, Stage
 from pipeline.report.lineage_graph import Edge, Lineage, Node
+from pipeline.report.missing import no_stages
 
 _SOURCE, _PUSHED = "source", "pushed model"
 
@@ -17,10 +18,7 @@ _SOURCE, _PUSHED = "source", "pushed model"
 def section(run: Run) -> Section:
     title = "Lineage"
     if not run.stages:
-        text = "Known at the run's end only: see report.html in the run's folder."
-        if run.stages is not None:
-            text = "No stage began."
-        return Section("lineage", title, [Sentence(text)])
+        return Section("lineage", title, [no_stages(run)])
     stages = [stage for stage in run.stages if stage.reads or stage.makes]
     # Without RunReport, which reads nearly all artifacts.
     graph = _of_stages([stage for stage in stages if stage.name != "RunReport"], run.pushed)

@@ -8,6 +8,7 @@ from pipeline.places import TRAINING_FILE
 from pipeline.report import figures
 from pipeline.report.blocks import Block, Drawing, Section, Sentence, Table
 from pipeline.report.inputs import Run
+from pipeline.report.missing import no_stages
 from pipeline.report.numbers import mebibytes
 
 _STATES = {"COMPLETE": "ran", "CACHED": "cached", "FAILED": "failed", "RUNNING": "did not end"}
@@ -16,10 +17,7 @@ _STATES = {"COMPLETE": "ran", "CACHED": "cached", "FAILED": "failed", "RUNNING":
 def section(run: Run) -> Section:
     title = "Time and memory"
     if not run.stages:
-        text = "Known at the run's end only: see report.html in the run's folder."
-        if run.stages is not None:
-            text = "No stage began."
-        return Section("time", title, [Sentence(text)])
+        return Section("time", title, [no_stages(run)])
     stages = [stage for stage in run.stages if not _found_nothing(stage)]
     begin = stages[0].started
     rows = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pipeline.report.blocks import Fold, Section, Sentence, Table
 from pipeline.report.inputs import Run
+from pipeline.report.missing import not_measured
 from pipeline.report.numbers import count, share
-from pipeline.report.sections.data import not_measured
 
 
 def section(run: Run) -> Section:
