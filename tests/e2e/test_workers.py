@@ -90,7 +90,7 @@ def test_two_workers_give_the_bits_of_one_after_one_of_them_was_killed_too(bible
     assert chief.returncode == 1, error
     assert "Traceback" not in error
     last = error.strip().splitlines()[-1]
-    assert "training on 2 workers: worker 1 (127.0.0.1:" in last
+    assert "training on 2 workers: lost worker 1 (127.0.0.1:" in last
     assert "; run this again, with all workers; it resumes from step " in last
     reached = int(last.rsplit(" ", 1)[1])
     assert reached >= 20
