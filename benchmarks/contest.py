@@ -25,8 +25,8 @@ from benchmarks.measurement import INPUTS, RECORDS, SETTINGS
 from benchmarks.report import ROOT, commit, hardware, median, quartiles, significant
 
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
-# Makes a process's size equal the memory that it uses: freed memory returns to the system at once,
-# TensorFlow's too, as there are no pools and each larger block has its own mapping.
+# Makes a process's size equal the memory that it uses: without pools, and with a mapping for each
+# larger block, freed memory (TensorFlow's too) returns to the system immediately.
 MEMORY_SHOWS = {
     "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1",
     "MALLOC_MMAP_THRESHOLD_": "65536",

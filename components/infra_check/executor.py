@@ -109,7 +109,7 @@ def _probe(
     options = {
         "model": str(model.resolve()),
         "signatures": {name: list(inputs) for name, inputs in signatures.items()},
-        "time_limit": int(time_limit) + 5,  # the probe ends itself, should this process be killed
+        "time_limit": int(time_limit) + 5,  # the probe's own, in case this process is killed
         "report": str(folder / "report"),
         "answers": str(folder / "answers"),
     }

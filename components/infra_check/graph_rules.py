@@ -27,9 +27,7 @@ def findings(meta_graph: Any, known_ops: Callable[[str], bool]) -> Iterator[str]
     for function in library:
         if "_XlaMustCompile" in function.attr and function.attr["_XlaMustCompile"].b:
             yield f"function {function.signature.name} must be compiled by XLA"
-    functions = {
-        function.signature.name for function in library
-    }  # a call has the function's name as its op
+    functions = {function.signature.name for function in library}  # a call names one as its op
     unknown: set[str] = set()
     for place, nodes in where:
         for node in nodes:
