@@ -6,8 +6,8 @@ which modules that are.
 
 A module counts together with all modules that it imports from the same packages, as syntax
 trees: comments, layout and docstrings do not count. Files in a folder "native" or "templates"
-beside a module that names the folder count byte by byte. The modules in DECLARATIONS do not count, nor what they import,
-because their values reach a stage as its parameters.
+beside a module that names the folder count byte by byte. The modules in DECLARATIONS do not count,
+nor what they import, because their values reach a stage as its parameters.
 """
 
 from __future__ import annotations
