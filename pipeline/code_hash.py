@@ -112,10 +112,11 @@ class _Module:
         tree = ast.parse(path.read_text("utf-8"))
         self.imports = list(_imports(tree))
         self.code = ast.dump(_without_docstrings(tree))
-        strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        constants = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
         self.files = {
             f"{path.parent.name}/{folder}/{file.name}": file.read_text("utf-8")
-            for folder in strings & {"native", "templates"}
+            for folder in ("native", "templates")
+            if folder in constants
             for file in sorted(path.parent.glob(f"{folder}/*"))
         }
 

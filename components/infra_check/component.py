@@ -17,15 +17,6 @@ from tfx.types.channel import BaseChannel
 from components.infra_check import executor
 from data.errors import UserError
 
-# The code of this component. The probe and the modules that it loads are run by path, so no
-# import names them.
-INFRA_CHECK_MODULES = (
-    "components.infra_check.executor",
-    "components.infra_check.probe",
-    "components.infra_check.graph_rules",
-    "components.infra_check.served_requests",
-)
-
 
 class InfraCheckSpec(component_spec.ComponentSpec):
     """Parameters, input and output; see InfraCheck."""
