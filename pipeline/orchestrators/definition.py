@@ -26,12 +26,8 @@ def define(config: RunConfig, source: Source, places: Places, beam_args: Sequenc
     Raises:
         UserError: if the metadata store cannot be opened, or a stage's module has no file.
     """
-    context = dataclasses.replace(
-        without_past_runs(config, places),
-        infra_checks_failed=reruns.infra_checks_failed(places, config.task),
-        infra_validations_failed=reruns.infra_validations_failed(places, config.task),
-        pushed_models_gone=reruns.pushed_models_gone(places, config),
-    )
+    first = without_past_runs(config, places)
+    context = dataclasses.replace(first, **reruns.counts(places, config))
     return create_pipeline(config, source, places, beam_args, context)
 
 

@@ -140,6 +140,12 @@ def outputs_of(store: mlmd.MetadataStore, execution: pb.Execution) -> dict[str, 
     return {event_key(event): artifacts[event.artifact_id] for event in events}
 
 
+def custom_config(execution: pb.Execution) -> dict[str, Any]:
+    """The parameter `custom_config` of an execution; empty if it has none."""
+    text = execution.custom_properties["custom_config"].string_value
+    return json.loads(text) if text.startswith("{") else {}
+
+
 def event_key(event: pb.Event) -> str:
     """The name of the input or output that an event is about."""
     return next(step.key for step in event.path.steps if step.WhichOneof("value") == "key")
