@@ -26,7 +26,8 @@ from data.tasks import TASKS
 from pipeline.config import RunConfig
 from pipeline.orchestrators import partial_run
 from pipeline.orchestrators.beam import Beam
-from pipeline.orchestrators.definition import define, define_tuning
+from pipeline.orchestrators.definition import define, without_past_runs
+from pipeline.pipeline import create_tuning_pipeline
 from pipeline.places import Places
 from pipeline.runs import files as run_files
 from pipeline.runs import lock as run_lock
@@ -143,11 +144,12 @@ def tune(
     with run_lock.hold(places.runs, config.task, run_id):
         metadata.open_store(places, create=True)
         beam = Beam()
-        pipeline = define_tuning(
+        pipeline = create_tuning_pipeline(
             config,
             source,
             places,
             beam.pipeline_args(),
+            without_past_runs(config, places),
             ranges=ranges,
             trials=trials,
             search=search.folder,

@@ -10,7 +10,6 @@ TFX reads the annotations of a component function as objects, so this module can
 # mypy takes TFX's annotations for the types of the arguments.
 # mypy: disable-error-code="type-arg, arg-type, assignment, call-overload"
 
-import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -69,12 +68,12 @@ def ModelCard(
     source = ledger["source"]
     content = {
         "task": task.name,
-        **dataclasses.asdict(words),
+        **words,
         "data": {
             "source": source["kind"],
             "sha256": source["sha256"],
             "examples": ledger["examples"],
-            "licence": words.licence,
+            "licence": words["licence"],
         },
         "hashes": {
             "code": training_code_sha256,

@@ -57,19 +57,15 @@ def _dead_letters(run: Run, ledger: Mapping[str, Any]) -> list[Block]:
     if not ledger["dead_letters"]:
         return [Sentence("No dead letters.")]
     by_reason = sorted(ledger["dead_letters"].items(), key=lambda item: (-item[1], item[0]))
-    blocks: list[Block] = [
-        Table(
-            "Dead letters by reason",
-            ("reason", "records"),
-            [(reason, count(number)) for reason, number in by_reason],
-        )
-    ]
+    reasons = [(reason, count(number)) for reason, number in by_reason]
     lines = run.file(_RECORDS, "dead_letters.jsonl").read_text("utf-8").splitlines()
     letters = [json.loads(line) for line in lines[:_DEAD_SHOWN]]
     head = ("file", "line", "reason", "excerpt")
     rows = [[_cell(letter.get(name)) for name in head] for letter in letters]
-    table = Table("Dead letters", head, rows)
-    return [*blocks, Fold(f"The first {len(rows)} dead letters", [table])]
+    return [
+        Table("Dead letters by reason", ("reason", "records"), reasons),
+        Fold(f"The first {len(rows)} dead letters", [Table("Dead letters", head, rows)]),
+    ]
 
 
 def _cell(value: Any) -> str:
