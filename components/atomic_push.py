@@ -50,7 +50,7 @@ class Executor(executor.Executor):
     ) -> None:
         """Pushes the model if it is blessed, then deletes old versions.
 
-        `keep_versions` of `custom_config` is the number of versions to keep; default: all.
+        `keep_versions` of `custom_config` is the number of versions to keep; 0: all.
         """
         pushed = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.PUSHED_MODEL_KEY]
@@ -70,9 +70,8 @@ class Executor(executor.Executor):
         version = serving_versions.publish(
             base, lambda folder: shutil.copytree(pushed.uri, folder, dirs_exist_ok=True)
         )
-        config = exec_properties.get(standard_component_specs.CUSTOM_CONFIG_KEY) or "null"
-        keep = (json.loads(config) or {}).get("keep_versions")
-        if keep:
+        config = json.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        if keep := config["keep_versions"]:
             serving_versions.prune(base, keep, spare=version)
         self._MarkPushed(
             pushed, pushed_destination=str(base / str(version)), pushed_version=str(version)

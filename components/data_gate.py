@@ -48,13 +48,6 @@ def DataGate(
     Raises:
         UserError: in mode "stop", with the number of findings and the first of them.
     """
-    judge(anomalies, records, blessing, reader, mode)
-
-
-def judge(
-    anomalies: Artifact, records: Artifact, blessing: Artifact, reader: str, mode: str
-) -> None:
-    """See DataGate."""
     if mode not in ("stop", "report"):
         raise UserError(f"data gate: expected mode 'stop' or 'report', got {mode!r}")
     ledger = json.loads(Path(records.uri, "records.json").read_bytes())

@@ -22,7 +22,8 @@ Buckets = Annotated[tuple[tuple[Count, Count], ...], Field(min_length=1)]
 class DataConfig:
     """Ingest and validation."""
 
-    fraction: Share = 1.0  # share of the records that is kept, chosen by the hash of their keys
+    # Share of the records that is kept, chosen by the hash of their keys.
+    fraction: Annotated[Share, Field(gt=0)] = 1.0
     max_characters: Count = 20_000  # a longer record is a dead letter; see data/schema/
     max_dead_letter_share: Share = 0.01  # of all records read; a larger share stops the run
     gate: Literal["stop", "report"] = "stop"  # what DataGate does when it finds anomalies

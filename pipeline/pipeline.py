@@ -77,7 +77,7 @@ def create_pipeline(
     )
     infra_check = InfraCheck(
         model=trainer.outputs["model"],
-        signatures=SIGNATURES[TASKS[config.task].head],
+        signatures=_json(SIGNATURES[TASKS[config.task].head]),
         time_limit=config.infra_check.time_limit,
         code_sha256=context.code["InfraCheck"],
         failed_before=context.infra_checks_failed,

@@ -39,7 +39,7 @@ def stage_modules(task: Task) -> dict[str, tuple[str, ...]]:
         "Tuner": ("pipeline.tuning.tuner",),
         "Evaluator": _METRICS[task.head],
         "InfraCheck": (
-            "components.infra_check.executor",
+            "components.infra_check.component",
             # Run by path in a process of its own, so that no import names them.
             "components.infra_check.probe",
             "components.infra_check.graph_rules",

@@ -2,79 +2,51 @@
 
 InfraValidator starts TensorFlow Serving in docker or on Kubernetes. A pipeline may have both, see
 components/infra_validator.py.
+
+TFX needs annotations as objects, so this module has no `from __future__ import annotations`.
 """
 
-from __future__ import annotations
+# mypy takes TFX's annotations for the argument types.
+# mypy: disable-error-code="type-arg, arg-type, assignment, call-overload"
 
 import json
-from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import component_spec, standard_artifacts
-from tfx.types.channel import BaseChannel
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
+from tfx.utils import path_utils
 
 from components.infra_check import executor
-from data.errors import UserError
+from data.files import write_whole
 
 
-class InfraCheckSpec(component_spec.ComponentSpec):
-    """Parameters, input and output; see InfraCheck."""
-
-    PARAMETERS = {  # noqa: RUF012
-        "signatures": component_spec.ExecutionParameter(type=str),
-        "time_limit": component_spec.ExecutionParameter(type=int),
-        "code_sha256": component_spec.ExecutionParameter(type=str),
-        "failed_before": component_spec.ExecutionParameter(type=int),
-    }
-    INPUTS = {  # noqa: RUF012
-        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
-    }
-    OUTPUTS = {  # noqa: RUF012
-        "blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing),
-    }
-
-
-class InfraCheck(base_component.BaseComponent):
+@component
+def InfraCheck(
+    model: InputArtifact[standard_artifacts.Model],
+    blessing: OutputArtifact[standard_artifacts.InfraBlessing],
+    signatures: Parameter[str],
+    time_limit: Parameter[int],
+    code_sha256: Parameter[str] = "",
+    failed_before: Parameter[int] = 0,
+) -> None:
     """Loads and tests an export in a process that has only a server's libraries.
 
-    Outputs:
-        blessing: InfraBlessing; property `blessed` is 1 without findings, else 0. Files:
-            INFRA_BLESSED or INFRA_NOT_BLESSED, as InfraValidator writes, and report.json, see
-            executor.py.
-
     Args:
-        model: channel of the Model.
-        signatures: required signatures, each with its required inputs.
+        model: of the Trainer.
+        blessing: `blessed` is 1 without findings, else 0. Files: INFRA_BLESSED or
+            INFRA_NOT_BLESSED, as InfraValidator writes, and report.json, see executor.py.
+        signatures: required signatures, each with its required inputs, as JSON.
         time_limit: seconds for the whole check; its processes are then killed.
         code_sha256: hash of the code that this component runs; part of the cache key only.
         failed_before: number of failed checks so far; part of the cache key only, so that a
             check is repeated if it failed because the machine was busy or full.
-
-    Raises:
-        UserError: if `time_limit` is less than 1.
     """
-
-    SPEC_CLASS = InfraCheckSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
-
-    def __init__(
-        self,
-        model: BaseChannel,
-        signatures: Mapping[str, Sequence[str]],
-        time_limit: int,
-        code_sha256: str = "",
-        failed_before: int = 0,
-    ):
-        if time_limit < 1:
-            raise UserError(f"time_limit: expected 1 or more seconds, got {time_limit}")
-        super().__init__(
-            spec=InfraCheckSpec(
-                model=model,
-                signatures=json.dumps(signatures, sort_keys=True),
-                time_limit=time_limit,
-                code_sha256=code_sha256,
-                failed_before=failed_before,
-                blessing=types.Channel(type=standard_artifacts.InfraBlessing),
-            )
-        )
+    export = path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))
+    report = executor.check(Path(export), json.loads(signatures), time_limit)
+    folder = Path(blessing.uri)
+    written = {"blessed": report.blessed} | vars(report)
+    write_whole(folder / "report.json", json.dumps(written, indent=2) + "\n")
+    # The file names and the property of TFX's InfraValidator, which Pusher reads.
+    (folder / ("INFRA_BLESSED" if report.blessed else "INFRA_NOT_BLESSED")).touch()
+    blessing.set_int_custom_property("blessed", int(report.blessed))

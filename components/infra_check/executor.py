@@ -1,4 +1,4 @@
-"""Executor of InfraCheck: runs the probe and, if available, TensorFlow Serving.
+"""The check of InfraCheck: runs the probe and, if available, TensorFlow Serving.
 
 report.json:
 
@@ -28,15 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfx import types
-from tfx.dsl.components.base import base_executor
-from tfx.types import artifact_utils
-from tfx.utils import path_utils
-
 from components.infra_check import model_server
-from data.files import write_whole
-
-_REPORT = "report.json"
 
 
 @dataclass
@@ -52,32 +44,6 @@ class Report:
     @property
     def blessed(self) -> bool:
         return not self.findings
-
-
-class Executor(base_executor.BaseExecutor):
-    """Writes the report, and blesses the export if there are no findings."""
-
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Checks `model`; a finding raises no error, but the model is not blessed."""
-        self._log_startup(input_dict, output_dict, exec_properties)
-        model = artifact_utils.get_single_instance(input_dict["model"])
-        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
-        report = check(
-            Path(path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))),
-            json.loads(exec_properties["signatures"]),
-            exec_properties["time_limit"],
-        )
-        folder = Path(blessing.uri)
-        written = {"blessed": report.blessed} | vars(report)
-        write_whole(folder / _REPORT, json.dumps(written, indent=2) + "\n")
-        # The file names and the property of TFX's InfraValidator, which Pusher reads.
-        (folder / ("INFRA_BLESSED" if report.blessed else "INFRA_NOT_BLESSED")).touch()
-        blessing.set_int_custom_property("blessed", int(report.blessed))
 
 
 def check(model: Path, signatures: Mapping[str, Sequence[str]], time_limit: float) -> Report:

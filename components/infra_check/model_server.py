@@ -143,11 +143,11 @@ def _wait_until_ready(channel: Any, server: subprocess.Popen[bytes], deadline: f
 def _differences(channel: Any, log: Any, deadline: float) -> Iterator[str]:
     from tensorflow_serving.apis import prediction_service_pb2_grpc
 
+    from components.infra_check.served_requests import differs
+
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-    kind, call = {
-        "predict_log": ("predict_log", stub.Predict),
-        "classify_log": ("classify_log", stub.Classify),
-    }[log.WhichOneof("log_type")]
+    kind = log.WhichOneof("log_type")
+    call = {"predict_log": stub.Predict, "classify_log": stub.Classify}[kind]
     one = getattr(log, kind)
     one.request.model_spec.name = _NAME
     signature = one.request.model_spec.signature_name
@@ -157,7 +157,7 @@ def _differences(channel: Any, log: Any, deadline: float) -> Iterator[str]:
     for name in sorted(set(given) | set(expected)):
         if name not in given or name not in expected:
             yield f"{signature}: only one side has output {name}"
-        elif not _equal(given[name], expected[name]):
+        elif differs({name: given[name]}, {name: expected[name]}, _TOLERANCE):
             yield f"{signature}: output {name} differs from TensorFlow's"
 
 
@@ -171,14 +171,6 @@ def _arrays(kind: str, response: Any) -> Mapping[str, np.ndarray]:
         "classes": np.array([[c.label for c in row.classes] for row in rows]),
         "scores": np.array([[c.score for c in row.classes] for row in rows]),
     }
-
-
-def _equal(given: np.ndarray, expected: np.ndarray) -> bool:
-    if given.shape != expected.shape:
-        return False
-    if given.dtype.kind == "f":
-        return bool(np.allclose(given, expected, rtol=_TOLERANCE, atol=_TOLERANCE))
-    return bool(np.array_equal(given, expected))
 
 
 def _last_line(file: Path) -> str:

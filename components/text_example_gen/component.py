@@ -15,7 +15,6 @@ from tfx.types import component_spec, standard_artifacts
 
 from components.artifacts import IngestRecords
 from components.text_example_gen import executor
-from data.errors import UserError
 from data.records import Source
 
 
@@ -57,9 +56,6 @@ class TextExampleGen(base_beam_component.BaseBeamComponent):
         files_per_split: each file's records are sorted in memory, so a corpus of many gigabytes
             needs more than 1. Empty files are not written.
         code_sha256: hash of the code that this component runs; part of the cache key only.
-
-    Raises:
-        UserError: if a number is out of its range.
     """
 
     SPEC_CLASS = TextExampleGenSpec
@@ -75,16 +71,6 @@ class TextExampleGen(base_beam_component.BaseBeamComponent):
         files_per_split: int = 1,
         code_sha256: str = "",
     ):
-        if not 0 < fraction <= 1:
-            raise UserError(f"fraction: expected more than 0 and at most 1, got {fraction}")
-        if not 0 <= max_dead_letter_share <= 1:
-            raise UserError(f"max_dead_letter_share: expected 0 to 1, got {max_dead_letter_share}")
-        for name, value in (
-            ("max_characters", max_characters),
-            ("files_per_split", files_per_split),
-        ):
-            if value < 1:
-                raise UserError(f"{name}: expected 1 or more, got {value}")
         super().__init__(
             spec=TextExampleGenSpec(
                 source=source_identity(source),

@@ -235,12 +235,7 @@ def _write_dead_letters(_: None, path: Path, dead_letters: list[DeadLetter]) -> 
 
 def _write_ledger(counts: Counts, source: Source, path: Path) -> None:
     ledger: Counts = {
-        "source": {
-            "task": source.task,
-            "kind": source.kind,
-            "path": source.path,
-            "sha256": source.sha256,
-        },
+        "source": {name: value for name, value in asdict(source).items() if name != "shards"},
         "read": 0,
         "examples": dict.fromkeys(SPLITS, 0),
         "dead_letters": {},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 from tfx.orchestration.pipeline import Pipeline
 
@@ -13,11 +12,10 @@ from data.tasks import TASKS
 from pipeline import stage_code
 from pipeline.code_hash import library_versions
 from pipeline.config import RunConfig
-from pipeline.pipeline import create_pipeline, create_tuning_pipeline
+from pipeline.pipeline import create_pipeline
 from pipeline.places import Places
 from pipeline.run_context import RunContext
 from pipeline.runs import reruns, store
-from pipeline.tuning.search_space import Range
 
 
 def define(config: RunConfig, source: Source, places: Places, beam_args: Sequence[str]) -> Pipeline:
@@ -26,38 +24,13 @@ def define(config: RunConfig, source: Source, places: Places, beam_args: Sequenc
     Raises:
         UserError: if the metadata store cannot be opened, or a stage's module has no file.
     """
-    context = dataclasses.replace(
-        without_past_runs(config, places),
-        infra_checks_failed=reruns.infra_checks_failed(places, config.task),
-        infra_validations_failed=reruns.infra_validations_failed(places, config.task),
-        pushed_models_gone=reruns.pushed_models_gone(places, config),
-    )
+    first = without_past_runs(config, places)
+    context = dataclasses.replace(first, **reruns.counts(places, config))
     return create_pipeline(config, source, places, beam_args, context)
 
 
-def define_tuning(
-    config: RunConfig,
-    source: Source,
-    places: Places,
-    beam_args: Sequence[str],
-    *,
-    ranges: Sequence[Range],
-    trials: int,
-    search: Path,
-) -> Pipeline:
-    """Defines the pipeline of a search; the arguments are those of `create_tuning_pipeline`.
-
-    Raises:
-        UserError: as `define`.
-    """
-    context = without_past_runs(config, places)
-    return create_tuning_pipeline(
-        config, source, places, beam_args, context, ranges=ranges, trials=trials, search=search
-    )
-
-
 def without_past_runs(config: RunConfig, places: Places) -> RunContext:
-    """The context as in a first run: enough where only the names of stages are asked for."""
+    """The context as in a first run: enough for a search, or where only stages' names count."""
     return dataclasses.replace(
         without_metadata(config.task), metadata=store.connection_config(places)
     )

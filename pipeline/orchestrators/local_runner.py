@@ -26,7 +26,8 @@ from data.tasks import TASKS
 from pipeline.config import RunConfig
 from pipeline.orchestrators import partial_run
 from pipeline.orchestrators.beam import Beam
-from pipeline.orchestrators.definition import define, define_tuning
+from pipeline.orchestrators.definition import define, without_past_runs
+from pipeline.pipeline import create_tuning_pipeline
 from pipeline.places import Places
 from pipeline.runs import files as run_files
 from pipeline.runs import lock as run_lock
@@ -85,24 +86,36 @@ def run(
             pipeline = define(config, source, places, beam.pipeline_args())
             compiled = compile_for(pipeline, run_id, uncached=() if cached else _ids(pipeline))
             if first or last:
-                section = partial_run.mark(compiled, first, last, places)
-                partial = section.as_summary()
-                _tell(section)
+                partial = partial_run.mark(compiled, first, last, places)
+                _tell(partial)
             check_needs(partial["stages"] if partial else _ids(pipeline))
             run_stages(compiled, places, beam)
         # A full disk has no room for a summary; the others raise before a stage has run.
         except (DiskFullError, partial_run.NotPossibleError, LacksError):
             raise
         except Exception as error:
-            failed = run_summary.collect(config, source, places, run_id, error, partial)
-            run_files.write_summary(failed, places)
-            run_page.try_to_write(failed, places)
+            finish(config, source, places, run_id, error, partial)
             raise
-        summary = run_summary.collect(config, source, places, run_id, partial=partial)
-        run_files.write_summary(summary, places)
-        if partial is None or "Pusher" in partial["stages"]:
-            run_files.link_latest(places, config.task, run_id)
-        run_page.try_to_write(summary, places)
+        return finish(config, source, places, run_id, partial=partial)
+
+
+def finish(
+    config: RunConfig,
+    source: Source,
+    places: Places,
+    run_id: str,
+    failure: Exception | None = None,
+    partial: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Writes the summary and the page of a run that has ended; arguments as `summary.collect`.
+
+    If the run succeeded and included Pusher, `latest` points at it.
+    """
+    summary = run_summary.collect(config, source, places, run_id, failure, partial)
+    run_files.write_summary(summary, places)
+    if not failure and (partial is None or "Pusher" in partial["stages"]):
+        run_files.link_latest(places, config.task, run_id)
+    run_page.try_to_write(summary, places)
     return summary
 
 
@@ -131,11 +144,12 @@ def tune(
     with run_lock.hold(places.runs, config.task, run_id):
         metadata.open_store(places, create=True)
         beam = Beam()
-        pipeline = define_tuning(
+        pipeline = create_tuning_pipeline(
             config,
             source,
             places,
             beam.pipeline_args(),
+            without_past_runs(config, places),
             ranges=ranges,
             trials=trials,
             search=search.folder,
@@ -156,15 +170,12 @@ def _from_nothing(yes: bool) -> Iterator[None]:
         os.environ.pop(FROM_NOTHING, None)
 
 
-def _tell(section: partial_run.Section) -> None:
-    if section.base_run:
-        print(f"  from run {section.base_run}: {', '.join(section.taken_over)}", file=sys.stderr)
-    if section.changed:
-        print(
-            f"warning: {', '.join(section.changed)}: reused, although parameters or code have"
-            " changed since",
-            file=sys.stderr,
-        )
+def _tell(partial: dict[str, Any]) -> None:
+    if run := partial["base_run"]:
+        print(f"  from run {run}: {', '.join(partial['taken_over'])}", file=sys.stderr)
+    if changed := ", ".join(partial["changed_since"]):
+        what = "reused, although parameters or code have changed since"
+        print(f"warning: {changed}: {what}", file=sys.stderr)
 
 
 class DiskFullError(UserError):

@@ -7,7 +7,6 @@ run to the new one; here is decided which stages these are and which run that is
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tfx.orchestration import data_types_utils, node_proto_view
@@ -28,27 +27,9 @@ _BASELINE = "Baseline"
 _BLESSINGS = ("model_blessing", "infra_blessing", "infra_validator_blessing")
 
 
-@dataclass(frozen=True)
-class Section:
-    """The stages that a partial run runs, and where it takes the others from."""
-
-    run: tuple[str, ...]  # ids, in their order
-    taken_over: tuple[str, ...]  # of stages whose outputs of the earlier run are used
-    base_run: str | None  # id of the earlier run; None: nothing is taken over
-    changed: tuple[str, ...]  # those taken over that today's parameters or code would change
-
-    def as_summary(self) -> dict[str, Any]:
-        return {
-            "stages": list(self.run),
-            "taken_over": list(self.taken_over),
-            "base_run": self.base_run,
-            "changed_since": list(self.changed),
-        }
-
-
 def mark(
     pipeline: pipeline_pb2.Pipeline, first: str | None, last: str | None, places: Places
-) -> Section:
+) -> dict[str, Any]:
     """Marks a compiled pipeline to be run from `first` to `last` only.
 
     What a stage needs of those that do not run comes from the newest run of the pipeline in
@@ -59,6 +40,12 @@ def mark(
     Args:
         first: a stage's id, in upper or lower case; None: from the beginning.
         last: in the same way; None: to the end.
+
+    Returns:
+        The summary's `partial`: `stages`, ids of those to run, in their order; `taken_over`, of
+        those whose outputs of the earlier run are used; `base_run`, id of that run, None if
+        nothing is taken over; `changed_since`, ids of those taken over that today's parameters
+        or code would change.
 
     Raises:
         NotPossibleError: if there is no such stage, none between them, or no such run.
@@ -91,11 +78,12 @@ def mark(
         to_nodes=end or None,
         snapshot_settings=settings,
     )
-    ran = tuple(name for name in nodes if name in chosen)
-    needed = tuple(name for name, node in nodes.items() if _is_needed(node))
+    ran = [name for name in nodes if name in chosen]
+    needed = [name for name, node in nodes.items() if _is_needed(node)]
+    partial = {"stages": ran, "taken_over": needed, "base_run": None, "changed_since": []}
     _take_nothing_else(nodes.values())
     if not needed:
-        return Section(ran, (), None, ())
+        return partial
     task = pipeline.pipeline_info.id
     base = stages.newest_run_with(places, task, needed)
     if base is None:
@@ -103,11 +91,12 @@ def mark(
             f"--from {first}: {ran[0]} needs what {', '.join(needed)} made, and no earlier run of"
             f" {task} has all of it: run them too, with `tf-mamba run {task} --to {ran[0]}`"
         )
+    run_id, parameters = base
     partial_run_utils.set_base_pipeline_run_strategy(
-        pipeline.runtime_spec.snapshot_settings, base.run_id
+        pipeline.runtime_spec.snapshot_settings, run_id
     )
-    changed = tuple(n for n in needed if _parameters(nodes[n]) != base.parameters[n])
-    return Section(ran, needed, base.run_id, changed)
+    changed = [n for n in needed if _parameters(nodes[n]) != parameters[n]]
+    return partial | {"base_run": run_id, "changed_since": changed}
 
 
 def _stage(nodes: dict[str, Any], option: str, name: str) -> str:

@@ -15,12 +15,10 @@ from data.records import Source
 from pipeline.config import RunConfig
 from pipeline.orchestrators.beam import Beam
 from pipeline.orchestrators.definition import define, without_past_runs
-from pipeline.orchestrators.local_runner import check_needs, compile_for, run_stages
+from pipeline.orchestrators.local_runner import check_needs, compile_for, finish, run_stages
 from pipeline.pipeline import create_pipeline
 from pipeline.places import Places
-from pipeline.runs import files as run_files
 from pipeline.runs import lock as run_lock
-from pipeline.runs import page as run_page
 from pipeline.runs import store as metadata
 from pipeline.runs import summary as run_summary
 
@@ -87,12 +85,7 @@ def end(config: RunConfig, source: Source, places: Places, run_id: str) -> dict[
         ended = run_summary.stages_that_ended_well(places, run_id)
         missing = [name for name in upstream(config, source, places) if name not in ended]
         failure = StageError(f"{', '.join(missing)}: did not end well") if missing else None
-        summary = run_summary.collect(config, source, places, run_id, failure)
-        run_files.write_summary(summary, places)
-        if not failure:
-            run_files.link_latest(places, config.task, run_id)
-        run_page.try_to_write(summary, places)
-    return summary
+        return finish(config, source, places, run_id, failure)
 
 
 def _upstream(compiled: pipeline_pb2.Pipeline) -> dict[str, list[str]]:

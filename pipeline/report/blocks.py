@@ -72,12 +72,3 @@ class Fold:
 
 
 Block = Sentence | Table | Drawing | Passage | Fold
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page with a heading; `name` is the target of links."""
-
-    name: str
-    title: str
-    blocks: Sequence[Block]

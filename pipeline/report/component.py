@@ -12,15 +12,15 @@ TFX reads the annotations of a component function as objects, so this module can
 # mypy: disable-error-code="type-arg, arg-type, assignment, call-overload"
 
 import json
-import os
 import sys
+from pathlib import Path
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.dsl.io import fileio
 from tfx.types import standard_artifacts
 
 from components.artifacts import HTML, DataBlessing, IngestRecords
+from data.files import write_whole
 from pipeline.report.inputs import MEASUREMENTS_FILE, Run
 
 
@@ -51,46 +51,37 @@ def RunReport(
         code_sha256: hash of the page's code; only part of the cache key.
         infra_validator_blessing: None if InfraValidator is not in the pipeline.
     """
+    from pipeline.report import page
+    from pipeline.report.measurements import measure as measurements
+
+    artifacts = {
+        "TextExampleGen.examples": examples,
+        "TextExampleGen.records": records,
+        "StatisticsGen.statistics": statistics,
+        "ExampleValidator.anomalies": anomalies,
+        "DataGate.blessing": data_blessing,
+        "Transform.transform_graph": transform_graph,
+        "Trainer.model": model,
+        "Trainer.model_run": model_run,
+        "Evaluator.evaluation": evaluation,
+        "InfraCheck.blessing": infra_blessing,
+        "InfraValidator.blessing": infra_validator_blessing,
+    }
     pushed = pushed_model.get_int_custom_property("pushed")
     destination = pushed_model.get_string_custom_property("pushed_destination")
     run = Run(
         config=json.loads(config),
         versions=json.loads(versions),
-        artifacts={
-            "TextExampleGen.examples": examples.uri,
-            "TextExampleGen.records": records.uri,
-            "StatisticsGen.statistics": statistics.uri,
-            "ExampleValidator.anomalies": anomalies.uri,
-            "DataGate.blessing": data_blessing.uri,
-            "Transform.transform_graph": transform_graph.uri,
-            "Trainer.model": model.uri,
-            "Trainer.model_run": model_run.uri,
-            "Evaluator.evaluation": evaluation.uri,
-            "InfraCheck.blessing": infra_blessing.uri,
-        }
-        | (
-            {"InfraValidator.blessing": infra_validator_blessing.uri}
-            if infra_validator_blessing
-            else {}
-        ),
+        artifacts={name: artifact.uri for name, artifact in artifacts.items() if artifact},
         pushed=destination if pushed else None,
     )
-    write(run, page_file)
-
-
-def write(run: Run, page_file: HTML) -> None:
-    """See RunReport."""
-    from pipeline.report import page
-    from pipeline.report.measurements import measure as measurements
-
     run = run.with_measurements(measurements.measure(run))
     made = page.render(run)
     for failure in made.failures:
         print(f"warning: run report: {failure}", file=sys.stderr)
-    fileio.makedirs(page_file.uri)
-    with fileio.open(os.path.join(page_file.uri, MEASUREMENTS_FILE), "wb") as stream:
-        stream.write(json.dumps(run.measurements, indent=1, ensure_ascii=False).encode())
+    folder = Path(page_file.uri)
+    measured = json.dumps(run.measurements, indent=1, ensure_ascii=False)
+    write_whole(folder / MEASUREMENTS_FILE, measured)
     # The URI is the file's, as Kubeflow shows the file that a `system.HTML` points to.
-    page_file.uri = os.path.join(page_file.uri, "report.html")
-    with fileio.open(page_file.uri, "wb") as stream:
-        stream.write(made.html.encode())
+    page_file.uri = str(folder / "report.html")
+    write_whole(page_file.uri, made.html)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tfx.dsl.io import fileio
-
 from pipeline.evaluation import summary as evaluation_summary
 from pipeline.evaluation.verdict import Verdict, judge
 from pipeline.report.inputs import Run
@@ -51,7 +49,7 @@ def read(run: Run) -> Evaluation:
     infra_check = run.read_json(_INFRA_CHECK, "report.json") if run.has(_INFRA_CHECK) else None
     infra_validator = None
     if run.has(_INFRA_VALIDATOR):
-        infra_validator = fileio.exists(run.file(_INFRA_VALIDATOR, "INFRA_BLESSED"))
+        infra_validator = run.file(_INFRA_VALIDATOR, "INFRA_BLESSED").exists()
     return Evaluation(
         values=_own(numbers),
         last={

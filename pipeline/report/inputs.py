@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
-
-from tfx.dsl.io import fileio
 
 from data.tasks import TASKS, Task
 
@@ -74,32 +73,27 @@ class Run:
 
     def has(self, *names: str) -> bool:
         """Whether the artifacts are known and still exist."""
-        return all(name in self.artifacts and fileio.exists(self.artifacts[name]) for name in names)
+        return all(name in self.artifacts and Path(self.artifacts[name]).exists() for name in names)
 
-    def file(self, artifact: str, name: str) -> str:
-        return os.path.join(self.artifacts[artifact], name)
+    def file(self, artifact: str, name: str) -> Path:
+        return Path(self.artifacts[artifact], name)
 
     def read_json(self, artifact: str, name: str) -> Any:
-        with fileio.open(self.file(artifact, name), "rb") as stream:
-            return json.load(stream)
-
-    def read_bytes(self, artifact: str, name: str) -> bytes:
-        with fileio.open(self.file(artifact, name), "rb") as stream:
-            return stream.read()
+        return json.loads(self.file(artifact, name).read_bytes())
 
 
 def split_names(uri: str) -> list[str]:
     """The splits of an artifact with folders `Split-<name>`."""
-    names = (os.path.basename(path.rstrip("/")) for path in fileio.glob(f"{uri}/Split-*"))
-    return sorted(name.removeprefix("Split-") for name in names)
+    return sorted(path.name.removeprefix("Split-") for path in Path(uri).glob("Split-*"))
 
 
-def read_examples(uri: str, split: str) -> Iterator[dict[str, Any]]:
-    """The examples of a split: feature name to the feature's first value, bytes as str."""
+def read_examples(run: Run, split: str, most: int | None = None) -> Iterator[dict[str, Any]]:
+    """The first `most` examples of a split: feature name to its first value, bytes as str."""
     import tensorflow as tf
 
-    files = sorted(fileio.glob(f"{uri}/Split-{split}/*"))
-    for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
+    files = Path(run.artifacts["TextExampleGen.examples"]).glob(f"Split-{split}/*")
+    records = tf.data.TFRecordDataset(sorted(map(str, files)), "GZIP").as_numpy_iterator()
+    for record in itertools.islice(records, most):
         features = tf.train.Example.FromString(record).features.feature
         yield {name: _value(feature) for name, feature in features.items()}
 

@@ -10,7 +10,6 @@ TFX reads the annotations of a component function as objects, so this module can
 # mypy takes TFX's annotations for the types of the arguments.
 # mypy: disable-error-code="type-arg, arg-type, assignment, call-overload"
 
-import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -52,29 +51,6 @@ def ModelCard(
         training_code_sha256: hash of the Trainer's code, which the card shows.
         code_sha256: hash of the code of this component; a part of the cache key only.
     """
-    content = collect(
-        records.uri,
-        transform_graph.uri,
-        model_run.uri,
-        evaluation.uri,
-        infra_blessing.uri,
-        json.loads(config),
-        training_code_sha256,
-    )
-    write_whole(Path(card.uri, "model_card.json"), json.dumps(content, indent=2) + "\n")
-    write_whole(Path(card.uri, "model_card.md"), as_markdown(content))
-
-
-def collect(
-    records: str,
-    transform_graph: str,
-    model_run: str,
-    evaluation: str,
-    infra_blessing: str,
-    config: Mapping[str, Any],
-    training_code_sha256: str,
-) -> dict[str, Any]:
-    """The card's content, from the folders of the artifacts."""
     from data.tasks import TASKS
     from pipeline.code_hash import library_versions
     from pipeline.evaluation import summary as evaluation_summary
@@ -83,31 +59,34 @@ def collect(
     from pipeline.report.model_card_words import about
     from pipeline.transform.vocabulary import pieces_sha256
 
-    task = TASKS[config["task"]]
+    settings = json.loads(config)
+    task = TASKS[settings["task"]]
     words = about(task.name)
-    ledger = json.loads(Path(records, "records.json").read_text("utf-8"))
-    training = json.loads(Path(model_run, TRAINING_FILE).read_text("utf-8"))
-    infra = json.loads(Path(infra_blessing, "report.json").read_text("utf-8"))
+    ledger = json.loads(Path(records.uri, "records.json").read_text("utf-8"))
+    training = json.loads(Path(model_run.uri, TRAINING_FILE).read_text("utf-8"))
+    infra = json.loads(Path(infra_blessing.uri, "report.json").read_text("utf-8"))
     source = ledger["source"]
-    return {
+    content = {
         "task": task.name,
-        **dataclasses.asdict(words),
+        **words,
         "data": {
             "source": source["kind"],
             "sha256": source["sha256"],
             "examples": ledger["examples"],
-            "licence": words.licence,
+            "licence": words["licence"],
         },
         "hashes": {
             "code": training_code_sha256,
             "weights": training["weights_sha256"],
-            "vocabulary": pieces_sha256(transform_graph),
+            "vocabulary": pieces_sha256(transform_graph.uri),
         },
         "versions": library_versions(),
-        "training": {name: config[name] for name in ("preset", "seed", "model", "training")},
-        "metrics": (evaluation_summary.collect(evaluation)["metrics"] or {}).get("eval"),
+        "training": {name: settings[name] for name in ("preset", "seed", "model", "training")},
+        "metrics": (evaluation_summary.collect(evaluation.uri)["metrics"] or {}).get("eval"),
         "serving": {"signatures": SIGNATURES[task.head], **infra["figures"]},
     }
+    write_whole(Path(card.uri, "model_card.json"), json.dumps(content, indent=2) + "\n")
+    write_whole(Path(card.uri, "model_card.md"), as_markdown(content))
 
 
 def as_markdown(card: Mapping[str, Any]) -> str:
@@ -123,7 +102,7 @@ def as_markdown(card: Mapping[str, Any]) -> str:
         "## Known weaknesses\n\n" + _bullets(card["weaknesses"]),
         "## Quality\n\nOn split `eval`, which the model was not trained on. The 95% intervals show"
         " how much a figure varies with the choice of texts, not from one training to another.\n\n"
-        + _table(("metric", "value", "interval"), _metric_rows(metrics, metrics["intervals"])),
+        + _table(("metric", "value", "interval"), _metric_rows(metrics)),
         *_slices(metrics),
         *_fairness(metrics),
         "## Data\n\n"
@@ -173,11 +152,9 @@ def _values(metrics: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _metric_rows(
-    metrics: Mapping[str, Any], intervals: Mapping[str, Any]
-) -> Iterable[tuple[str, str, str]]:
+def _metric_rows(metrics: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     for name, value in _values(metrics).items():
-        bounds = intervals.get(name)
+        bounds = metrics["intervals"].get(name)
         between = f"{bounds[0]:.4g} to {bounds[1]:.4g}" if bounds else ""
         yield name.replace("_", " "), f"{value:.4g}", between
 

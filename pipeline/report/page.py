@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.report.blocks import Section, Sentence
+from pipeline.report.blocks import Sentence
 from pipeline.report.inputs import Run
 from pipeline.report.sections import (
     about,
@@ -22,7 +22,7 @@ from pipeline.report.sections import (
     vocabulary,
 )
 
-SECTIONS = {  # name to heading and module
+SECTIONS = {  # name, the target of links, to heading and module
     "verdict": ("Verdict", verdict),
     "about": ("Configuration", about),
     "data": ("Data", data),
@@ -49,13 +49,15 @@ def render(run: Run) -> Page:
 
     sections, failures = [], []
     for name, (title, module) in SECTIONS.items():
+        if module is examples:
+            title = examples.TITLES[run.task.head]
         try:
-            sections.append(module.section(run))
+            blocks = module.section(run)
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
             failures.append(f"section {title}: {what}")
-            text = f"This section could not be made: {what}"
-            sections.append(Section(name, title, [Sentence(text, "warning")]))
+            blocks = [Sentence(f"This section could not be made: {what}", "warning")]
+        sections.append((name, title, blocks))
     failures += [
         f"measurement {name}: {part['error']}"
         for name, part in run.measurements.items()

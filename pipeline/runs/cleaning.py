@@ -16,7 +16,6 @@ never touched.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator
@@ -35,15 +34,13 @@ from pipeline.runs import records
 from pipeline.runs import store as metadata
 from pipeline.runs.records import PastRun
 
-KINDS = ("artifacts", "leftovers", "run folders", "checkpoints", "tuning records")
-
 
 @dataclass(frozen=True)
 class Removal:
     """A folder or file to remove."""
 
     task: str
-    kind: str  # one of KINDS; leftovers: files that ML Metadata has no artifact for
+    kind: str  # such as artifacts, or leftovers: files that ML Metadata has no artifact for
     path: Path
     size: int  # bytes
 
@@ -226,12 +223,8 @@ def _exists(pushed: Path) -> bool:
 
 def _searches(executions: Iterable[pb.Execution]) -> set[str]:
     """The search folders in the Tuners' parameters."""
-    found = set()
-    for execution in executions:
-        text = execution.custom_properties["custom_config"].string_value
-        config = json.loads(text) if text.startswith("{") else {}
-        found |= {config["search"]} if "search" in config else set()
-    return found
+    configs = map(records.custom_config, executions)
+    return {config["search"] for config in configs if "search" in config}
 
 
 def _unreferenced(files: _TaskFiles, places: Places) -> Iterator[tuple[str, Path]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from components import serving_versions
 from data.errors import UserError
 from pipeline.places import Places
 from pipeline.pushed_models import rollback
@@ -62,10 +63,8 @@ def _folder(places: Places, model: str) -> Path:
     for folder in (Path(model).resolve(), below):
         if folder and folder.is_dir() and folder.name.isdigit():
             return folder
-    if below and len(parts) == 1 and below.is_dir():
-        versions = [path for path in below.iterdir() if path.name.isdigit()]
-        if versions:
-            return max(versions, key=lambda path: int(path.name))
+    if below and len(parts) == 1 and (versions := serving_versions.versions(below)):
+        return below / str(versions[-1])
     raise UserError(
         f"{model}: no pushed model; expected TASK, TASK/VERSION or the folder of a version in"
         f" {places.serving_models}"
@@ -96,7 +95,7 @@ def _upstream(store: mlmd.MetadataStore, ends: Sequence[int]) -> Lineage:
             nodes[source] = Node(source, "source", *_source(maker.source))
             edges.append(Edge(source, stage, "source"))
         nodes[stage] = Node(stage, "execution", maker.stage, maker.details)
-        summary = summaries.get(maker.run) or {}
+        summary = summaries.get(maker.details.get("run", "")) or {}
         for key, number in maker.makes:
             if number in maker.wanted:
                 name = add(number)
@@ -111,7 +110,6 @@ class _Maker:
 
     id: int
     stage: str
-    run: str
     details: dict[str, str]
     source: str | None  # TextExampleGen's parameter
     reads: tuple[tuple[str, int], ...]  # names of inputs and ids of artifacts
@@ -149,7 +147,9 @@ def _maker(store: mlmd.MetadataStore, execution: pb.Execution, wanted: set[int])
     events = store.get_events_by_execution_ids([execution.id])
     contexts = {c.type: c.name for c in store.get_contexts_by_execution(execution.id)}
     properties = execution.custom_properties
-    code = properties["code_sha256"].string_value or _in_custom_config(properties)
+    code = properties["code_sha256"].string_value or records.custom_config(execution).get(
+        "code_sha256"
+    )
     ended = datetime.datetime.fromtimestamp(execution.last_update_time_since_epoch // 1000)
     details = {"run": contexts.get(records.RUN, ""), "ended": f"{ended}", "code_sha256": code}
 
@@ -159,21 +159,12 @@ def _maker(store: mlmd.MetadataStore, execution: pb.Execution, wanted: set[int])
     return _Maker(
         id=execution.id,
         stage=contexts[records.NODE].split(".")[-1],
-        run=contexts.get(records.RUN, ""),
         details={name: value for name, value in details.items() if value},
         source=properties["source"].string_value or None,
         reads=of(pb.Event.INPUT),
         makes=of(pb.Event.OUTPUT),
         wanted=set(wanted),
     )
-
-
-def _in_custom_config(properties: Any) -> str:
-    try:
-        config = json.loads(properties["custom_config"].string_value or "{}")
-    except ValueError:
-        return ""
-    return config.get("code_sha256", "") if isinstance(config, dict) else ""
 
 
 def _source(text: str) -> tuple[str, dict[str, str]]:
@@ -199,15 +190,14 @@ def _artifact_details(artifact: pb.Artifact) -> dict[str, str]:
     return details
 
 
-def _hashes(summary: dict[str, Any], stage: str, key: str) -> Iterable[tuple[str, str]]:
+def _hashes(summary: dict[str, Any], stage: str, key: str) -> dict[str, str]:
     """Hashes of an output's content, from the summary of the run that made it."""
     hashes = summary.get("hashes") or {}
-    if (stage, key) == ("Trainer", "model") and summary.get("weights_sha256"):
-        return [("weights_sha256", summary["weights_sha256"])]
-    if (stage, key) == ("Transform", "transform_graph") and summary.get("vocabulary_sha256"):
-        return [("vocabulary_sha256", summary["vocabulary_sha256"])]
-    splits = {
+    of_output = {
         ("TextExampleGen", "examples"): hashes.get("examples"),
+        ("Transform", "transform_graph"): {"vocabulary": summary.get("vocabulary_sha256")},
         ("Transform", "transformed_examples"): hashes.get("transformed examples"),
+        ("Trainer", "model"): {"weights": summary.get("weights_sha256")},
     }
-    return [(f"{split}_sha256", value) for split, value in (splits.get((stage, key)) or {}).items()]
+    found = of_output.get((stage, key)) or {}
+    return {f"{what}_sha256": value for what, value in found.items() if value}

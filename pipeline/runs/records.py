@@ -119,14 +119,12 @@ def executions_of(store: mlmd.MetadataStore, run_id: str) -> list[tuple[str, pb.
     """Each execution of a run with the name of its stage, in the order in which they ran."""
     run = store.get_context_by_type_and_name(RUN, run_id)
     executions = store.get_executions_by_context(run.id) if run else []
-    return [(stage_of(store, each), each) for each in sorted(executions, key=lambda e: e.id)]
-
-
-def stage_of(store: mlmd.MetadataStore, execution: pb.Execution) -> str:
-    """The name of the stage that an execution belongs to."""
-    contexts = store.get_contexts_by_execution(execution.id)
-    (node,) = (context for context in contexts if context.type == NODE)
-    return node.name.split(".")[-1]  # <pipeline>.<node>
+    found = []
+    for execution in sorted(executions, key=lambda e: e.id):
+        contexts = store.get_contexts_by_execution(execution.id)
+        (node,) = (context for context in contexts if context.type == NODE)
+        found.append((node.name.split(".")[-1], execution))  # <pipeline>.<node>
+    return found
 
 
 def outputs_of(store: mlmd.MetadataStore, execution: pb.Execution) -> dict[str, pb.Artifact]:
@@ -138,6 +136,12 @@ def outputs_of(store: mlmd.MetadataStore, execution: pb.Execution) -> dict[str, 
     ]
     artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
     return {event_key(event): artifacts[event.artifact_id] for event in events}
+
+
+def custom_config(execution: pb.Execution) -> dict[str, Any]:
+    """The parameter `custom_config` of an execution; empty if it has none."""
+    text = execution.custom_properties["custom_config"].string_value
+    return json.loads(text) if text.startswith("{") else {}
 
 
 def event_key(event: pb.Event) -> str:

@@ -9,30 +9,26 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import RunConfig
 from pipeline.places import Places
 from pipeline.runs.records import read_summaries
 
 
-def pushed_models_gone(places: Places, config: RunConfig) -> int:
-    """How many of the models that runs of this configuration pushed no longer exist.
+def counts(places: Places, config: RunConfig) -> dict[str, Any]:
+    """The counts, by their names in RunContext.
 
-    Models of other configurations do not count: each push removes old ones. A model that was
-    rolled back still exists, so a run that makes the same model does not undo the rollback.
+    Pushed models of other configurations do not count: each push removes old ones. A model that
+    was rolled back still exists, so a run that makes the same model does not undo the rollback.
     """
+    summaries = read_summaries(places)
     as_json = json.loads(json.dumps(dataclasses.asdict(config)))
-    paths = {s["pushed_path"] for s in read_summaries(places) if s["config"] == as_json}
-    return sum(1 for path in paths if path and not Path(path).is_dir())
-
-
-def infra_checks_failed(places: Places, task: str) -> int:
-    """In how many runs of the task the export failed InfraCheck."""
-    checks = [s.get("infra_check") for s in read_summaries(places) if s["task"] == task]
-    return sum(1 for check in checks if check and not check["blessed"])
-
-
-def infra_validations_failed(places: Places, task: str) -> int:
-    """In how many runs of the task the export failed InfraValidator."""
-    verdicts = [s.get("infra_validator") for s in read_summaries(places) if s["task"] == task]
-    return verdicts.count(False)
+    pushed = {s["pushed_path"] for s in summaries if s["config"] == as_json}
+    of_task = [s for s in summaries if s["task"] == config.task]
+    checks = [s.get("infra_check") for s in of_task]
+    return {
+        "infra_checks_failed": sum(1 for check in checks if check and not check["blessed"]),
+        "infra_validations_failed": [s.get("infra_validator") for s in of_task].count(False),
+        "pushed_models_gone": sum(1 for path in pushed if path and not Path(path).is_dir()),
+    }

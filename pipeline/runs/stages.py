@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -82,16 +81,13 @@ def last_statistics(store: mlmd.MetadataStore, stages: tuple[Stage, ...]) -> str
     return max(others, key=lambda artifact: artifact.id).uri if others else None
 
 
-@dataclass(frozen=True)
-class BaseRun:
-    """An earlier run whose outputs a partial run takes over."""
+def newest_run_with(
+    places: Places, task: str, stages: Collection[str]
+) -> tuple[str, dict[str, dict[str, str]]] | None:
+    """The newest run of a task in which `stages` succeeded and whose outputs still exist.
 
-    run_id: str
-    parameters: dict[str, dict[str, str]]  # of each stage that succeeded, as text
-
-
-def newest_run_with(places: Places, task: str, stages: Collection[str]) -> BaseRun | None:
-    """The newest run of a task in which `stages` succeeded and whose outputs still exist."""
+    Returns: its id, and the parameters of each stage that succeeded, as text.
+    """
     store = metadata.open_store(places)
     for run in reversed(records.runs_in(store) if store else []):
         if run.task != task:
@@ -106,7 +102,7 @@ def newest_run_with(places: Places, task: str, stages: Collection[str]) -> BaseR
             for name in stages
             for artifact in records.outputs_of(store, executions[name]).values()
         ):
-            return BaseRun(run.run_id, {n: _parameters(e) for n, e in executions.items()})
+            return run.run_id, {n: _parameters(e) for n, e in executions.items()}
     return None
 
 

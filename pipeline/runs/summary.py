@@ -59,14 +59,16 @@ def collect(
         failure: what ended the run; None: it succeeded.
         partial: the summary's `partial`, see partial_run.py; None: a whole run.
     """
-    nodes = _nodes(places, run_id)
+    nodes = stages_that_ended_well(places, run_id)
     evaluated = _output(nodes, "Evaluator", "evaluation")
     evaluation = evaluation_summary.collect(evaluated and evaluated.uri)
-    infra_check = _report(nodes, "InfraCheck")
+    data_gate = _read(nodes, "DataGate", "blessing", "report.json")
+    infra_check = _read(nodes, "InfraCheck", "blessing", "report.json")
     infra_validator = _infra_validator(nodes)
     verdict = judge(evaluation, infra_check, infra_validator, _MOST_FINDINGS)
     taken_over = partial["taken_over"] if partial else ()
-    training, pretraining = (_training(nodes, node) for node in ("Trainer", "Pretrainer"))
+    training = _read(nodes, "Trainer", "model_run", TRAINING_FILE)
+    pretraining = _read(nodes, "Pretrainer", "model_run", TRAINING_FILE)
     hashes = _hashes(nodes, training, pretraining, evaluation["metrics"])
     return {
         "task": config.task,
@@ -84,7 +86,7 @@ def collect(
         "weights_sha256": training.pop("weights_sha256") if training else None,
         "hashes": hashes,
         "records": _records(nodes),
-        "data_findings": _data_findings(nodes),
+        "data_findings": data_gate and data_gate["findings"],
         "metrics": evaluation["metrics"],
         "training": training,
         "pretraining": pretraining,
@@ -113,7 +115,7 @@ def machine() -> dict[str, str]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Node:
+class Node:
     """A stage of the run that succeeded."""
 
     seconds: float
@@ -121,16 +123,11 @@ class _Node:
     outputs: dict[str, pb.Artifact]
 
 
-def stages_that_ended_well(places: Places, run_id: str) -> list[str]:
-    """Names of the stages of a run that have succeeded so far, in the order they ran in."""
-    return list(_nodes(places, run_id))
-
-
-def _nodes(places: Places, run_id: str) -> dict[str, _Node]:
-    """The stages of a run that succeeded, by name, in the order they ran in."""
+def stages_that_ended_well(places: Places, run_id: str) -> dict[str, Node]:
+    """The stages of a run that have succeeded so far, by name, in the order they ran in."""
     store = metadata.open_store(places)
     return {
-        name: _Node(
+        name: Node(
             seconds=stages.seconds(execution),
             cached=execution.last_known_state == pb.Execution.CACHED,
             outputs=records.outputs_of(store, execution),
@@ -140,16 +137,19 @@ def _nodes(places: Places, run_id: str) -> dict[str, _Node]:
     }
 
 
-def _output(nodes: dict[str, _Node], node: str, key: str) -> pb.Artifact | None:
+def _output(nodes: dict[str, Node], node: str, key: str) -> pb.Artifact | None:
     return nodes[node].outputs.get(key) if node in nodes else None
 
 
-def _records(nodes: dict[str, _Node]) -> dict[str, Any] | None:
-    artifact = _output(nodes, "TextExampleGen", "records")
-    if artifact is None:
-        return None
-    ledger = json.loads(Path(artifact.uri, "records.json").read_text("utf-8"))
-    return {
+def _read(nodes: dict[str, Node], node: str, key: str, file: str) -> dict[str, Any] | None:
+    """A JSON file of an output; None if the stage did not succeed."""
+    artifact = _output(nodes, node, key)
+    return None if artifact is None else json.loads(Path(artifact.uri, file).read_text("utf-8"))
+
+
+def _records(nodes: dict[str, Node]) -> dict[str, Any] | None:
+    ledger = _read(nodes, "TextExampleGen", "records", "records.json")
+    return ledger and {
         "in": ledger["read"],
         "out": ledger["examples"],
         "dead_letters": ledger["dead_letters"],
@@ -158,26 +158,13 @@ def _records(nodes: dict[str, _Node]) -> dict[str, Any] | None:
     }
 
 
-def _data_findings(nodes: dict[str, _Node]) -> list[str] | None:
-    report = _report(nodes, "DataGate")
-    return None if report is None else report["findings"]
-
-
-def _report(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
-    """report.json in a stage's blessing; None if the stage did not succeed."""
-    artifact = _output(nodes, node, "blessing")
-    if artifact is None:
-        return None
-    return json.loads(Path(artifact.uri, "report.json").read_text("utf-8"))
-
-
-def _infra_validator(nodes: dict[str, _Node]) -> bool | None:
+def _infra_validator(nodes: dict[str, Node]) -> bool | None:
     artifact = _output(nodes, "InfraValidator", "blessing")
     return None if artifact is None else bool(artifact.custom_properties["blessed"].int_value)
 
 
 def _hashes(
-    nodes: dict[str, _Node],
+    nodes: dict[str, Node],
     training: dict[str, Any] | None,
     pretraining: dict[str, Any] | None,
     metrics: dict[str, Any] | None,
@@ -199,16 +186,7 @@ def _hashes(
     }
 
 
-def _training(nodes: dict[str, _Node], node: str) -> dict[str, Any] | None:
-    artifact = _output(nodes, node, "model_run")
-    if artifact is None:
-        return None
-    return json.loads(Path(artifact.uri, TRAINING_FILE).read_text("utf-8"))
-
-
-def _pushed_path(nodes: dict[str, _Node]) -> str | None:
+def _pushed_path(nodes: dict[str, Node]) -> str | None:
     artifact = _output(nodes, "Pusher", "pushed_model")
-    if artifact is None or not artifact.custom_properties["pushed"].int_value:
-        return None
-    destination = artifact.custom_properties["pushed_destination"].string_value
-    return destination if os.path.isdir(destination) else None
+    pushed = records.pushed_to(artifact) if artifact else ""
+    return pushed if os.path.isdir(pushed) else None

@@ -14,7 +14,6 @@ from tiny_exports import LIMITS, SIGNATURES, save, share_of_spaces
 
 from components.infra_check import executor, probe
 from components.infra_check.component import InfraCheck
-from data.errors import UserError
 
 
 @pytest.fixture
@@ -150,22 +149,13 @@ def test_a_damaged_warm_up_file_is_found(findings, tmp_path):
 
 
 def _component_checks(export, tmp_path, time_limit=120):
-    """Runs the executor as TFX does; returns the blessing and its report."""
+    """Runs the component's function as TFX does; returns the blessing and its report."""
     model = standard_artifacts.Model()
     model.uri = str(export.parent)
     blessing = standard_artifacts.InfraBlessing()
     blessing.uri = str(tmp_path / "blessing")
-    component = InfraCheck(_channel(model), SIGNATURES, time_limit)
-    executor.Executor().Do(
-        {"model": [model]}, {"blessing": [blessing]}, component.spec.exec_properties
-    )
+    InfraCheck.test_call(model, blessing, json.dumps(SIGNATURES), time_limit)
     return blessing, json.loads((tmp_path / "blessing" / "report.json").read_text())
-
-
-def _channel(model):
-    from tfx.types import channel_utils
-
-    return channel_utils.as_channel([model])
 
 
 @pytest.mark.slow
@@ -237,8 +227,3 @@ for name in ("pipeline", "components", "mamba_model", "tfx", "apache_beam", "pan
         env=executor._environment(),
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
-
-
-def test_a_time_limit_of_zero_is_refused():
-    with pytest.raises(UserError, match="time_limit: expected 1 or more seconds, got 0"):
-        InfraCheck(_channel(standard_artifacts.Model()), SIGNATURES, 0)

@@ -5,9 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from ingested import PARAMETERS
 
-from components.text_example_gen.component import TextExampleGen, source_identity
+from components.text_example_gen.component import source_identity
 from data import facts
 from data.bible import reader as bible
 from data.errors import UserError
@@ -252,18 +251,3 @@ def test_the_identity_of_a_file_changes_with_its_content_and_not_with_its_time(
     assert source_identity(imdb.open_source(str(path))) == before
     write_reviews([(reviews[0][0] + "!", reviews[0][1]), *reviews[1:]])
     assert source_identity(imdb.open_source(str(path))) != before
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"fraction": 0.0}, "fraction: expected more than 0 and at most 1, got 0.0"),
-        ({"fraction": 1.5}, "fraction: expected more than 0 and at most 1, got 1.5"),
-        ({"max_dead_letter_share": -0.1}, "max_dead_letter_share: expected 0 to 1, got -0.1"),
-        ({"max_characters": 0}, "max_characters: expected 1 or more, got 0"),
-        ({"files_per_split": 0}, "files_per_split: expected 1 or more, got 0"),
-    ],
-)
-def test_a_number_out_of_range_is_refused(parameters, message):
-    with pytest.raises(UserError, match=message):
-        TextExampleGen(bible.open_source(), "data.bible.reader", **(PARAMETERS | parameters))

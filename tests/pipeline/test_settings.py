@@ -44,6 +44,7 @@ def test_settings_replace_single_fields_in_order():
         ("data.gate=open", r"--set data.gate: expected 'stop' or 'report', got 'open'"),
         ("training.steps=0", r"training.steps: expected 1 or more, got 0"),
         ("training.batch=0", r"--set training.batch: expected greater than or equal to 1, got '0'"),
+        ("data.fraction=0", r"data.fraction: expected greater than 0, got '0'"),
         ("data.fraction=2", r"data.fraction: expected less than or equal to 1, got '2'"),
         ("transform.tail=900", r"expected 1 to 400, the longest of training.buckets, got 1000"),
         ("model.d_model=0", r"MambaConfig.d_model must be an integer of at least 1, got 0"),

@@ -27,7 +27,7 @@ def frequent_words(run: Run) -> dict[str, Any]:
     """
     counts: Counter[str] = Counter()
     characters = 0
-    for example in read_examples(run.artifacts["TextExampleGen.examples"], "train"):
+    for example in read_examples(run, "train"):
         text = run.task.normal_form.apply(example[features.TEXT])
         counts.update(WORD.findall(text.lower()))
         characters += len(text)
@@ -54,11 +54,8 @@ def vocabulary(run: Run) -> dict[str, Any]:
     alphabet = byte_alphabet()
     pieces = [_readable(piece, alphabet) for piece in read_vocabulary(folder)]
     first_learned = len(RESERVED) + 256
-    texts = []
-    for example in read_examples(run.artifacts["TextExampleGen.examples"], "eval"):
-        texts.append(run.task.normal_form.apply(example[features.TEXT]))
-        if len(texts) == _TEXTS:
-            break
+    examples = read_examples(run, "eval", _TEXTS)
+    texts = [run.task.normal_form.apply(example[features.TEXT]) for example in examples]
     most = _SLICE
     if run.task.head == "sentiment":  # Transform drops the middle of longer texts
         most = run.config["transform"]["head"] + run.config["transform"]["tail"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,9 +33,7 @@ def measure(run: Run, model: ServedModel) -> dict[str, Any]:
     [name, bits per character] of the hardest and the easiest, hardest first; `samples`, each with
     the prompt, the model's continuation and the text's own; `settings` of the sampling.
     """
-    rows = list(
-        itertools.islice(read_examples(run.artifacts["TextExampleGen.examples"], "eval"), _MOST)
-    )
+    rows = list(read_examples(run, "eval", _MOST))
     rows.sort(key=lambda row: (len(row[features.TEXT]), row[features.TEXT]))  # little padding
     texts = [row[features.TEXT] for row in rows]
     bits, characters = _scores(model, texts)

@@ -7,7 +7,6 @@ through Representation Erasure", arXiv:1612.08220. It needs only the exported mo
 
 from __future__ import annotations
 
-import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +33,7 @@ def measure(run: Run, model: ServedModel) -> dict[str, Any]:
     normal form) with the most confident wrong predictions, each with its heaviest words.
     """
     label = str(run.task.label)
-    rows = list(
-        itertools.islice(read_examples(run.artifacts["TextExampleGen.examples"], "eval"), _MOST)
-    )
+    rows = list(read_examples(run, "eval", _MOST))
     rows.sort(key=lambda row: (len(row[features.TEXT]), row[features.TEXT]))  # little padding
     texts = [run.task.normal_form.apply(row[features.TEXT]) for row in rows]
     labels = np.array([row[label] for row in rows], int)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report.blocks import Block, Fold, Section, Sentence, Table
+from pipeline.report.blocks import Block, Fold, Sentence, Table
 from pipeline.report.inputs import Run
 
 
-def section(run: Run) -> Section:
+def section(run: Run) -> list[Block]:
     rows = [
         ("task", run.config["task"]),
         ("preset", run.config["preset"]),
@@ -43,7 +43,7 @@ def section(run: Run) -> Section:
         blocks.append(Fold("The code", [table]))
     if run.run_id and run.error is None:
         blocks.append(Sentence(f"To reproduce this run: tf-mamba reproduce {run.run_id}"))
-    return Section("about", "Configuration", blocks)
+    return blocks
 
 
 def _settings(section: Mapping[str, Any]) -> list[tuple[str, str]]:

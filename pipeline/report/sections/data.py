@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
-
-from tfx.dsl.io import fileio
 
 from data import features
 from pipeline.report import figures
-from pipeline.report.blocks import Block, Drawing, Fold, Section, Sentence, Table
+from pipeline.report.blocks import Block, Drawing, Fold, Sentence, Table
 from pipeline.report.inputs import Run, split_names
 from pipeline.report.missing import not_measured
 from pipeline.report.numbers import count, share
@@ -23,11 +22,11 @@ _DEAD_SHOWN = 10
 _DRIFT = 0.01
 
 
-def section(run: Run) -> Section:
+def section(run: Run) -> list[Block]:
     if not run.has(_RECORDS):
-        return Section("data", "Data", [Sentence("No record was read.")])
+        return [Sentence("No record was read.")]
     ledger = run.read_json(_RECORDS, "records.json")
-    blocks: list[Block] = [
+    return [
         _accounts(ledger),
         *_dead_letters(run, ledger),
         _splits(ledger),
@@ -37,7 +36,6 @@ def section(run: Run) -> Section:
         *_findings(run),
         *_drift(run),
     ]
-    return Section("data", "Data", blocks)
 
 
 def _accounts(ledger: Mapping[str, Any]) -> Table:
@@ -59,19 +57,15 @@ def _dead_letters(run: Run, ledger: Mapping[str, Any]) -> list[Block]:
     if not ledger["dead_letters"]:
         return [Sentence("No dead letters.")]
     by_reason = sorted(ledger["dead_letters"].items(), key=lambda item: (-item[1], item[0]))
-    blocks: list[Block] = [
-        Table(
-            "Dead letters by reason",
-            ("reason", "records"),
-            [(reason, count(number)) for reason, number in by_reason],
-        )
-    ]
-    lines = run.read_bytes(_RECORDS, "dead_letters.jsonl").decode("utf-8").splitlines()
+    reasons = [(reason, count(number)) for reason, number in by_reason]
+    lines = run.file(_RECORDS, "dead_letters.jsonl").read_text("utf-8").splitlines()
     letters = [json.loads(line) for line in lines[:_DEAD_SHOWN]]
-    names = ("file", "line", "reason", "excerpt")
-    rows = [[_cell(letter.get(name)) for name in names] for letter in letters]
-    table = Table("Dead letters", ("file", "line", "reason", "excerpt"), rows)
-    return [*blocks, Fold(f"The first {len(rows)} dead letters", [table])]
+    head = ("file", "line", "reason", "excerpt")
+    rows = [[_cell(letter.get(name)) for name in head] for letter in letters]
+    return [
+        Table("Dead letters by reason", ("reason", "records"), reasons),
+        Fold(f"The first {len(rows)} dead letters", [Table("Dead letters", head, rows)]),
+    ]
 
 
 def _cell(value: Any) -> str:
@@ -146,8 +140,8 @@ def _lengths(run: Run) -> list[Block]:
 def _statistics(uri: str, split: str) -> Any:
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
-    with fileio.open(f"{uri}/Split-{split}/FeatureStats.pb", "rb") as stream:
-        return statistics_pb2.DatasetFeatureStatisticsList.FromString(stream.read())
+    content = Path(uri, f"Split-{split}", "FeatureStats.pb").read_bytes()
+    return statistics_pb2.DatasetFeatureStatisticsList.FromString(content)
 
 
 def _characters(statistics: Any) -> list[tuple[float, float, float]]:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.report import evaluation, figures
-from pipeline.report.blocks import Block, Drawing, Fold, Section, Sentence, Table
+from pipeline.report.blocks import Block, Drawing, Fold, Sentence, Table
 from pipeline.report.evaluation import Evaluation
 from pipeline.report.inputs import Run
 from pipeline.report.missing import not_measured
 from pipeline.report.numbers import count, figure, interval
 
 
-def section(run: Run) -> Section:
+def section(run: Run) -> list[Block]:
     blocks: list[Block]
     if run.has(evaluation.EVALUATION):
         evaluated = evaluation.read(run)
@@ -31,7 +31,7 @@ def section(run: Run) -> Section:
         blocks.append(_confusion(found))
     else:
         blocks += _books(found)
-    return Section("evaluation", "Evaluation", blocks)
+    return blocks
 
 
 def _overall(evaluated: Evaluation) -> Table:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report.blocks import Block, Passage, Section, Sentence
+from pipeline.report.blocks import Block, Passage, Sentence
 from pipeline.report.inputs import Run
 from pipeline.report.measurements.corpus import WORD
 from pipeline.report.missing import not_measured
 
+TITLES = {"sentiment": "Examples that it gets wrong", "next_token": "Generated samples"}  # by head
 _LABELS = ("negative", "positive")
 
 
-def section(run: Run) -> Section:
+def section(run: Run) -> list[Block]:
     found = run.measurements.get("model")
-    sentiment = run.task.head == "sentiment"
-    title = "Examples that it gets wrong" if sentiment else "Generated samples"
     if found is None or "error" in found:
-        return Section("examples", title, [not_measured(title, found)])
-    return Section("examples", title, _wrong(found) if sentiment else _samples(found))
+        return [not_measured(TITLES[run.task.head], found)]
+    return _wrong(found) if run.task.head == "sentiment" else _samples(found)
 
 
 def _wrong(found: Mapping[str, Any]) -> list[Block]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from pipeline.report import lineage_drawing
-from pipeline.report.blocks import Block, Drawing, Fold, Section, Sentence, Table
+from pipeline.report.blocks import Block, Drawing, Fold, Sentence, Table
 from pipeline.report.inputs import Run, Stage
 from pipeline.report.lineage_graph import Edge, Lineage, Node
 from pipeline.report.missing import no_stages
@@ -15,15 +15,14 @@ from pipeline.report.missing import no_stages
 _SOURCE, _PUSHED = "source", "pushed model"
 
 
-def section(run: Run) -> Section:
-    title = "Lineage"
+def section(run: Run) -> list[Block]:
     if not run.stages:
-        return Section("lineage", title, [no_stages(run)])
+        return [no_stages(run)]
     stages = [stage for stage in run.stages if stage.reads or stage.makes]
     # Without RunReport, which reads nearly all artifacts.
     graph = _of_stages([stage for stage in stages if stage.name != "RunReport"], run.pushed)
     if not graph.edges:
-        return Section("lineage", title, [Sentence("No stage made anything.")])
+        return [Sentence("No stage made anything.")]
     arrows = "; ".join(f"{edge.start} to {edge.end}" for edge in graph.edges)
     what = "Lineage of the run"
     svg = Markup(lineage_drawing.inline(graph, "lineage-drawing", what, f"Arrows: {arrows}."))
@@ -43,7 +42,7 @@ def section(run: Run) -> Section:
         blocks.append(Sentence(f"Pushed model: {run.pushed}"))
     head = ("artifact", "made by", "read by", "where")
     blocks.append(Fold("All artifacts", [Table("Artifacts of the run", head, made)]))
-    return Section("lineage", title, blocks)
+    return blocks
 
 
 def _readers(stages: Sequence[Stage], number: int) -> str:

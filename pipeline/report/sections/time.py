@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.places import TRAINING_FILE
 from pipeline.report import figures
-from pipeline.report.blocks import Block, Drawing, Section, Sentence, Table
+from pipeline.report.blocks import Block, Drawing, Sentence, Table
 from pipeline.report.inputs import Run
 from pipeline.report.missing import no_stages
 from pipeline.report.numbers import mebibytes
@@ -14,10 +14,9 @@ from pipeline.report.numbers import mebibytes
 _STATES = {"COMPLETE": "ran", "CACHED": "cached", "FAILED": "failed", "RUNNING": "did not end"}
 
 
-def section(run: Run) -> Section:
-    title = "Time and memory"
+def section(run: Run) -> list[Block]:
     if not run.stages:
-        return Section("time", title, [no_stages(run)])
+        return [no_stages(run)]
     stages = [stage for stage in run.stages if not _found_nothing(stage)]
     begin = stages[0].started
     rows = [
@@ -76,16 +75,11 @@ def section(run: Run) -> Section:
         paint,
         height=0.8 + 0.27 * len(stages),
     )
-    blocks: list[Block] = [
+    return [
         Drawing(svg, "When each stage ran, by ML Metadata"),
-        Table(
-            "Stages",
-            ("stage", "", "start, s", "seconds", "peak memory"),
-            rows,
-        ),
+        Table("Stages", ("stage", "", "start, s", "seconds", "peak memory"), rows),
         Sentence("Memory is the peak of the process; it is known for trainings only."),
     ]
-    return Section("time", title, blocks)
 
 
 def _found_nothing(stage: Any) -> bool:

@@ -8,14 +8,14 @@ from typing import Any
 
 from pipeline.places import TRAINING_FILE
 from pipeline.report import figures
-from pipeline.report.blocks import Block, Drawing, Section, Sentence, Table
+from pipeline.report.blocks import Block, Drawing, Sentence, Table
 from pipeline.report.inputs import Run
 from pipeline.report.numbers import count, figure, mebibytes
 
 _RUNS = {"Trainer": "Training", "Pretrainer": "Pretraining"}
 
 
-def section(run: Run) -> Section:
+def section(run: Run) -> list[Block]:
     blocks: list[Block] = []
     for stage, name in _RUNS.items():
         artifact = f"{stage}.model_run"
@@ -23,7 +23,7 @@ def section(run: Run) -> Section:
             blocks += [_facts(run, artifact, name), *_curves(run, artifact, name)]
     if not blocks:
         blocks = [Sentence("Nothing was trained.")]
-    return Section("training", "Training", blocks)
+    return blocks
 
 
 def _facts(run: Run, artifact: str, name: str) -> Table:
@@ -50,7 +50,7 @@ def _facts(run: Run, artifact: str, name: str) -> Table:
 
 
 def _curves(run: Run, artifact: str, name: str) -> list[Block]:
-    text = run.read_bytes(artifact, "training.csv").decode("utf-8")
+    text = run.file(artifact, "training.csv").read_text("utf-8")
     rows = list(csv.DictReader(io.StringIO(text)))
     if not rows:
         return [Sentence(f"{name}: too few steps for a curve.")]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pipeline.report import evaluation
-from pipeline.report.blocks import Block, Section, Sentence, Table
+from pipeline.report.blocks import Block, Sentence, Table
 from pipeline.report.inputs import Run
 from pipeline.report.numbers import count, figure, interval
 
 
-def section(run: Run) -> Section:
+def section(run: Run) -> list[Block]:
     found = evaluation.read(run) if run.has(evaluation.EVALUATION) else None
     blocks: list[Block] = [_verdict(run, found)]
     if found:
@@ -26,7 +26,7 @@ def section(run: Run) -> Section:
         cached = sum(stage.state == "CACHED" for stage in run.stages)
         what = f"{len(run.stages)} stages, {cached} of them from the cache"
         blocks.append(Sentence(f"{what}, in {count(seconds)} seconds."))
-    return Section("verdict", "Verdict", blocks)
+    return blocks
 
 
 def _verdict(run: Run, found: evaluation.Evaluation | None) -> Sentence:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pipeline.report.blocks import Fold, Section, Sentence, Table
+from pipeline.report.blocks import Block, Fold, Sentence, Table
 from pipeline.report.inputs import Run
 from pipeline.report.missing import not_measured
 from pipeline.report.numbers import count, share
 
 
-def section(run: Run) -> Section:
-    title = "Vocabulary"
+def section(run: Run) -> list[Block]:
     found = run.measurements.get("vocabulary")
     if not found or "error" in found:
-        return Section("vocabulary", title, [not_measured(title, found)])
+        return [not_measured("Vocabulary", found)]
     tokens, words, characters = (found[name] for name in ("tokens", "words", "characters"))
     rows = [
         ("pieces", count(found["size"])),
@@ -24,15 +23,11 @@ def section(run: Run) -> Section:
     ]
     caption = f"On the first {count(found['texts'])} texts of split eval ({count(words)} words)"
     frequent = [(piece, count(number)) for piece, number in found["frequent"]]
-    return Section(
-        "vocabulary",
-        title,
-        [
-            Table(caption, ("", "value"), rows),
-            Sentence("The longest pieces (␣ is a space): " + ", ".join(found["longest"])),
-            Fold(
-                "The most frequent pieces",
-                [Table("The most frequent pieces of these texts", ("piece", "tokens"), frequent)],
-            ),
-        ],
-    )
+    return [
+        Table(caption, ("", "value"), rows),
+        Sentence("The longest pieces (␣ is a space): " + ", ".join(found["longest"])),
+        Fold(
+            "The most frequent pieces",
+            [Table("The most frequent pieces of these texts", ("piece", "tokens"), frequent)],
+        ),
+    ]
