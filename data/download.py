@@ -12,6 +12,7 @@ from time to time, so the Bible is verified by its content.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,6 @@ from data.errors import DataError
 from data.records import DeadLetter, Record, file_sha256
 
 SECONDS_WITHOUT_AN_ANSWER = 60
-_PIECE = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
@@ -152,12 +152,10 @@ def _copy(response, stream: IO[bytes], name: str, start: int) -> None:
 
     length = response.headers.get("Content-Length")
     total = start + int(length) if length else None
-    with tqdm(desc=name, initial=start, total=total, unit="B", unit_scale=True) as bar:
-        while piece := response.read(_PIECE):
-            stream.write(piece)
-            bar.update(len(piece))
-        if total is not None and bar.n < total:
-            raise ConnectionError(f"{total - bar.n:,} bytes are missing")
+    with tqdm.wrapattr(stream, "write", desc=name, initial=start, total=total) as file:
+        shutil.copyfileobj(response, file)
+    if total is not None and stream.tell() < total:
+        raise ConnectionError(f"{total - stream.tell():,} bytes are missing")
 
 
 def _verify(address: Address, file: Path) -> None:

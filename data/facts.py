@@ -13,6 +13,7 @@ in Beam, for corpora of any size.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -57,15 +58,12 @@ def split_facts(records: Iterable[Record], markers: Iterable[str]) -> dict[str, 
 
 def _record_facts(record: Record, pattern: re.Pattern[str]) -> dict[str, Any]:
     text = str(record.features["text"])
-    markers: dict[str, int] = {}
-    for word in pattern.findall(text.lower()):
-        markers[word] = markers.get(word, 0) + 1
     return {
         "records": 1,
         "lines": text.count("\n") + 1,
         "words": len(text.split()),
         "characters": len(text),
-        "markers": markers,
+        "markers": Counter(pattern.findall(text.lower())),
         "values": {
             name: {str(value): 1} for name, value in record.features.items() if name != "text"
         },

@@ -25,23 +25,24 @@ def preset(task: str, name: str) -> RunConfig:
     return RunConfig(task=task, preset=name, **presets[name])
 
 
+def _bible_model(
+    d_model: int, n_layer: int, embedding_dropout: float, dropout: float
+) -> MambaConfig:
+    return MambaConfig(
+        vocabulary_size=2_000,
+        d_model=d_model,
+        n_layer=n_layer,
+        embedding_dropout=embedding_dropout,
+        residual_dropout=dropout,
+        output_dropout=dropout,
+    )
+
+
 # Five minutes of training. The paper's rates (see adamw), except for a higher learning rate
 # and a smaller beta_2, as the model is small and the run short.
 _BIBLE_QUICK = dict(
-    model=MambaConfig(
-        vocabulary_size=2_000,
-        d_model=192,
-        n_layer=3,
-        embedding_dropout=0.1,
-        residual_dropout=0.1,
-        output_dropout=0.1,
-    ),
-    training=TrainingConfig(
-        steps=850,
-        learning_rate=2.5e-3,
-        beta_2=0.98,
-        weight_decay=0.1,
-    ),
+    model=_bible_model(d_model=192, n_layer=3, embedding_dropout=0.1, dropout=0.1),
+    training=TrainingConfig(steps=850, learning_rate=2.5e-3, beta_2=0.98, weight_decay=0.1),
     # Guessing tokens by frequency needs about 2.4 bits per character.
     evaluation=EvaluationConfig(max_bits_per_char=1.8, tolerance=0.02),
 )
@@ -60,18 +61,10 @@ _IMDB_QUICK = dict(
 )
 # 10 epochs, with more layers and width than `quick` has time for, and more dropout, as the text
 # is small. It reaches 1.168 bits on `eval`, and 1.203 after 2,000 steps.
-_BIBLE_FULL = dict(
-    model=MambaConfig(
-        vocabulary_size=2_000,
-        d_model=256,
-        n_layer=4,
-        embedding_dropout=0.1,
-        residual_dropout=0.2,
-        output_dropout=0.2,
-    ),
+_BIBLE_FULL: dict[str, Any] = dict(
+    model=_bible_model(d_model=256, n_layer=4, embedding_dropout=0.1, dropout=0.2),
     training=TrainingConfig(
         steps=4_500,
-        learning_rate=2e-3,
         beta_2=0.98,
         weight_decay=0.1,
         evaluate_every=500,
@@ -82,22 +75,9 @@ _BIBLE_FULL = dict(
 # 14 epochs, with a still larger model, and more dropout and decay. It reaches 1.147 bits on `eval`.
 # With dropouts 0.15, 0.25, 0.25 and decay 0.1 it had 1.150 at step 5,000, and no less by 6,000.
 _BIBLE_BEST = dict(
-    model=MambaConfig(
-        vocabulary_size=2_000,
-        d_model=320,
-        n_layer=5,
-        embedding_dropout=0.2,
-        residual_dropout=0.3,
-        output_dropout=0.3,
-    ),
-    training=TrainingConfig(
-        steps=6_500,
-        learning_rate=1.5e-3,
-        beta_2=0.98,
-        weight_decay=0.5,
-        evaluate_every=500,
-        patience=6,
-        scan="native",
+    model=_bible_model(d_model=320, n_layer=5, embedding_dropout=0.2, dropout=0.3),
+    training=dataclasses.replace(
+        _BIBLE_FULL["training"], steps=6_500, learning_rate=1.5e-3, weight_decay=0.5, patience=6
     ),
     evaluation=EvaluationConfig(max_bits_per_char=1.2, tolerance=0.01),
 )
@@ -107,31 +87,26 @@ _BIBLE_BEST = dict(
 # rose in the second epoch, as it did with any dropout alone. Weaker dropout (of pooled features 0.2
 # instead of 0.5, or of words 0.1 instead of 0.2) then gave half a point of accuracy. Pretraining
 # for 2 epochs was as good as for 4. This pipeline reached accuracy 0.896 and loss 0.249.
-_WHOLE_REVIEWS = (
-    (128, 32),
-    (192, 21),
-    (256, 16),
-    (384, 11),
-    (512, 8),
-    (1024, 4),
-    (2048, 2),
-    (4096, 2),
-)
 _IMDB_FULL: dict[str, Any] = dict(
-    transform=TransformConfig(head=4_096, tail=0),
+    transform=TransformConfig(head=4_096),
     model=MambaConfig(
-        vocabulary_size=8_000,
-        d_model=192,
-        n_layer=1,
-        word_dropout=0.2,
-        pooled_dropout=0.2,
+        vocabulary_size=8_000, d_model=192, n_layer=1, word_dropout=0.2, pooled_dropout=0.2
     ),
     pretraining=TrainingConfig(
         steps=3_500, learning_rate=2.5e-3, beta_2=0.98, weight_decay=0.1, scan="native"
     ),
     training=TrainingConfig(
         steps=4_400,
-        buckets=_WHOLE_REVIEWS,
+        buckets=(
+            (128, 32),
+            (192, 21),
+            (256, 16),
+            (384, 11),
+            (512, 8),
+            (1024, 4),
+            (2048, 2),
+            (4096, 2),
+        ),
         learning_rate=1e-3,
         label_smoothing=0.1,
         evaluate_every=550,
@@ -156,11 +131,7 @@ _PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             data=DataConfig(fraction=0.1),
             model=MambaConfig(vocabulary_size=800, d_model=64, n_layer=1),
             training=TrainingConfig(
-                steps=200,
-                window=64,
-                learning_rate=5e-3,
-                warmup_steps=10,
-                average_momentum=0.9,
+                steps=200, window=64, learning_rate=5e-3, warmup_steps=10, average_momentum=0.9
             ),
             evaluation=EvaluationConfig(max_bits_per_char=2.4, tolerance=0.02),
         ),

@@ -9,6 +9,7 @@ It works with this project's server and with TensorFlow Serving.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import math
 import sys
@@ -42,10 +43,6 @@ class Score:
 
     bits: float
     characters: int
-
-    @property
-    def bits_per_character(self) -> float:
-        return self.bits / self.characters
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ class Client:
     """
 
     def __init__(self, address: str = "localhost:8500", timeout: float = 30.0) -> None:
-        self._stubs = _stubs()
+        self._stubs = stubs = _stubs()
         self._timeout = timeout
         self._channel = grpc.insecure_channel(
             address,
@@ -90,8 +87,8 @@ class Client:
                 ("grpc.max_send_message_length", -1),
             ],
         )
-        self._prediction = self._stubs.prediction_service.PredictionServiceStub(self._channel)
-        self._model = self._stubs.model_service.ModelServiceStub(self._channel)
+        self._prediction = stubs.prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        self._model = stubs.model_service_pb2_grpc.ModelServiceStub(self._channel)
 
     def __enter__(self) -> Client:
         return self
@@ -124,12 +121,8 @@ class Client:
             is_float = name in ("temperature", "top_p", "repetition_penalty")
             inputs[name] = [float(value) if is_float else int(value)]
         answer = self.predict(model, inputs)
-        rows = zip(
-            answer["text"].values,
-            answer["log_probability"].values,
-            answer["tokens"].values,
-            strict=True,
-        )
+        columns = (answer[name].values for name in ("text", "log_probability", "tokens"))
+        rows = zip(*columns, strict=True)
         return [Continuation(text.decode(), log_p, tokens) for text, log_p, tokens in rows]
 
     def score(self, texts: Sequence[str | bytes], model: str = "bible") -> list[Score]:
@@ -158,7 +151,7 @@ class Client:
                 float as float32.
             outputs: the ones to return; empty: all.
         """
-        request = self._stubs.predict.PredictRequest()
+        request = self._stubs.predict_pb2.PredictRequest()
         request.model_spec.name = model
         request.model_spec.signature_name = signature
         if version is not None:
@@ -171,7 +164,7 @@ class Client:
 
     def version(self, model: str) -> int:
         """The served version."""
-        request = self._stubs.get_model_status.GetModelStatusRequest()
+        request = self._stubs.get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = model
         response = self._model.GetModelStatus(request, timeout=self._timeout)
         available = response.model_version_status[0].AVAILABLE
@@ -214,19 +207,18 @@ def _stubs() -> types.SimpleNamespace:
         package.__path__ = list(spec.submodule_search_locations)
         sys.modules["tensorflow"] = package
     try:
-        from tensorflow_serving.apis import (
-            get_model_status_pb2,
-            model_service_pb2_grpc,
-            predict_pb2,
-            prediction_service_pb2_grpc,
+        return types.SimpleNamespace(
+            **{
+                name: importlib.import_module(f"tensorflow_serving.apis.{name}")
+                for name in (
+                    "get_model_status_pb2",
+                    "model_service_pb2_grpc",
+                    "predict_pb2",
+                    "prediction_service_pb2_grpc",
+                )
+            }
         )
     finally:
         if bare:
             for name in [n for n in sys.modules if n.partition(".")[0] == "tensorflow"]:
                 del sys.modules[name]
-    return types.SimpleNamespace(
-        get_model_status=get_model_status_pb2,
-        model_service=model_service_pb2_grpc,
-        predict=predict_pb2,
-        prediction_service=prediction_service_pb2_grpc,
-    )

@@ -7,6 +7,7 @@ import functools
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import grpc
 from aiohttp import web
@@ -32,27 +33,20 @@ _STATUS = re.compile(_MODEL + r"(/metadata)?", re.IGNORECASE)
 _INT64_DIGITS = 19
 
 
+@dataclass(frozen=True)
 class Rest:
     """The HTTP handlers of a server.
 
-    Args:
+    Attributes:
         ready: whether the server answers requests, for /readyz.
         timeout: seconds that a request may take, including reading its body.
     """
 
-    def __init__(
-        self,
-        inference: Inference,
-        workers: Workers,
-        metrics: Metrics,
-        ready: Callable[[], bool],
-        timeout: float,
-    ) -> None:
-        self._inference = inference
-        self._workers = workers
-        self._metrics = metrics
-        self._ready = ready
-        self._timeout = timeout
+    inference: Inference
+    workers: Workers
+    metrics: Metrics
+    ready: Callable[[], bool]
+    timeout: float
 
     def application(self, max_request_bytes: int) -> web.Application:
         app = web.Application(client_max_size=max_request_bytes, middlewares=[_errors_as_json])
@@ -67,18 +61,18 @@ class Rest:
         return web.json_response({"status": "ok"})
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        ready = self._ready()
+        ready = self.ready()
         return web.json_response({"ready": ready}, status=200 if ready else 503)
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._metrics.page(), headers={"Content-Type": "text/plain"})
+        return web.Response(body=self.metrics.page(), headers={"Content-Type": "text/plain"})
 
     async def _get(self, request: web.Request) -> web.Response:
         match = _STATUS.fullmatch(request.path)
         if match is None:
             raise _malformed(request)
         name, version, label, metadata = match.groups()
-        deadline = deadline_after(self._timeout)
+        deadline = deadline_after(self.timeout)
 
         def work() -> bytes:
             if metadata:
@@ -86,43 +80,43 @@ class Rest:
                 asked.metadata_field.append(SIGNATURE_DEF)
                 _fill_spec(asked.model_spec, name, version, label)
                 return rest_json.encoded(
-                    rest_json.message_json(self._inference.metadata(asked, deadline))
+                    rest_json.message_json(self.inference.metadata(asked, deadline))
                 )
             of = get_model_status_pb2.GetModelStatusRequest()
             _fill_spec(of.model_spec, name, version, label)
-            return rest_json.encoded(rest_json.message_json(self._inference.status(of, deadline)))
+            return rest_json.encoded(rest_json.message_json(self.inference.status(of, deadline)))
 
         method = "GetModelMetadata" if metadata else "GetModelStatus"
-        with self._metrics.request("rest", method):
-            return _json(await self._workers.run(work, deadline))
+        with self.metrics.request("rest", method):
+            return _json(await self.workers.run(work, deadline))
 
     async def _post(self, request: web.Request) -> web.Response:
         match = _INFERENCE.fullmatch(request.path)
         if match is None:
             raise _malformed(request)
         name, version, label, verb = match.groups()
-        deadline = deadline_after(self._timeout)
+        deadline = deadline_after(self.timeout)
         verb = verb.lower()
         answer = {"predict": self._predict, "classify": self._classify}.get(verb)
-        with self._metrics.request("rest", verb.capitalize()):
+        with self.metrics.request("rest", verb.capitalize()):
             if answer is None:
                 raise ServingError(grpc.StatusCode.UNIMPLEMENTED, "Regress is not implemented")
             spec = model_pb2.ModelSpec()
             _fill_spec(spec, name, version, label)
             try:
-                body = await asyncio.wait_for(request.read(), self._timeout)
+                body = await asyncio.wait_for(request.read(), self.timeout)
             except asyncio.TimeoutError as error:
                 raise deadline_exceeded() from error
             work = functools.partial(answer, spec, body, deadline)
-            return _json(await self._workers.run(work, deadline))
+            return _json(await self.workers.run(work, deadline))
 
     def _predict(self, spec: model_pb2.ModelSpec, body: bytes, deadline: float) -> bytes:
         document = rest_json.parse(body)
         request = predict_pb2.PredictRequest(model_spec=spec)
         _fill_signature(request.model_spec, document)
-        definition = self._inference.input_definitions(request)
+        definition = self.inference.input_definitions(request)
         form = rest_json.fill_predict_request(document, definition, request)
-        response = self._inference.predict(request, deadline)
+        response = self.inference.predict(request, deadline)
         return rest_json.encoded(rest_json.predict_json(response, form))
 
     def _classify(self, spec: model_pb2.ModelSpec, body: bytes, deadline: float) -> bytes:
@@ -130,7 +124,7 @@ class Rest:
         request = classification_pb2.ClassificationRequest(model_spec=spec)
         _fill_signature(request.model_spec, document)
         rest_json.fill_examples(document, request.input)
-        response = self._inference.classify(request, deadline)
+        response = self.inference.classify(request, deadline)
         return rest_json.encoded(rest_json.classify_json(response))
 
 

@@ -24,7 +24,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import classification_pb2, input_pb2, predict_pb2
 
 from serving.errors import invalid_argument
-from serving.tensors import VALUE_FIELDS, check_names
+from serving.tensors import VALUE_FIELDS, check_names, json_values
 
 ROW, COLUMN = "instances", "inputs"
 _LONGEST_EXCERPT = 80  # characters of a value in an error
@@ -254,7 +254,7 @@ def _add_value(feature: feature_pb2.Feature, name: str, value: Any) -> None:
 def predict_json(response: predict_pb2.PredictResponse, form: str) -> dict[str, Any]:
     """A Predict response as JSON values, in the format of its request."""
     arrays = {name: tf.make_ndarray(proto) for name, proto in sorted(response.outputs.items())}
-    values = {name: _nested(name, array) for name, array in arrays.items()}
+    values = {name: json_values(name, array) for name, array in arrays.items()}
     only = next(iter(values)) if len(values) == 1 else None
     if form == COLUMN:
         return {"outputs": values[only] if only else values}
@@ -271,25 +271,6 @@ def predict_json(response: predict_pb2.PredictResponse, form: str) -> dict[str, 
     }
 
 
-def _nested(name: str, array: np.ndarray) -> Any:
-    """Nested lists of JSON values; outputs named *_bytes become base64, other strings text."""
-    if array.dtype == object:
-        of = _encoded if name.endswith("_bytes") else _text
-        flat = [of(item) for item in array.ravel()]
-        return np.array([*flat, None], object)[:-1].reshape(array.shape).tolist()
-    if array.dtype == np.float32:  # 0.2 instead of 0.20000000298023224
-        return array.astype(str).astype(np.float64).tolist()
-    return array.tolist()
-
-
-def _encoded(item: bytes) -> dict[str, str]:
-    return {"b64": base64.b64encode(item).decode()}
-
-
-def _text(item: bytes) -> str:
-    return item.decode("utf-8", "replace")
-
-
 def classify_json(response: classification_pb2.ClassificationResponse) -> dict[str, Any]:
     """Label and score of each class of each example.
 
@@ -297,7 +278,7 @@ def classify_json(response: classification_pb2.ClassificationResponse) -> dict[s
     """
     return {
         "results": [
-            [[c.label, _nested("", np.array(c.score, np.float32))] for c in of_example.classes]
+            [[c.label, json_values("", np.array(c.score, np.float32))] for c in of_example.classes]
             for of_example in response.result.classifications
         ]
     }

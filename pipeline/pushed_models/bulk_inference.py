@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import grpc
-import numpy as np
 
 from data.errors import UserError
 from data.files import write_whole
@@ -28,6 +27,7 @@ from data.records import file_sha256
 from pipeline.pushed_models.bulk_rows import Row, read_rows
 from serving.errors import ServingError
 from serving.served_model import ServedModel
+from serving.tensors import json_values
 
 _BATCH = 32  # rows; the models' signatures process as many at a time
 _BLOCK_BYTES = 1 << 24
@@ -190,13 +190,5 @@ def _alone(model: ServedModel, job: Job, text: bytes) -> dict[str, Any]:
 def _run(model: ServedModel, job: Job, texts: list[bytes]) -> list[dict[str, Any]]:
     settings = {name: [value] for name, value in job.settings.items()}
     outputs = model.predict(job.signature, text=texts, **settings)
-    columns = {name: _values(outputs[name]) for name in job.outputs if name in outputs}
+    columns = {name: json_values(name, outputs[name]) for name in job.outputs if name in outputs}
     return [{name: column[i] for name, column in columns.items()} for i in range(len(texts))]
-
-
-def _values(array: np.ndarray) -> list[Any]:
-    if array.dtype == object:
-        return [item.decode("utf-8", "replace") for item in array]
-    if array.dtype == np.float32:
-        return [float(text) for text in array.astype(str)]  # the shortest decimal
-    return array.tolist()

@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from components import serving_versions
 from data.errors import UserError
@@ -44,7 +43,8 @@ def rollback(serving_models: Path, task: str, to: int | None = None) -> tuple[in
     serving = int(latest_version(serving_models, task).name)
     found = serving_versions.versions(base)
     if to is None:
-        to = _before(base, found)
+        content = content_of(base, serving)
+        to = max((version for version in found if version < content), default=None)
     listed = ", ".join(map(str, found))
     if to is None:
         raise UserError(
@@ -60,27 +60,17 @@ def rollback(serving_models: Path, task: str, to: int | None = None) -> tuple[in
         # Versions never change, so two of them can share files by hard links.
         shutil.copytree(base / str(to), folder, copy_function=_link, dirs_exist_ok=True)
         # Replaces the note of a former rollback, without writing to the file that it links to.
-        note = _note(serving, content_of(base, to))
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        note = {"rolled_back_from": serving, "content_of": content_of(base, to), "at": now}
         write_whole(folder / NOTE, json.dumps(note, indent=2) + "\n")
 
     return serving_versions.publish(base, write), to, serving
-
-
-def _before(base: Path, found: list[int]) -> int | None:
-    """The newest version that is older than the content that serves; None if there is none."""
-    content = content_of(base, found[-1])
-    return max((version for version in found if version < content), default=None)
 
 
 def content_of(base: Path, version: int) -> int:
     """The version whose content a version has: itself, or after a rollback the former version."""
     note = base / str(version) / NOTE
     return json.loads(note.read_text("utf-8"))["content_of"] if note.exists() else version
-
-
-def _note(serving: int, content: int) -> dict[str, Any]:
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    return {"rolled_back_from": serving, "content_of": content, "at": now}
 
 
 def _link(source: str, target: str) -> None:

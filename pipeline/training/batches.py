@@ -7,6 +7,7 @@ a model may carry its state over.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,8 +31,7 @@ class Windows:
         self._batch = batch
         self._window = window
         self._seed = seed
-        self._epoch = -1
-        self._rows = np.empty((batch, 0), np.int32)
+        self._rows = functools.lru_cache(1)(self._shuffled_rows)
         tokens = sum(len(document) + 2 for document in documents)
         self.batches_per_epoch = (tokens // batch - 1) // window
         if self.batches_per_epoch < 1:
@@ -42,11 +42,8 @@ class Windows:
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         epoch, position = divmod(index, self.batches_per_epoch)
-        if epoch != self._epoch:
-            self._rows = self._shuffled_rows(epoch)
-            self._epoch = epoch
         start = position * self._window
-        window = self._rows[:, start : start + self._window + 1]
+        window = self._rows(epoch)[:, start : start + self._window + 1]
         return window[:, :-1], window[:, 1:]
 
     def goes_on(self, index: int) -> bool:
@@ -122,15 +119,11 @@ class LabelledTexts:
         self.batches_per_epoch = int(
             sum(-(-n // batch) for n, (_, batch) in zip(counts, buckets, strict=True))
         )
-        self._epoch = -1
-        self._plan: list[tuple[int, np.ndarray]] = []
+        self._plan = functools.lru_cache(1)(self._planned)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         epoch, position = divmod(index, self.batches_per_epoch)
-        if epoch != self._epoch:
-            self._plan = self._planned(epoch)
-            self._epoch = epoch
-        bucket, members = self._plan[position]
+        bucket, members = self._plan(epoch)[position]
         length, batch = self._buckets[bucket]
         tokens = np.full((batch, length), PADDING_ID, np.int32)
         labels = np.zeros(batch, np.float32)
@@ -146,9 +139,8 @@ class LabelledTexts:
 
     def _planned(self, epoch: int) -> list[tuple[int, np.ndarray]]:
         """The epoch's batches: (bucket, indices of its texts)."""
-        if self._seed is None:
-            order = np.arange(len(self._texts))
-        else:
+        order = np.arange(len(self._texts))
+        if self._seed is not None:
             random = np.random.default_rng((self._seed, epoch))
             order = random.permutation(len(self._texts))
         plan = []
