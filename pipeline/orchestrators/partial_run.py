@@ -1,7 +1,7 @@
-"""Partial runs: only some stages, on what an earlier run made.
+"""Partial runs: some stages only, on the outputs of an earlier run.
 
-TFX marks the stages in the compiled pipeline and links what the others made in the earlier
-run to the new one; here is decided which stages these are and which run that is.
+This module chooses the stages and the earlier run. TFX then marks the stages in the compiled
+pipeline, and links the outputs of the other stages to the new run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.runs import stages
 
 
 class NotPossibleError(UserError):
-    """There is nothing to run, or nothing to run it on."""
+    """No stage to run, or no earlier run to take inputs from."""
 
 
 _BASELINE = "Baseline"
@@ -88,8 +88,8 @@ def mark(
     base = stages.newest_run_with(places, task, needed)
     if base is None:
         raise NotPossibleError(
-            f"--from {first}: {ran[0]} needs what {', '.join(needed)} made, and no earlier run of"
-            f" {task} has all of it: run them too, with `tf-mamba run {task} --to {ran[0]}`"
+            f"--from {first}: {ran[0]} needs the outputs of {', '.join(needed)}, and no earlier run"
+            f" of {task} has all of them: run these too, with `tf-mamba run {task} --to {ran[0]}`"
         )
     run_id, parameters = base
     partial_run_utils.set_base_pipeline_run_strategy(
@@ -124,7 +124,7 @@ def _is_needed(node: pipeline_pb2.PipelineNode) -> bool:
 
 
 def _take_nothing_else(nodes: Collection[pipeline_pb2.PipelineNode]) -> None:
-    """What no stage of the run needs is not linked to it, as the run has nothing to do with it."""
+    """Leaves outputs that no stage of this run needs out of the run."""
     never = pipeline_pb2.NodeExecutionOptions.Skip.NEVER
     for node in nodes:
         if node.execution_options.HasField("skip") and not _is_needed(node):
@@ -132,7 +132,7 @@ def _take_nothing_else(nodes: Collection[pipeline_pb2.PipelineNode]) -> None:
 
 
 def _parameters(node: pipeline_pb2.PipelineNode) -> dict[str, str]:
-    """Those that a stage is to be given now, as text."""
+    """The parameters of a stage as text, by name."""
     return {
         name: str(data_types_utils.get_metadata_value(value.field_value))
         for name, value in node.parameters.parameters.items()
