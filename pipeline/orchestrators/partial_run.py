@@ -32,23 +32,23 @@ def mark(
 ) -> dict[str, Any]:
     """Marks a compiled pipeline to be run from `first` to `last` only.
 
-    What a stage needs of those that do not run comes from the newest run of the pipeline in
-    which all of them ended well and whose files are still there. Nothing is pushed but by a
-    blessing of the same run: where Pusher runs, so do the stages that bless. And the last
-    pushed model is looked up anew wherever a model is evaluated.
+    Outputs of stages that do not run come from the newest run in which all of these stages
+    succeeded and whose files still exist. A push needs blessings from the same run: if Pusher
+    runs, so do the stages that bless. If Evaluator runs, the last pushed model is resolved anew.
 
     Args:
-        first: a stage's id, in upper or lower case; None: from the beginning.
-        last: in the same way; None: to the end.
+        first: id of the first stage, in any case; None: the first of the pipeline.
+        last: id of the last stage; None: the last of the pipeline.
 
     Returns:
-        The summary's `partial`: `stages`, ids of those to run, in their order; `taken_over`, of
-        those whose outputs of the earlier run are used; `base_run`, id of that run, None if
-        nothing is taken over; `changed_since`, ids of those taken over that today's parameters
-        or code would change.
+        The summary's `partial`: `stages`, the ids of the stages to run, in order; `taken_over`,
+        ids of the stages whose outputs come from the earlier run; `base_run`, that run's id, None
+        if no output is taken over; `changed_since`, ids of stages taken over whose parameters or
+        code have changed since.
 
     Raises:
-        NotPossibleError: if there is no such stage, none between them, or no such run.
+        NotPossibleError: if a stage does not exist, `last` does not come after `first`, or no
+            earlier run has the outputs that are needed.
     """
     nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in pipeline.nodes}
     start = [] if first is None else [_stage(nodes, "--from", first)]

@@ -67,7 +67,7 @@ def test_diff_shows_the_parameter_that_was_set(imdb, copied):
 def test_a_partial_run_without_an_earlier_one_is_refused(copied, tmp_path):
     done = CommandLine(tmp_path)("run", "imdb", "--preset", "smoke", "--from", "trainer")
     assert done.returncode == 1
-    assert "Trainer needs what ReviewedSchema, TextExampleGen" in done.stderr
+    assert "Trainer needs the outputs of ReviewedSchema, TextExampleGen" in done.stderr
     assert not list(tmp_path.glob("runs/imdb/*"))
 
 
