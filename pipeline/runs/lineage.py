@@ -147,9 +147,8 @@ def _maker(store: mlmd.MetadataStore, execution: pb.Execution, wanted: set[int])
     events = store.get_events_by_execution_ids([execution.id])
     contexts = {c.type: c.name for c in store.get_contexts_by_execution(execution.id)}
     properties = execution.custom_properties
-    code = properties["code_sha256"].string_value or records.custom_config(execution).get(
-        "code_sha256"
-    )
+    code = properties["code_sha256"].string_value
+    code = code or records.custom_config(execution).get("code_sha256")
     ended = datetime.datetime.fromtimestamp(execution.last_update_time_since_epoch // 1000)
     details = {"run": contexts.get(records.RUN, ""), "ended": f"{ended}", "code_sha256": code}
 
