@@ -57,10 +57,9 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     trial starts from the model in fn_args.base_model, if there is one.
     """
     custom = fn_args.custom_config
+    inputs = dataclasses.replace(training_inputs.Inputs.read(fn_args), transform=None)
     tuner = Tuner(
-        dataclasses.replace(
-            training_inputs.Inputs.read(fn_args), transform=None
-        ),  # read by no trial
+        inputs,
         json.loads(custom["ranges"]),
         trials=custom["trials"],
         search=Search(Path(custom["search"])),
