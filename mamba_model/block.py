@@ -70,8 +70,8 @@ def rms_norm(config: MambaConfig, policy) -> keras.layers.Layer:
     return norm
 
 
-class SavedByConfig:
-    """Keras saves and loads the object by its attribute `config`, a MambaConfig."""
+class SavedByConfig(keras.layers.Layer):
+    """A layer or model that Keras saves and loads by its attribute `config`, a MambaConfig."""
 
     def get_config(self):
         return {**super().get_config(), "config": self.config.to_dict()}
@@ -82,7 +82,7 @@ class SavedByConfig:
         return cls(MambaConfig.from_dict(config.pop("config")), **config)
 
 
-class ConfiguredLayer(SavedByConfig, keras.layers.Layer):
+class ConfiguredLayer(SavedByConfig):
     """A layer defined by a MambaConfig alone.
 
     In mixed precision the scan's state, delta, A, D and the residual stream keep
