@@ -65,13 +65,8 @@ class MambaBackbone(ConfiguredLayer):
         x = self.norm(x)
         return (x, _stack(states)) if return_state else x
 
-    def step(self, token, state):
-        """One token per row: token (b,) int; returns features (b, d_model) and the state."""
-        features, states = self.stepper()(token, unstack(state))
-        return features, _stack(states)
-
     def stepper(self):
-        """`step` for loops over many tokens: reads the weights once and keeps states unstacked.
+        """One step of generation: reads the weights once and keeps states unstacked.
 
         Returns a function of token (b,) int and states, a list with (conv, ssm) of each block,
         that returns features (b, d_model) and the next states.

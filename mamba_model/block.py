@@ -70,7 +70,19 @@ def rms_norm(config: MambaConfig, policy) -> keras.layers.Layer:
     return norm
 
 
-class ConfiguredLayer(keras.layers.Layer):
+class SavedByConfig(keras.layers.Layer):
+    """A layer or model that Keras saves and loads by its attribute `config`, a MambaConfig."""
+
+    def get_config(self):
+        return {**super().get_config(), "config": self.config.to_dict()}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        return cls(MambaConfig.from_dict(config.pop("config")), **config)
+
+
+class ConfiguredLayer(SavedByConfig):
     """A layer defined by a MambaConfig alone.
 
     In mixed precision the scan's state, delta, A, D and the residual stream keep
@@ -84,14 +96,6 @@ class ConfiguredLayer(keras.layers.Layer):
         self.supports_masking = True
         half = self.compute_dtype in ("float16", "bfloat16")
         self.wide_dtype = "float32" if half else self.compute_dtype
-
-    def get_config(self):
-        return {**super().get_config(), "config": self.config.to_dict()}
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        return cls(MambaConfig.from_dict(config.pop("config")), **config)
 
 
 @register
@@ -163,12 +167,11 @@ class MambaBlock(ConfiguredLayer):
         y = self.out_proj(y)
         return (y, (conv_state, ssm_state)) if return_state else y
 
-    def step(self, x, state):
-        """One token: x (b, d_model), state (conv, ssm); returns (b, d_model) and the state."""
-        return self.stepper()(x, state)
-
     def stepper(self):
-        """`step` for loops over many tokens: computes what depends only on weights once."""
+        """A function for one token, which computes what depends only on weights once.
+
+        It takes x (b, d_model) and state (conv, ssm), and returns (b, d_model) and the state.
+        """
         A, D = self._decay_and_skip()
         kernel, bias = self._convolution()
 

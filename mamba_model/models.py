@@ -11,14 +11,14 @@ import keras
 import tensorflow as tf
 
 from mamba_model.backbone import MambaBackbone
-from mamba_model.block import register
+from mamba_model.block import SavedByConfig, register
 from mamba_model.config import MambaConfig
 from mamba_model.training_step import CompiledTraining
 
 PADDING = 0
 
 
-class _Configured(CompiledTraining):
+class _Configured(SavedByConfig, CompiledTraining):
     """A model defined by its config alone, with all weights from the start.
 
     `keras.utils.set_random_seed`, called before the model is created, determines dropout: each
@@ -30,14 +30,6 @@ class _Configured(CompiledTraining):
         super().__init__(autocast=False, **kwargs)  # states keep their dtype
         self.supports_masking = True  # passed on to the blocks
         self.config = config
-
-    def get_config(self):
-        return {**super().get_config(), "config": self.config.to_dict()}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        return cls(MambaConfig.from_dict(config.pop("config")), **config)
 
 
 class _HeadedModel(_Configured):

@@ -9,7 +9,7 @@ from mamba_model.config import MambaConfig
 
 @register
 class ResidualBlock(ConfiguredLayer):
-    """x + dropout(mixer(norm(x))). Same call and step as MambaBlock.
+    """x + dropout(mixer(norm(x))). Same call and stepper as MambaBlock.
 
     If `bidirectional`, a second mixer with its own weights reads the text backwards, and its
     output is added to the first mixer's. Padding may stay in place, as a mixer ignores it on
@@ -63,12 +63,8 @@ class ResidualBlock(ConfiguredLayer):
             y += tf.reverse(self.reverse_mixer(tf.reverse(x, [1]), mask=mask), [1])
         return [y]
 
-    def step(self, x, state):
-        """One token: x (b, d_model), state (conv, ssm); returns (b, d_model) and the state."""
-        return self.stepper()(x, state)
-
     def stepper(self):
-        """`step` for loops over many tokens: computes what depends only on weights once."""
+        """As `MambaBlock.stepper`."""
         refuse_state(self)
         mixer = self.mixer.stepper()
 

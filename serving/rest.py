@@ -71,19 +71,17 @@ class Rest:
         match = _STATUS.fullmatch(request.path)
         if match is None:
             raise _malformed(request)
-        name, version, label, metadata = match.groups()
+        *place, metadata = match.groups()
         deadline = deadline_after(self.timeout)
 
         def work() -> bytes:
             if metadata:
-                asked = get_model_metadata_pb2.GetModelMetadataRequest()
+                asked = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=_spec(*place))
                 asked.metadata_field.append(SIGNATURE_DEF)
-                _fill_spec(asked.model_spec, name, version, label)
                 return rest_json.encoded(
                     rest_json.message_json(self.inference.metadata(asked, deadline))
                 )
-            of = get_model_status_pb2.GetModelStatusRequest()
-            _fill_spec(of.model_spec, name, version, label)
+            of = get_model_status_pb2.GetModelStatusRequest(model_spec=_spec(*place))
             return rest_json.encoded(rest_json.message_json(self.inference.status(of, deadline)))
 
         method = "GetModelMetadata" if metadata else "GetModelStatus"
@@ -94,15 +92,14 @@ class Rest:
         match = _INFERENCE.fullmatch(request.path)
         if match is None:
             raise _malformed(request)
-        name, version, label, verb = match.groups()
+        *place, verb = match.groups()
         deadline = deadline_after(self.timeout)
         verb = verb.lower()
         answer = {"predict": self._predict, "classify": self._classify}.get(verb)
         with self.metrics.request("rest", verb.capitalize()):
             if answer is None:
                 raise ServingError(grpc.StatusCode.UNIMPLEMENTED, "Regress is not implemented")
-            spec = model_pb2.ModelSpec()
-            _fill_spec(spec, name, version, label)
+            spec = _spec(*place)
             try:
                 body = await asyncio.wait_for(request.read(), self.timeout)
             except asyncio.TimeoutError as error:
@@ -128,17 +125,14 @@ class Rest:
         return rest_json.encoded(rest_json.classify_json(response))
 
 
-def _fill_spec(
-    spec: model_pb2.ModelSpec, name: str, version: str | None, label: str | None
-) -> None:
-    spec.name = name
-    if label is not None:
-        spec.version_label = label
+def _spec(name: str, version: str | None, label: str | None) -> model_pb2.ModelSpec:
+    spec = model_pb2.ModelSpec(name=name, version_label=label)
     if version is not None:
         digits = version.lstrip("0") or "0"
         if len(digits) > _INT64_DIGITS or int(digits) >= 2**63:
             raise invalid_argument(f"Failed to convert version: {version} to numeric.")
         spec.version.value = int(digits)
+    return spec
 
 
 def _fill_signature(spec: model_pb2.ModelSpec, document: dict) -> None:

@@ -60,7 +60,7 @@ def binary_command(path: str, served: Served) -> list[str]:
     ]
 
 
-def docker_lacks(image: str = IMAGE) -> str | None:
+def docker_lacks() -> str | None:
     """Why docker cannot serve; None if it can.
 
     Takes 0.1 seconds, or a few seconds if docker's engine hangs.
@@ -70,8 +70,8 @@ def docker_lacks(image: str = IMAGE) -> str | None:
     engine = _ask_docker("version", "--format", "{{.Server.Version}}")
     if engine is not None:
         return f"docker's engine does not run or answer: {engine}"
-    if _ask_docker("image", "inspect", "--format", "{{.Id}}", image) is not None:
-        return f"docker has no image {image} (docker pull {image})"
+    if _ask_docker("image", "inspect", "--format", "{{.Id}}", IMAGE) is not None:
+        return f"docker has no image {IMAGE} (docker pull {IMAGE})"
     return None
 
 
@@ -82,11 +82,10 @@ def docker_command(served: Served, container: str | None = None) -> list[str]:
         container: the container's name, for `stop_container`; None: docker chooses one.
     """
     version = "" if served.version is None else f"/{served.version}"
-    mount = (
-        "type=bind",
-        f"source={served.folder}",
-        f"target=/models/{served.name}{version}",
-        "readonly",
+    target = f"target=/models/{served.name}{version}"
+    mount = io.StringIO()  # CSV, which quotes commas
+    csv.writer(mount, lineterminator="").writerow(
+        ["type=bind", f"source={served.folder}", target, "readonly"]
     )
     return [
         "docker",
@@ -97,7 +96,7 @@ def docker_command(served: Served, container: str | None = None) -> list[str]:
         *([f"--name={container}"] if container else []),
         f"--publish={served.host}:{served.grpc_port}:{_GRPC}",
         f"--publish={served.host}:{served.rest_port}:{_REST}",
-        f"--mount={_csv(mount)}",
+        f"--mount={mount.getvalue()}",
         f"--env=MODEL_NAME={served.name}",
         IMAGE,
         *served.arguments,
@@ -125,10 +124,3 @@ def _ask_docker(*arguments: str) -> str | None:
         return None
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
     return lines[-1][:300] if lines else f"exit {done.returncode}"
-
-
-def _csv(fields: Sequence[str]) -> str:
-    """The fields of docker's --mount as CSV, which quotes commas."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(fields)
-    return line.getvalue()

@@ -17,7 +17,7 @@ from pipeline.export.requests import (
     dense,
     in_slices,
     require,
-    text_of,
+    signature,
     texts,
     within_limits,
 )
@@ -69,9 +69,6 @@ def next_token_signatures(
         conv, ssm = model.backbone.initial_state(rows)
         scores = score_part(text, tf.ones([rows], tf.bool), start, _swap(conv), _swap(ssm))
         return {name: scores[name] for name in ("bits", "characters", "tokens", "correct")}
-
-    def score_documents(text: tf.Tensor) -> Outputs:
-        return in_slices(score_document, within_limits(text, limits))
 
     def prompts(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Ids (b, l) of the start token and the text, and their number (b,)."""
@@ -147,14 +144,6 @@ def next_token_signatures(
             continuations, text, *(_of_rows(values, rows) for values, *_ in settings.values())
         )
 
-    @tf.function(input_signature=[texts()])
-    def score(text):
-        return score_documents(text)
-
-    @tf.function(input_signature=[texts("examples")])
-    def score_examples(examples):
-        return score_documents(text_of(examples))
-
     conv, ssm = (_swap(part) for part in model.backbone.initial_state(1))
 
     @tf.function(
@@ -184,16 +173,12 @@ def next_token_signatures(
         )
         return in_slices(score_part, text, *rest.values())
 
-    @tf.function(input_signature=[texts()])
-    def embed(text):
-        return in_slices(embeddings, within_limits(text, limits))
-
     return {
         "serving_default": serving_default,
-        "score": score,
-        "score_examples": score_examples,
+        "score": signature(score_document, limits),
+        "score_examples": signature(score_document, limits, "examples"),
         "score_stream": score_stream,
-        "embed": embed,
+        "embed": signature(embeddings, limits),
     }
 
 

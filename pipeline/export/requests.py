@@ -93,6 +93,23 @@ def in_slices(function: Callable[..., Outputs], text: tf.Tensor, *others: tf.Ten
     return {name: array.concat()[:rows] for name, array in arrays.items()}
 
 
+def signature(
+    function: Callable[[tf.Tensor], Outputs], limits: ExportConfig, name: str = "text"
+) -> Callable[..., Outputs]:
+    """A signature that applies a function of texts (b,) in slices, within the limits.
+
+    Args:
+        name: of its input: "text", or another name for serialized tf.Examples.
+    """
+
+    @tf.function(input_signature=[texts(name)])
+    def answer(rows: tf.Tensor) -> Outputs:
+        text = rows if name == "text" else text_of(rows)
+        return in_slices(function, within_limits(text, limits))
+
+    return answer
+
+
 def dense(tokens: tf.RaggedTensor) -> tf.Tensor:
     """Ids (b, l), padded on the right; l is at least 1."""
     padded = tokens.to_tensor(PADDING_ID)

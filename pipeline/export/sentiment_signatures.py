@@ -12,10 +12,7 @@ from pipeline.export.requests import (
     Signatures,
     ToTokens,
     dense,
-    in_slices,
-    text_of,
-    texts,
-    within_limits,
+    signature,
 )
 
 CLASSES = ("negative", "positive")
@@ -36,33 +33,17 @@ def sentiment_signatures(
             "scores": tf.stack([1 - probability, probability], axis=1),
         }
 
-    def answers_within_limits(text: tf.Tensor) -> Outputs:
-        return in_slices(answers, within_limits(text, limits))
-
     def embeddings(text: tf.Tensor) -> Outputs:
         return {"embedding": model.embed(dense(to_tokens(text)))}
 
-    @tf.function(input_signature=[texts()])
-    def serving_default(text):
-        return answers_within_limits(text)
-
-    @tf.function(input_signature=[texts("examples")])
-    def serving_examples(examples):
-        return answers_within_limits(text_of(examples))
-
     # TensorFlow Serving's classifier.cc requires these names, and no other output.
-    @tf.function(input_signature=[texts("inputs")])
-    def classify(inputs):
-        outputs = answers_within_limits(text_of(inputs))
+    def classes_and_scores(text: tf.Tensor) -> Outputs:
+        outputs = answers(text)
         return {name: outputs[name] for name in ("classes", "scores")}
 
-    @tf.function(input_signature=[texts()])
-    def embed(text):
-        return in_slices(embeddings, within_limits(text, limits))
-
     return {
-        "serving_default": serving_default,
-        "serving_examples": serving_examples,
-        "classify": classify,
-        "embed": embed,
+        "serving_default": signature(answers, limits),
+        "serving_examples": signature(answers, limits, "examples"),
+        "classify": signature(classes_and_scores, limits, "inputs"),
+        "embed": signature(embeddings, limits),
     }

@@ -122,26 +122,24 @@ def evaluate(model: Any, held_out: LabelledTexts | WholeDocuments) -> dict[str, 
     return result
 
 
+@dataclass
 class _Run:
     """One training, from its start or from its last checkpoint."""
 
-    def __init__(
-        self,
-        model: Any,
-        batches: LabelledTexts | Windows,
-        training: TrainingConfig,
-        checkpoints: Checkpoints,
-        held_out: LabelledTexts | WholeDocuments | None,
-        to_texts: Callable[[np.ndarray], list[str]] | None,
-    ):
-        self.model, self.batches, self.training = model, batches, training
-        self.checkpoints, self.held_out, self.to_texts = checkpoints, held_out, to_texts
-        self.step_function = tf.function(model.train_step, autograph=False)  # traced once per shape
-        self.state: Any = None  # carried from batch to batch
-        self.best: list[np.ndarray] = []
-        self.progress = _Progress()
-        found = checkpoints.load()
-        if found is not None:
+    model: Any
+    batches: LabelledTexts | Windows
+    training: TrainingConfig
+    checkpoints: Checkpoints
+    held_out: LabelledTexts | WholeDocuments | None
+    to_texts: Callable[[np.ndarray], list[str]] | None
+    state: Any = None  # carried from batch to batch
+    best: list[np.ndarray] = field(default_factory=list)
+    progress: _Progress = field(default_factory=_Progress)
+
+    def __post_init__(self) -> None:
+        # Traced once per shape.
+        self.step_function = tf.function(self.model.train_step, autograph=False)
+        if (found := self.checkpoints.load()) is not None:
             self._restore(*found)
 
     def train(self, log: TrainingLog) -> None:

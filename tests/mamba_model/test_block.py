@@ -146,8 +146,9 @@ def test_steps_token_by_token_are_the_parallel_pass(block, config):
     x = text(3, 7, config.d_model)
     whole, end = block(x, return_state=True)
     _, state = block(x[:, :2], return_state=True)
+    step = block.stepper()
     for t in range(2, 7):
-        y, state = block.step(x[:, t], state)
+        y, state = step(x[:, t], state)
         np.testing.assert_allclose(y, whole[:, t], atol=1e-6)
     np.testing.assert_allclose(state[1], end[1], atol=1e-6)
 

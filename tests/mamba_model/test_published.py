@@ -21,6 +21,7 @@ from mamba_model import (
     save_checkpoint,
     selective_scan,
 )
+from mamba_model.backbone import unstack
 from mamba_model.checkpoints import variables_by_name
 
 PEERS = pathlib.Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
@@ -143,12 +144,13 @@ def test_every_weight_gets_its_gradient(model, inputs, published):
 def test_token_by_token_it_goes_on_as_the_published_cache_does(model, inputs, published):
     tokens = inputs["tokens"]
     _, state = model(tokens[:, :9], return_state=True)
-    steps = []
+    step, states, steps = model.stepper(), unstack(state), []
     for t in range(9, tokens.shape[1]):
-        features, state = model.backbone.step(tf.constant(tokens[:, t]), state)
-        steps.append(model.logits(features))
+        logits, states = step(tf.constant(tokens[:, t]), states)
+        steps.append(logits)
     assert_close(tf.stack(steps, 1), published["step/logits"])
-    conv, ssm = state  # (n_layer, b, d_conv - 1, d_inner), (n_layer, b, d_state, d_inner)
+    conv, ssm = map(tf.stack, zip(*states, strict=True))
+    # (n_layer, b, d_conv - 1, d_inner), (n_layer, b, d_state, d_inner)
     taps = conv.shape[2]
     assert_close(tf.transpose(conv, (0, 1, 3, 2)), published["step/conv"][..., -taps:])
     assert_close(tf.transpose(ssm, (0, 1, 3, 2)), published["step/ssm"])
