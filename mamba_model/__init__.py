@@ -19,7 +19,7 @@ from mamba_model.config import MambaConfig
 from mamba_model.generation import generate
 from mamba_model.models import NextTokenModel, SentimentEnsemble, SentimentModel
 from mamba_model.residual_block import ResidualBlock
-from mamba_model.scan import selective_scan, selective_scan_step
+from mamba_model.scan import selective_scan, selective_scan_reference, selective_scan_step
 from mamba_model.training_step import CompiledTraining, adamw
 
 __all__ = [
@@ -36,5 +36,6 @@ __all__ = [
     "load_checkpoint",
     "save_checkpoint",
     "selective_scan",
+    "selective_scan_reference",
     "selective_scan_step",
 ]

@@ -4,6 +4,7 @@
     y[t] = (C[t] h[t] + D u[t]) silu(z[t])
 
 The model runs `selective_scan`, and for generation `selective_scan_step`, one step of it.
+`selective_scan_reference` is a slow and simple version that tests compare with.
 
 The scan divides time into chunks of T steps. The forward pass keeps only the state at the
 start of each chunk, l / T states instead of l. The backward pass goes through the chunks from
@@ -87,6 +88,27 @@ def selective_scan_step(u, delta, A, B, C, D, state, z=None):
     x, delta, A, B, C, D, state = (tf.cast(v, dtype) for v in (u, delta, A, B, C, D, state))
     state = _advance(state, x, delta, tf.transpose(A), B)
     return _skip_and_gate(_read_out(state, C), x, D, z, u.dtype), state
+
+
+def selective_scan_reference(
+    u, delta, A, B, C, D, z=None, initial_state=None, return_last_state=False
+):
+    """`selective_scan` written as its definition, with automatic gradients; for tests.
+
+    Same arguments and results; the length must be static. Slow, and its memory grows with
+    l n d.
+    """
+    b, l, d = u.shape  # noqa: E741
+    state = tf.zeros((b, A.shape[1], d), u.dtype) if initial_state is None else initial_state
+    y = []
+    for t in range(l):
+        decay = tf.exp(tf.einsum("bd,dn->bnd", delta[:, t], A))
+        state = decay * state + tf.einsum("bd,bn->bnd", delta[:, t] * u[:, t], B[:, t])
+        y.append(tf.einsum("bnd,bn->bd", state, C[:, t]) + D * u[:, t])
+    y = tf.stack(y, axis=1)  # (b, l, d)
+    if z is not None:
+        y = y * z * tf.sigmoid(z)
+    return (y, state) if return_last_state else y
 
 
 def _skip_and_gate(y, u, D, z, dtype):

@@ -15,7 +15,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamba_model import selective_scan, selective_scan_step
+from mamba_model import selective_scan, selective_scan_reference, selective_scan_step
 from mamba_model.native_scan import native_scan
 
 NAMES = ("u", "delta", "A", "B", "C", "D", "z", "initial_state")
@@ -34,27 +34,6 @@ def inputs(b=3, l=37, d=5, n=4, dtype=np.float64, seed=0):  # noqa: E741
         normal(b, l, d),
         normal(b, n, d),
     )
-
-
-def selective_scan_reference(
-    u, delta, A, B, C, D, z=None, initial_state=None, return_last_state=False
-):
-    """`selective_scan` written as its definition, with automatic gradients.
-
-    Same arguments and results; the length must be static. Slow, and its memory grows with
-    l n d.
-    """
-    b, l, d = u.shape  # noqa: E741
-    state = tf.zeros((b, A.shape[1], d), u.dtype) if initial_state is None else initial_state
-    y = []
-    for t in range(l):
-        decay = tf.exp(tf.einsum("bd,dn->bnd", delta[:, t], A))
-        state = decay * state + tf.einsum("bd,bn->bnd", delta[:, t] * u[:, t], B[:, t])
-        y.append(tf.einsum("bnd,bn->bd", state, C[:, t]) + D * u[:, t])
-    y = tf.stack(y, axis=1)  # (b, l, d)
-    if z is not None:
-        y = y * z * tf.sigmoid(z)
-    return (y, state) if return_last_state else y
 
 
 def compiled(way, function):
