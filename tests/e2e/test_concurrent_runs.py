@@ -42,7 +42,7 @@ def test_of_one_task_one_run_goes_on_and_the_other_says_why_it_does_not(started_
     assert (good, refused) == (0, 1), message
     last = message.splitlines()[-1]
     assert "imdb: 2" in last and "-smoke is running in" in last
-    assert "wait for its end, or use another --root" in last
+    assert "wait until it ends, or use another --root" in last
     assert "Traceback" not in message
 
 
@@ -57,8 +57,8 @@ def test_runs_of_two_tasks_both_end_and_share_a_whole_store(started_together):
     for run in past:
         assert run.summary is not None and run.summary["error"] is None
         assert set(run.summary["seconds"]) == STAGES
-        executions = store.get_executions_by_context(run.context)
-        assert {e.last_known_state for e in executions} == {pb.Execution.COMPLETE}
-        assert {runs.node_name(store, e) for e in executions} == STAGES
+        executions = runs.executions_of(store, run.run_id)
+        assert {e.last_known_state for _, e in executions} == {pb.Execution.COMPLETE}
+        assert {stage for stage, _ in executions} == STAGES
     with closing(sqlite3.connect(metadata.sqlite_file(places))) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
