@@ -23,8 +23,16 @@ from tensorflow_model_analysis.metrics import metric_types
 
 from data import features
 from pipeline.evaluation.calibration import calibration_error
-from pipeline.evaluation.next_token_metrics import bits_per_char, top1
-from pipeline.evaluation.sums import Sums, add_documents, add_reviews, add_to, of_sums, ratio
+from pipeline.evaluation.sums import (
+    Sums,
+    add_documents,
+    add_reviews,
+    add_to,
+    bits_per_char,
+    of_sums,
+    ratio,
+    top1,
+)
 
 GROUPS = 20
 LEAST_GROUPS = 5  # groups with texts in them; with fewer, the interval is nan

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from tensorflow_model_analysis.metrics import metric_types
 
-from pipeline.evaluation.sums import add_documents, of_sums, ratio
-
-bits_per_char = ratio("bits", "characters")
-top1 = ratio("correct", "tokens")
+from pipeline.evaluation.sums import add_documents, bits_per_char, of_sums, top1
 
 
 class BitsPerChar(metric_types.Metric):

@@ -106,6 +106,10 @@ def ratio(numerator: str, denominator: str) -> Callable[[Sums], float]:
     return value
 
 
+bits_per_char = ratio("bits", "characters")
+top1 = ratio("correct", "tokens")
+
+
 def add_reviews(
     sums: Sums, element: Any, eval_config: Any, model_name: str, output_name: str
 ) -> None:
