@@ -161,7 +161,7 @@ def hold(
 def _run(
     contestant: Contestant,
     parts: Sequence[str],
-    inputs: Mapping[str, np.ndarray],
+    inputs: Mapping[str, Any],
     limits: Limits,
     settings: Mapping[str, Any],
 ) -> dict[str, Result]:
