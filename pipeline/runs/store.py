@@ -41,13 +41,14 @@ _CONNECTIONS = 10  # attempts to open a SQLite file that another run is writing
 
 
 def connection_config(places: Places) -> pb.ConnectionConfig:
-    """What TFX and ML Metadata connect by.
+    """The connection configuration for TFX and ML Metadata; creates the SQLite file's folder.
 
     Raises:
         UserError: if the connection string is invalid or contains a password.
     """
     config = pb.ConnectionConfig(retry_options={"max_num_retries": _RETRIES})
     if (path := sqlite_file(places)) is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         config.sqlite.filename_uri = str(path)
         config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
         return config
@@ -108,11 +109,8 @@ def open_store(places: Places, create: bool = False) -> mlmd.MetadataStore | Non
         UserError: if the store cannot be opened.
     """
     path = sqlite_file(places)
-    if path is not None:
-        if create:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        elif not path.exists():
-            return None
+    if path is not None and not create and not path.exists():
+        return None
     config = connection_config(places)
     if path is not None and not create:
         config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
