@@ -32,8 +32,8 @@ class NormalForm:
         lower: whether to convert the text to lower case after the last rule.
     """
 
-    rules: tuple[Rule, ...]
-    lower: bool
+    rules: tuple[Rule, ...] = ()
+    lower: bool = False
 
     def apply(self, text: str) -> str:
         """Returns `text` (valid Unicode) in normal form."""

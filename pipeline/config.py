@@ -1,6 +1,7 @@
 """The configuration of a run: one frozen dataclass, with one section per stage.
 
-Only declarations: presets.py holds the values, settings.py changes and validates them.
+Only declarations: task.toml holds the values (see data/task_files.py), presets.py puts them
+together, settings.py changes and validates them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from data.tasks import About, Checks, Reading, Task
 from mamba_model.config import MambaConfig
 
 Count = Annotated[int, Field(ge=1)]
@@ -24,7 +26,7 @@ class DataConfig:
 
     # Share of the records that is kept, chosen by the hash of their keys.
     fraction: Annotated[Share, Field(gt=0)] = 1.0
-    max_characters: Count = 20_000  # a longer record is a dead letter; see data/schema/
+    max_characters: Count = 20_000  # a longer record is a dead letter; see the task's schema
     max_dead_letter_share: Share = 0.01  # of all records read; a larger share stops the run
     gate: Literal["stop", "report"] = "stop"  # what DataGate does when it finds anomalies
 
@@ -33,7 +35,7 @@ class DataConfig:
 class TransformConfig:
     """Text to ids. The vocabulary size is in the model's section."""
 
-    head: Natural = 0  # sentiment: tokens kept from the start of a text ...
+    head: Natural = 0  # classification: tokens kept from the start of a text ...
     tail: Natural = 0  # ... and from its end
 
 
@@ -42,10 +44,13 @@ class TrainingConfig:
     """Optimizer, schedule, batches, evaluations and checkpoints."""
 
     steps: Natural = 1_000  # batches; 0: no pretraining
-    members: Count = 1  # sentiment: models of the ensemble, trained side by side
+    members: Count = 1  # classification: models of the ensemble, trained side by side
+    # Classification: weights of the classes in the loss. "balanced": the mean number of texts of a
+    # class over the class's own number; or one weight per class, such as "1,2.5,1".
+    class_weights: str = "equal"
     batch: Count = 8  # next token: windows per step
     window: Count = 256  # next token: tokens per window
-    # Sentiment: (longest text, texts per step) of each bucket. Their product is near 4,096
+    # Classification: (longest text, texts per step) of each bucket. Their product is near 4,096
     # tokens, as more does not fit the CPU's cache.
     buckets: Buckets = ((144, 28), (208, 20), (288, 14), (400, 10))
     # The peak: a linear warm-up reaches it, and a cosine decay follows.
@@ -69,14 +74,21 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """Thresholds for blessing a model."""
+    """Slices, and thresholds for blessing a model."""
 
-    # sentiment
-    min_accuracy: float = 0.0
-    max_calibration_error: float = 1.0  # expected calibration error, see calibration.py
+    slices: tuple[str, ...] = ()  # features by whose values the metrics are also computed
+    # classification
+    min_accuracy: Share = 0.0
+    min_macro_f1: Share = 0.0
+    min_auc: Share = 0.0  # mean over the classes, each against the rest
+    min_precision: Share = 0.0  # of every class
+    min_recall: Share = 0.0  # of every class
+    max_log_loss: float = 99.0  # nats
+    max_calibration_error: float = 1.0  # of the top label, see calibration.py
     # next token
+    min_top1: Share = 0.0
     max_bits_per_char: float = 99.0
-    # largest loss of quality against the last pushed model
+    # Largest loss of accuracy or bits per character against the last pushed model.
     tolerance: float = 0.0
 
 
@@ -110,13 +122,17 @@ class PushConfig:
 class RunConfig:
     """All that determines a run's result, apart from data, code and library versions."""
 
-    task: str
+    task: Task
     preset: str
+    schema: str  # the task's reviewed schema, in protobuf's text format
     seed: int = 1
+    reading: Reading = field(default_factory=Reading)
+    checks: Checks = field(default_factory=Checks)
+    about: About = field(default_factory=About)
     data: DataConfig = field(default_factory=DataConfig)
     transform: TransformConfig = field(default_factory=TransformConfig)
     model: MambaConfig = field(default_factory=lambda: MambaConfig(vocabulary_size=2_000))
-    # Sentiment: of a next-token model on the same texts, from which training starts.
+    # Classification: of a next-token model on the same texts, from which training starts.
     pretraining: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=0))
     training: TrainingConfig = field(default_factory=TrainingConfig)
     export: ExportConfig = field(default_factory=ExportConfig)

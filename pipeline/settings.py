@@ -15,8 +15,11 @@ from typing import Any
 import pydantic
 
 from data.errors import UserError
-from data.tasks import TASKS
+from data.task_files import explained
 from pipeline.config import RunConfig
+
+
+_OF_THE_TASK = ("task", "reading", "about")  # sections that only task.toml changes
 
 
 def with_settings(config: RunConfig, settings: Iterable[str]) -> RunConfig:
@@ -44,8 +47,11 @@ def with_settings(config: RunConfig, settings: Iterable[str]) -> RunConfig:
         raise UserError(_explained(error, texts)) from error
 
 
-def config_from_dict(values: Mapping[str, Any]) -> RunConfig:
+def config_from_dict(values: Mapping[str, Any], where: str = "configuration") -> RunConfig:
     """The inverse of `dataclasses.asdict` and JSON.
+
+    Args:
+        where: the values are from, for messages.
 
     Raises:
         UserError: if a field is unknown or missing, a value does not suit its field, or values
@@ -54,15 +60,19 @@ def config_from_dict(values: Mapping[str, Any]) -> RunConfig:
     try:
         return _validated(values)
     except pydantic.ValidationError as error:
-        raise UserError(
-            f"configuration: {_explained(error, {})}; run the version that made it"
-        ) from error
+        raise UserError(explained(error, where)) from error
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def _find(values: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
     """The values among which a setting's field is, and the field's name."""
     section, _, field = name.rpartition(".")
-    sections = {key: value for key, value in values.items() if isinstance(value, dict)}
+    sections = {
+        key: value
+        for key, value in values.items()
+        if isinstance(value, dict) and key not in _OF_THE_TASK
+    }
     if name == "seed":
         return values, name
     if section not in sections:
@@ -100,15 +110,13 @@ def _explained(error: pydantic.ValidationError, texts: Mapping[str, str]) -> str
 
 
 def _check_across_fields(config: RunConfig) -> None:
-    if config.task not in TASKS:
-        raise UserError(f"task: expected one of {', '.join(TASKS)}, got {config.task!r}")
-    sentiment = TASKS[config.task].head == "sentiment"
+    task, classifies = config.task.name, config.task.kind == "classification"
     pretrains = config.pretraining.steps > 0
     if config.training.steps < 1:
         raise UserError(f"training.steps: expected 1 or more, got {config.training.steps}")
-    if config.model.bidirectional and not sentiment:
+    if config.model.bidirectional and not classifies:
         raise UserError(
-            f"model.bidirectional: expected false, as {config.task} predicts the next token,"
+            f"model.bidirectional: expected false, as {task} predicts the next token,"
             " which a bidirectional model has already seen"
         )
     if config.model.bidirectional and pretrains:
@@ -116,22 +124,37 @@ def _check_across_fields(config: RunConfig) -> None:
             "model.bidirectional: expected false where pretraining.steps is not 0, as a model"
             " that predicts the next token reads one way"
         )
-    if pretrains and not sentiment:
+    if pretrains and not classifies:
         raise UserError(
-            f"pretraining.steps: expected 0, as {config.task} is trained on the next token anyway"
+            f"pretraining.steps: expected 0, as {task} is trained on the next token anyway"
         )
     if config.pretraining.members != 1:
-        raise UserError("pretraining.members: expected 1, as only sentiment has ensembles")
-    if config.training.members != 1 and not sentiment:
-        raise UserError("training.members: expected 1, as only sentiment has ensembles")
+        raise UserError("pretraining.members: expected 1, as only a classification has ensembles")
+    if config.training.members != 1 and not classifies:
+        raise UserError("training.members: expected 1, as only a classification has ensembles")
     if config.pretraining.evaluate_every:
         raise UserError(
             "pretraining.evaluate_every: expected 0, as pretraining reads split train only"
         )
     longest = config.training.buckets[-1][0]
     kept = config.transform.head + config.transform.tail
-    if sentiment and not 0 < kept <= longest:
+    if classifies and not 0 < kept <= longest:
         raise UserError(
             f"transform.head + transform.tail: expected 1 to {longest}, the longest of"
             f" training.buckets, got {kept}"
+        )
+    if config.training.class_weights not in ("equal", "balanced"):
+        _check_class_weights(config)
+
+
+def _check_class_weights(config: RunConfig) -> None:
+    text, classes = config.training.class_weights, config.task.classes
+    try:
+        weights = [float(part) for part in text.split(",")]
+    except ValueError:
+        weights = []
+    if len(weights) != len(classes) or not all(0 < weight < float("inf") for weight in weights):
+        raise UserError(
+            "training.class_weights: expected equal, balanced or a positive number for each of"
+            f" {', '.join(classes) or 'no classes'}, separated by commas, got {text!r}"
         )
