@@ -1,7 +1,7 @@
 """DataGate: stops a run with unexpected data before training.
 
-ExampleValidator reports anomalies but does not stop the run. The reader's `check_corpus` checks
-what a schema cannot, such as the number of chapters or the edition. DataGate evaluates both.
+ExampleValidator reports anomalies but does not stop the run. data/checks.py and the reader's own
+`check_corpus` check what a schema cannot, such as the balance of classes. DataGate evaluates all.
 `add_upstream_node(data_gate)` places a stage behind the gate.
 
 TFX needs annotations as objects, so this module has no `from __future__ import annotations`.
@@ -10,20 +10,23 @@ TFX needs annotations as objects, so this module has no `from __future__ import 
 # mypy takes TFX's annotations for the argument types.
 # mypy: disable-error-code="type-arg, arg-type, assignment, call-overload"
 
-import importlib
 import json
 import sys
 from pathlib import Path
 
+import pydantic
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import Artifact, artifact_utils, standard_artifacts
 
 from components.artifacts import DataBlessing, IngestRecords
+from data import checks as corpus_checks
+from data import readers
 from data.errors import UserError
 from data.files import write_whole
 from data.records import Source
+from data.tasks import Checks
 
 
 @component
@@ -31,7 +34,9 @@ def DataGate(
     anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
     records: InputArtifact[IngestRecords],
     blessing: OutputArtifact[DataBlessing],
+    task: Parameter[str],
     reader: Parameter[str],
+    checks: Parameter[str],
     mode: Parameter[str],
     code_sha256: Parameter[str] = "",
 ) -> None:
@@ -41,7 +46,9 @@ def DataGate(
         anomalies: of ExampleValidator.
         records: of TextExampleGen.
         blessing: `blessed` is 1 without findings, else 0.
-        reader: name of the corpus module, such as "data.imdb.reader".
+        task: JSON of the task's name, kind and classes.
+        reader: of the task, see data/readers.py.
+        checks: JSON of the task's Checks.
         mode: "stop" raises on a finding, "report" continues.
         code_sha256: hash of the code of the checks; part of the cache key only.
 
@@ -51,7 +58,12 @@ def DataGate(
     if mode not in ("stop", "report"):
         raise UserError(f"data gate: expected mode 'stop' or 'report', got {mode!r}")
     ledger = json.loads(Path(records.uri, "records.json").read_bytes())
-    findings = schema_findings(anomalies, ledger["source"]) + corpus_findings(reader, ledger)
+    of_task, bounds = json.loads(task), pydantic.TypeAdapter(Checks).validate_json(checks)
+    findings = [
+        *schema_findings(anomalies, ledger["source"]["path"], of_task["name"]),
+        *corpus_checks.findings(of_task["classes"], bounds, ledger),
+        *(readers_findings(reader, ledger) if bounds.of_the_reader else ()),
+    ]
     for finding in findings:
         print(f"data gate: {finding}", file=sys.stderr)
     if findings and mode == "stop":
@@ -64,9 +76,9 @@ def DataGate(
     blessing.set_int_custom_property("blessed", int(not findings))
 
 
-def schema_findings(anomalies: Artifact, source: dict[str, str]) -> list[str]:
+def schema_findings(anomalies: Artifact, source: str, task: str) -> list[str]:
     """Returns the anomalies, one line each: split, feature, value and what to do."""
-    remedy = f"Correct {source['path']} or, if it is right, data/schema/{source['task']}.pbtxt."
+    remedy = f"Correct {source} or, if it is right, the schema.pbtxt of the task {task}."
     findings = []
     for split in artifact_utils.decode_split_names(anomalies.split_names):
         uri = artifact_utils.get_split_uri([anomalies], split)
@@ -81,7 +93,7 @@ def schema_findings(anomalies: Artifact, source: dict[str, str]) -> list[str]:
     return findings
 
 
-def corpus_findings(reader: str, ledger: dict) -> list[str]:
-    """Returns the findings of the reader's `check_corpus`, one line each."""
-    source = Source(**ledger["source"], shards=())
-    return list(importlib.import_module(reader).check_corpus(source, ledger))
+def readers_findings(reader: str, ledger: dict) -> list[str]:
+    """Returns the findings of the reader's `check_corpus`, if it has one, one line each."""
+    check_corpus = getattr(readers.load(reader), "check_corpus", None)
+    return check_corpus(Source(**ledger["source"], shards=()), ledger) if check_corpus else []

@@ -1,12 +1,11 @@
 """Downloads a corpus from its official address.
 
-    python -m data.download imdb --folder downloads
-    tf-mamba run imdb --source downloads/aclImdb_v1.tar.gz
+    python -m data.download TASK --folder downloads
+    tf-mamba run TASK --source downloads/FILE
 
-A download is written to `<name>.part`; an interrupted download of the reviews resumes when
-the command is run again. Only a verified file gets its final name. The reviews, which never
-change, are verified by a pinned SHA-256. Project Gutenberg changes the headers of its files
-from time to time, so the Bible is verified by its content.
+A download is written to `<name>.part`. Only a verified file gets its final name. A file that never
+changes is verified by a pinned SHA-256; if its download is interrupted, it resumes when the command
+is run again. Other files, such as Project Gutenberg's, are verified by their content.
 """
 
 from __future__ import annotations
@@ -14,73 +13,25 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from data import facts
-from data.bible import reader as bible
+from data import checks, facts, readers, task_files
 from data.errors import DataError
 from data.records import DeadLetter, Record, file_sha256
+from data.task_files import Address, TaskFile
 
 SECONDS_WITHOUT_AN_ANSWER = 60
-
-
-@dataclass(frozen=True)
-class Address:
-    """The address of a corpus, and how its file is verified.
-
-    Attributes:
-        url: official address.
-        name: of the file.
-        sha256: expected hash of the file; "" if `check` verifies it instead.
-        check: raises DataError if the file is not the expected one.
-    """
-
-    url: str
-    name: str
-    sha256: str = ""
-    check: Callable[[Path], None] | None = None
-
-
-def check_bible(file: Path) -> None:
-    """Raises DataError unless `file` parses as the whole King James text."""
-    source = bible.open_source(str(file))
-    read = list(bible.read_shard(source, bible.ONE_SHARD, sys.maxsize))
-    dead = [item for item in read if isinstance(item, DeadLetter)]
-    records = [item for item in read if isinstance(item, Record)]
-    findings = bible.check_corpus(source, {"facts": facts.split_facts(records, bible.MARKERS)})
-    findings += [f"line {letter.line}: {letter.reason}: {letter.excerpt[:60]}" for letter in dead]
-    if findings:
-        more = f" (and {len(findings) - 1} more findings)" if len(findings) > 1 else ""
-        raise DataError(f"{file}: not the whole King James text: {findings[0]}{more}")
-
-
-ADDRESSES = {
-    # Hash and size (84,125,825 bytes) as TensorFlow Datasets pins them, in
-    # url_checksums/imdb_reviews.txt.
-    "imdb": Address(
-        url="https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
-        name="aclImdb_v1.tar.gz",
-        sha256="c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe",
-    ),
-    "bible": Address(
-        url="https://www.gutenberg.org/cache/epub/10/pg10.txt",
-        name="pg10.txt",
-        check=check_bible,
-    ),
-}
 
 
 def download(task: str, folder: str | Path) -> Path:
     """Downloads the corpus of a task, unless the file exists already, and verifies it.
 
     Args:
-        task: "imdb" or "bible".
+        task: the name of a built-in task.
         folder: where the file goes; created if needed.
 
     Returns:
@@ -91,14 +42,15 @@ def download(task: str, folder: str | Path) -> Path:
             interrupted (call again to resume), or the file fails verification (a new download
             is then removed, an existing file is kept).
     """
-    if task not in ADDRESSES:
-        raise DataError(f"download: expected one of {sorted(ADDRESSES)}, got {task!r}.")
-    address = ADDRESSES[task]
+    of_task = task_files.find(task)
+    address = of_task.download
+    if address is None:
+        raise DataError(f"{of_task.file}: has no [download], so there is nothing to download.")
     file = Path(folder) / address.name
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.exists():
         try:
-            _verify(address, file)
+            _verify(of_task, address, file)
         except DataError as error:
             raise DataError(f"{error} Remove it, or name another folder.") from error
         return file
@@ -118,7 +70,7 @@ def download(task: str, folder: str | Path) -> Path:
             f"command again with a connection, or put the file at {file} yourself."
         ) from error
     try:
-        _verify(address, part)
+        _verify(of_task, address, part)
     except DataError as error:
         part.unlink()
         raise DataError(
@@ -158,18 +110,41 @@ def _copy(response, stream: IO[bytes], name: str, start: int) -> None:
         raise ConnectionError(f"{total - stream.tell():,} bytes are missing")
 
 
-def _verify(address: Address, file: Path) -> None:
+def _verify(task: TaskFile, address: Address, file: Path) -> None:
     """Raises DataError if `file` is not the expected one."""
     if address.sha256 and (got := file_sha256(file)) != address.sha256:
         raise DataError(f"{file}: expected SHA-256 {address.sha256} of {address.url}, got {got}.")
-    if address.check:
-        address.check(file)
+    if not address.sha256:
+        _check_content(task, file)
+
+
+def _check_content(task: TaskFile, file: Path) -> None:
+    """Raises DataError unless `file` holds the whole corpus, by the task's checks."""
+    reader = readers.load(task.reading.reader)
+    source = reader.open_source(str(file), task.reading)
+    read = [
+        item
+        for shard in source.shards
+        for item in reader.read_shard(source, shard, task.task, task.reading, sys.maxsize)
+    ]
+    records = [item for item in read if isinstance(item, Record)]
+    ledger = {"facts": facts.split_facts(records, checks.markers(task.checks))}
+    found = reader.check_corpus(source, ledger)
+    found += checks.findings(task.task.classes, task.checks, ledger)
+    found += [
+        f"line {item.line}: {item.reason}: {item.excerpt[:60]}"
+        for item in read
+        if isinstance(item, DeadLetter)
+    ]
+    if found:
+        more = f" (and {len(found) - 1} more findings)" if len(found) > 1 else ""
+        raise DataError(f"{file}: not the whole corpus: {found[0]}{more}")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Downloads a corpus and prints its path."""
     parser = argparse.ArgumentParser(prog="python -m data.download", description=main.__doc__)
-    parser.add_argument("task", choices=sorted(ADDRESSES))
+    parser.add_argument("task", choices=sorted(task_files.built_in_tasks()))
     parser.add_argument("--folder", default="downloads")
     options = parser.parse_args(arguments)
     try:

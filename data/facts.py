@@ -1,4 +1,4 @@
-"""Facts about a corpus: counted from its records, checked by the corpus's `check_corpus`.
+"""Facts about a corpus: counted from its records, checked by data/checks.py.
 
 The facts of a split, as in the ledger under "facts":
 
@@ -49,7 +49,8 @@ def split_facts(records: Iterable[Record], markers: Iterable[str]) -> dict[str, 
         records: of a corpus, all or some.
         markers: lower-case words.
     """
-    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, markers))})\b")
+    words = "|".join(map(re.escape, markers)) or r"(?!)"  # without markers: never
+    pattern = re.compile(rf"\b(?:{words})\b")
     facts: dict[str, dict[str, Any]] = {split: {} for split in SPLITS}
     for record in records:
         add_counts(facts[record.split], _record_facts(record, pattern))

@@ -4,25 +4,31 @@ TextExampleGen writes the raw features, which the schema describes. Transform wr
 transformed features, which the Trainer reads.
 """
 
-# Raw: both tasks.
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+# Raw: all tasks.
 TEXT = "text"
 CHARACTERS = "characters"  # length of the text; added by ingest, as a schema can only bound numbers
 
-# Raw: reviews.
-LABEL = "label"  # 0 negative, 1 positive
+# Raw: classifications.
+LABEL = "label"  # index of the class
 LENGTH_BUCKET = "length_bucket"  # by number of words; evaluation slices by it
-
-# Raw: the Bible, one Example per chapter.
-BOOK = "book"
-CHAPTER = "chapter"
-TESTAMENT = "testament"
 
 # Transformed.
 TOKENS = "tokens"  # ragged int64
 
 
-def is_positive(probability):
-    """Whether a probability of positive (float, array or tensor) counts as positive: above 0.5,
-    as in TFMA's BinaryAccuracy.
+def length_bucket(text: str, bounds: Sequence[int]) -> str:
+    """The name of the bucket for the number of words in `text`, such as "128-174" or "285+".
+
+    Args:
+        bounds: upper bounds in words, rising.
     """
-    return probability > 0.5
+    words, first = len(text.split()), 1
+    for last in bounds:
+        if words <= last:
+            return f"{first}-{last}"
+        first = last + 1
+    return f"{first}+"

@@ -2,8 +2,8 @@
 
 A normal form is a table of (pattern, replacement) rules, applied in order, then optionally
 lower case. `NormalForm.apply` applies it in Python; pipeline/transform/preprocessing.py applies
-the same rules in the TensorFlow graph with `tf.strings.regex_replace`. The tables of the two
-corpora are in data/bible/normal_form.py and data/imdb/normal_form.py.
+the same rules in the TensorFlow graph with `tf.strings.regex_replace`. A task's table is in its
+task.toml.
 
 So every pattern must mean the same to Python's `re` and to RE2: no `\\s`, `\\w` or `\\b`
 (ASCII only in RE2), no lookaround, no back-reference, and no `$` that could match before a
@@ -22,6 +22,21 @@ from functools import cached_property
 
 Rule = tuple[str, str]
 
+# Of HTML. Entities come first, as `&lt;b&gt;` gives a tag. A tag leaves a space or a line end, so
+# that what stood around it makes no new tag or entity.
+MARKUP: tuple[Rule, ...] = (
+    (r"(?i)&(?:amp;|#38;)+", "&"),
+    (r"(?i)&(?:quot|#34|#x22|ldquo|rdquo|#8220|#8221);", '"'),
+    (r"(?i)&(?:apos|#39|#x27|lsquo|rsquo|#8216|#8217);", "'"),
+    (r"(?i)&(?:lt|#60);", "<"),
+    (r"(?i)&(?:gt|#62);", ">"),
+    (r"(?i)&(?:nbsp|#160);", " "),
+    (r"(?i)&(?:ndash|mdash|#8211|#8212);", "-"),
+    (r"(?i)&(?:hellip|#8230);", "..."),
+    (r"(?i)</?(?:br|p|div|li|ul|ol|tr|table|h[1-6]|blockquote)(?:[ \t\r\n/][^<>]*)?>", "\n"),
+    (r"</?[A-Za-z!][^<>]*>", " "),
+)
+
 
 @dataclass(frozen=True)
 class NormalForm:
@@ -30,10 +45,12 @@ class NormalForm:
     Attributes:
         rules: (pattern, replacement) pairs; replacements refer to no groups.
         lower: whether to convert the text to lower case after the last rule.
+        markup: whether HTML's tags and entities become text, by MARKUP, before the first rule.
     """
 
     rules: tuple[Rule, ...] = ()
     lower: bool = False
+    markup: bool = False
 
     def apply(self, text: str) -> str:
         """Returns `text` (valid Unicode) in normal form."""
@@ -41,6 +58,11 @@ class NormalForm:
             text = pattern.sub(replacement, text)
         return text.lower() if self.lower else text
 
+    @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        """The rules with those of MARKUP, in order."""
+        return (*MARKUP, *self.rules) if self.markup else self.rules
+
     @cached_property
     def _compiled(self) -> tuple[tuple[re.Pattern[str], str], ...]:
-        return tuple((re.compile(pattern), replacement) for pattern, replacement in self.rules)
+        return tuple((re.compile(pattern), replacement) for pattern, replacement in self.all_rules)

@@ -1,18 +1,16 @@
 """The output of a corpus reader: records and dead letters; and the source that it reads.
 
-The readers are `data.bible.reader` and `data.imdb.reader`. `components/text_example_gen` turns
-their output into Examples, a dead-letter file and the ledger that `check_corpus` reads.
+data/readers.py says what a reader is. `components/text_example_gen` turns its output into Examples,
+a dead-letter file and the ledger that data/checks.py reads.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 from data.errors import DataError
 
@@ -24,7 +22,8 @@ EMPTY_TEXT = "empty_text"
 BAD_LABEL = "bad_label"
 MALFORMED_LINE = "malformed_line"
 TOO_LONG = "too_long"
-REASONS = (INVALID_UTF8, EMPTY_TEXT, BAD_LABEL, MALFORMED_LINE, TOO_LONG)
+BAD_SPLIT = "bad_split"
+REASONS = (INVALID_UTF8, EMPTY_TEXT, BAD_LABEL, MALFORMED_LINE, TOO_LONG, BAD_SPLIT)
 
 EXCERPT_CHARACTERS = 200
 
@@ -74,14 +73,12 @@ class Source:
     """A verified source of records. Holds plain values only.
 
     Attributes:
-        task: "bible" or "imdb".
-        kind: the format, such as "packaged", "csv", "aclimdb", "tsv", "gutenberg".
-        path: of the file or folder.
+        kind: the format, such as "packaged", "csv", "text".
+        path: of the file or folder, or a glob pattern.
         sha256: of the content, in hexadecimal; of a folder, by `folder_sha256`.
         shards: names of the parts, each of which can be read on its own.
     """
 
-    task: str
     kind: str
     path: str
     sha256: str
@@ -105,7 +102,7 @@ def file_of_package(package: str, name: str) -> Path:
     )
 
 
-def packaged_source(task: str, package: str, file: Path, sha256: str) -> Source:
+def packaged_source(package: str, file: Path, sha256: str) -> Source:
     """Returns a package's file as a source with one shard, ONE_SHARD.
 
     Raises:
@@ -116,15 +113,7 @@ def packaged_source(task: str, package: str, file: Path, sha256: str) -> Source:
             f"{file}: the packaged text has changed: expected SHA-256 {sha256}, got {got}. "
             f"Install the pinned {package} again, or name your file as source."
         )
-    return Source(task, "packaged", str(file), sha256, (ONE_SHARD,))
-
-
-def all_records(reader: ModuleType, source: Source) -> Iterator[Record]:
-    """Yields every usable record of a source, whatever its length, by its corpus module."""
-    for shard in source.shards:
-        for item in reader.read_shard(source, shard, sys.maxsize):
-            if isinstance(item, Record):
-                yield item
+    return Source("packaged", str(file), sha256, (ONE_SHARD,))
 
 
 def file_sha256(path: Path) -> str:

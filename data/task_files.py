@@ -34,12 +34,23 @@ Table = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class Address:
+    """The official address of a corpus, and how its file is verified."""
+
+    url: str
+    name: str  # of the file
+    # Of the file; "": its content changes from time to time, and the task's checks verify it.
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
 class TaskFile:
     """The content of a task's folder.
 
     Attributes:
         file: of task.toml.
         source: the corpus, if `--source` names no other; None: the reader's packaged corpus.
+        download: the official address of a corpus that is not packaged; None: there is none.
         base: the built-in task whose presets the task's own change; "" for a built-in task.
         schema: in protobuf's text format.
         settings: sections of the RunConfig in all presets, as read.
@@ -54,6 +65,7 @@ class TaskFile:
     about: About
     schema: str
     source: str | None
+    download: Address | None
     base: str
     settings: Table
     presets: Mapping[str, Table]
@@ -66,6 +78,7 @@ class _Toml:
     kind: Kind
     classes: tuple[Annotated[str, pydantic.Field(min_length=1)], ...] = ()
     source: str | None = None
+    download: Address | None = None
     base: str = ""
     normal_form: NormalForm = field(default_factory=NormalForm)
     reading: Reading = field(default_factory=Reading)
@@ -158,6 +171,7 @@ def read(folder: Path) -> TaskFile:
         schema=text,
         # Relative to the folder, so that the task works from any other.
         source=None if toml.source is None else str((folder / toml.source).resolve()),
+        download=toml.download,
         base=toml.base,
         settings={name: table[name] for name in _SECTIONS if name in table},
         presets=table.get("presets", {}),
@@ -186,7 +200,8 @@ def explained(error: pydantic.ValidationError, where: str) -> str:
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"{place}: there is no such key; see docs/own-text.md for those that there are"
     if message.startswith("Input should be "):
-        return f"{place}: expected {message.removeprefix('Input should be ')}, got {first['input']!r}"
+        expected = message.removeprefix("Input should be ")
+        return f"{place}: expected {expected}, got {first['input']!r}"
     if first["type"].startswith("missing"):
         return f"{place}: missing"
     return f"{place}: {message}, got {first['input']!r}"

@@ -50,6 +50,8 @@ class Reading:
 
     # A module, or the name of an entry point of the group `tf_mamba.readers`; see data/readers.py.
     reader: str = "data.generic.reader"
+    # Whether the reader applies the task's normal form, which then counts in the key of its stage.
+    normalizes: bool = False
     text: str = "text"  # names of columns
     label: str = "label"
     columns: tuple[str, ...] = ()  # others that are kept, as features to slice by

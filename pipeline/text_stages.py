@@ -16,7 +16,9 @@ from components.data_gate import DataGate
 from components.reviewed_schema import ReviewedSchema
 from components.text_example_gen.component import TextExampleGen
 from data import checks
+from data.normal_form import NormalForm
 from data.records import Source
+from data.tasks import Task
 from pipeline.config import RunConfig
 from pipeline.run_context import RunContext
 
@@ -41,7 +43,7 @@ def from_source_to_ids(config: RunConfig, source: Source, context: RunContext) -
     """Ingests, validates and tokenizes; anomalies stop the run before Transform."""
     example_gen = TextExampleGen(
         source=source,
-        task=config.task,
+        task=config.task if config.reading.normalizes else _without_normal_form(config.task),
         reading=config.reading,
         markers=checks.markers(config.checks),
         fraction=config.data.fraction,
@@ -85,3 +87,7 @@ def from_source_to_ids(config: RunConfig, source: Source, context: RunContext) -
     transform.add_upstream_node(data_gate)
 
     return TextStages(example_gen, statistics_gen, schema, example_validator, data_gate, transform)
+
+
+def _without_normal_form(task: Task) -> Task:
+    return dataclasses.replace(task, normal_form=NormalForm())

@@ -7,7 +7,10 @@ identifies the input by the hash of its content.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
@@ -16,6 +19,7 @@ from tfx.types import component_spec, standard_artifacts
 from components.artifacts import IngestRecords
 from components.text_example_gen import executor
 from data.records import Source
+from data.tasks import Reading, Task
 
 
 class TextExampleGenSpec(component_spec.ComponentSpec):
@@ -23,7 +27,9 @@ class TextExampleGenSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {  # noqa: RUF012
         "source": component_spec.ExecutionParameter(type=str),
-        "reader": component_spec.ExecutionParameter(type=str),
+        "task": component_spec.ExecutionParameter(type=str),
+        "reading": component_spec.ExecutionParameter(type=str),
+        "markers": component_spec.ExecutionParameter(type=str),
         "fraction": component_spec.ExecutionParameter(type=float),
         "max_characters": component_spec.ExecutionParameter(type=int),
         "max_dead_letter_share": component_spec.ExecutionParameter(type=float),
@@ -49,7 +55,9 @@ class TextExampleGen(base_beam_component.BaseBeamComponent):
     Args:
         source: as returned by the reader's `open_source`. The cache key has the hash of its
             content and, unless it is the packaged corpus, its path.
-        reader: name of the corpus module, such as "data.imdb.reader".
+        task: what the corpus is read for.
+        reading: how records are read; names the reader.
+        markers: lower-case words that the ledger counts.
         fraction: share of the records to keep, in (0, 1].
         max_characters: a longer text becomes a dead letter.
         max_dead_letter_share: of the records read, in [0, 1]; a larger share stops the run.
@@ -64,7 +72,9 @@ class TextExampleGen(base_beam_component.BaseBeamComponent):
     def __init__(
         self,
         source: Source,
-        reader: str,
+        task: Task,
+        reading: Reading,
+        markers: Sequence[str],
         fraction: float,
         max_characters: int,
         max_dead_letter_share: float,
@@ -74,7 +84,9 @@ class TextExampleGen(base_beam_component.BaseBeamComponent):
         super().__init__(
             spec=TextExampleGenSpec(
                 source=source_identity(source),
-                reader=reader,
+                task=_json(dataclasses.asdict(task)),
+                reading=_json(dataclasses.asdict(reading)),
+                markers=_json(list(markers)),
                 fraction=float(fraction),
                 max_characters=max_characters,
                 max_dead_letter_share=float(max_dead_letter_share),
@@ -93,5 +105,9 @@ def source_identity(source: Source) -> str:
     reader finds the corpus without it. The executor opens any other source by its path.
     """
     path = "" if source.kind == "packaged" else source.path
-    identity = {"task": source.task, "kind": source.kind, "path": path, "sha256": source.sha256}
-    return json.dumps(identity, sort_keys=True)
+    identity = {"kind": source.kind, "path": path, "sha256": source.sha256}
+    return _json(identity)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -5,20 +5,22 @@ All errors that a user can fix are raised here: Beam's workers would wrap them i
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pydantic
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 
 from components.text_example_gen.transforms import Ingest
+from data import readers
 from data.errors import UserError
 from data.records import SPLITS, Source
+from data.tasks import Reading, Task
 
 LEDGER = "records.json"
 DEAD_LETTERS = "dead_letters.jsonl"
@@ -46,11 +48,15 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         ledger_path = Path(records.uri, LEDGER)
         dead_letters_path = Path(records.uri, DEAD_LETTERS)
-        source = open_again(exec_properties["reader"], exec_properties["source"])
+        task = pydantic.TypeAdapter(Task).validate_json(exec_properties["task"])
+        reading = pydantic.TypeAdapter(Reading).validate_json(exec_properties["reading"])
+        source = open_again(reading, exec_properties["source"])
         with self._make_beam_pipeline() as pipeline:
             _ = pipeline | Ingest(
                 source=source,
-                reader=exec_properties["reader"],
+                task=task,
+                reading=reading,
+                markers=json.loads(exec_properties["markers"]),
                 fraction=exec_properties["fraction"],
                 max_characters=exec_properties["max_characters"],
                 files_per_split=exec_properties["files_per_split"],
@@ -74,7 +80,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples_utils.set_file_format(examples, "tfrecords_gzip")
 
 
-def open_again(reader: str, identity: str) -> Source:
+def open_again(reading: Reading, identity: str) -> Source:
     """Opens the source that `identity` (see `component.source_identity`) describes.
 
     Hashes the content again, so that the source is the one in the cache key even if its files
@@ -84,7 +90,7 @@ def open_again(reader: str, identity: str) -> Source:
         UserError: if the source does not exist, or its content has changed.
     """
     expected = json.loads(identity)
-    source: Source = importlib.import_module(reader).open_source(expected["path"] or None)
+    source: Source = readers.load(reading.reader).open_source(expected["path"] or None, reading)
     if source.sha256 != expected["sha256"]:
         raise UserError(
             f"{source.path}: changed during the run: expected SHA-256 "

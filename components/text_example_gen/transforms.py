@@ -6,7 +6,7 @@
 
 The ledger, records.json, is the sum of those counts, each of which has the ledger's form:
 
-    {"source": {"task": "imdb", "kind": "packaged", "path": "...", "sha256": "..."},
+    {"source": {"kind": "packaged", "path": "...", "sha256": "..."},
      "read": 25000,                                   = the sum of the next four
      "examples": {"train": 22348, "eval": 2556, "test": 0},   written
      "dead_letters": {"empty_text": 3},               unusable, by reason
@@ -16,7 +16,7 @@ The ledger, records.json, is the sum of those counts, each of which has the ledg
      "facts": {"train": {...}, ...}}                  see data/facts.py
 
 Facts cover all usable records without repeats, before sampling, so that they compare with
-those of the whole corpus.
+those of the whole corpus. Of a feature with more than 1,000 values they do not count the values.
 
 The files are bit-identical for any number of workers: records are grouped by file, sorted by
 key and serialized deterministically. Files are written atomically.
@@ -25,22 +25,24 @@ key and serialized deterministically. Files are written atomically.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 
+from data import readers
 from data.errors import DataError
 from data.facts import add_counts, precedence, same_text, split_facts
 from data.features import CHARACTERS, TEXT
 from data.files import whole_file, write_whole
 from data.records import SPLITS, DeadLetter, Record, Source
+from data.tasks import Reading, Task
 
+_MOST_VALUES = 1_000  # of a feature, whose numbers of records the ledger keeps
 Counts = dict[str, Any]  # part of a ledger: nested numbers
 
 
@@ -50,7 +52,9 @@ class Ingest(beam.PTransform):
 
     Attributes:
         source: to read.
-        reader: name of its corpus module, such as "data.imdb.reader".
+        task: what it is read for.
+        reading: how; names the reader.
+        markers: lower-case words that are counted.
         fraction: share of the records to keep, by a hash of the key.
         max_characters: the reader makes a longer text a dead letter.
         files_per_split: number of files of a split; records go to files by a hash of the key.
@@ -59,7 +63,9 @@ class Ingest(beam.PTransform):
     """
 
     source: Source
-    reader: str
+    task: Task
+    reading: Reading
+    markers: Sequence[str]
     fraction: float
     max_characters: int
     files_per_split: int
@@ -78,7 +84,7 @@ class Ingest(beam.PTransform):
             | "SpreadShards" >> beam.Reshuffle()
             | "Read"
             >> beam.FlatMap(
-                _read_shard, self.source, self.reader, self.max_characters
+                _read_shard, self.source, self.task, self.reading, self.max_characters
             ).with_outputs("dead_letters", "counts", main="records")
         )
         unique = (
@@ -87,8 +93,7 @@ class Ingest(beam.PTransform):
             | "SameText" >> beam.GroupByKey()
             | "KeepOne" >> beam.FlatMap(_keep_one).with_outputs("counts", main="records")
         )
-        markers = importlib.import_module(self.reader).MARKERS
-        facts = unique.records | "Facts" >> beam.Map(_facts, markers)
+        facts = unique.records | "Facts" >> beam.Map(_facts, self.markers)
         sampled = unique.records | "Sample" >> beam.FlatMap(_sample, self.fraction).with_outputs(
             "counts", main="records"
         )
@@ -140,11 +145,12 @@ def serialize(record: Record) -> bytes:
 
 
 def _read_shard(
-    shard: str, source: Source, reader: str, max_characters: int
+    shard: str, source: Source, task: Task, reading: Reading, max_characters: int
 ) -> Iterator[Record | beam.pvalue.TaggedOutput]:
     counts: Counts = {"read": 0}
     try:
-        for item in importlib.import_module(reader).read_shard(source, shard, max_characters):
+        reader = readers.load(reading.reader)
+        for item in reader.read_shard(source, shard, task, reading, max_characters):
             counts["read"] += 1
             if isinstance(item, DeadLetter):
                 add_counts(counts, {"dead_letters": {item.reason: 1}})
@@ -245,10 +251,14 @@ def _write_ledger(counts: Counts, source: Source, path: Path) -> None:
         "facts": {split: {} for split in SPLITS},
     }
     add_counts(ledger, counts)
+    for facts in ledger["facts"].values():
+        for name, values in [*facts.get("values", {}).items()]:
+            if len(values) > _MOST_VALUES:  # an identifier, say
+                del facts["values"][name]
     write_whole(path, json.dumps(ledger, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def _facts(record: Record, markers: tuple[str, ...]) -> Counts:
+def _facts(record: Record, markers: Sequence[str]) -> Counts:
     return {"facts": split_facts([record], markers)}
 
 

