@@ -114,7 +114,9 @@ def test_a_missing_schema_is_told(folder):
 
 
 def test_an_unknown_task_is_told_with_those_that_there_are(folder):
-    with pytest.raises(UserError, match=r"^mails: .* one of bible, imdb, tickets or, in .*tf-mamba"):
+    with pytest.raises(
+        UserError, match=r"^mails: .* one of bible, imdb, tickets or, in .*tf-mamba"
+    ):
         task_files.find("mails", folder)
 
 
