@@ -104,8 +104,8 @@ def test_snippets_and_scripture_are_noticed_as_another_domain():
     scripture = [str(chapter.features["text"]) for chapter in records(BIBLE)]
     found = findings(IMDB, A_FILE, as_reviews(scripture))
     assert [f.partition(". ")[0] for f in found] == [
-        "domain: expected at least 10.0 of film, films, movie, movies, character, characters, actor,"
-        " actors and the like per 1,000 words, got 0.1"
+        "domain: expected at least 10.0 of film, films, movie, movies, character, characters,"
+        " actor, actors and the like per 1,000 words, got 0.1"
     ]
 
 
