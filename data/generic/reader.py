@@ -20,7 +20,15 @@ from data.decoding import printable
 from data.errors import DataError
 from data.generic import delimited, json_lines, parquet, text_files
 from data.generic.labels import Labels, checked, checked_text
-from data.generic.rows import DOCUMENT, Row, given_values, wanted_columns
+from data.generic.rows import (
+    DOCUMENT,
+    FILE,
+    FOLDER,
+    Row,
+    given_values,
+    located,
+    wanted_columns,
+)
 from data.generic.splits import split_of
 from data.generic.streams import first_bytes
 from data.records import (
@@ -191,6 +199,9 @@ def _shard_rows(
         given = given_values(root, file)
         yield from _table_rows(source.kind, file, required, wanted_columns(task, reading), given)
         return
+    # A text has no columns but those that its place tells.
+    wanted = wanted_columns(task, reading)
+    located(source.path, (FILE, FOLDER, DOCUMENT), wanted, {reading.text: ""})
     whole, documents = shard == _WHOLE and len(files) == 1, task.kind == "next-token"
     for file in files:
         if whole or str(file.relative_to(root).parent) == shard:
