@@ -51,7 +51,7 @@ def _of_classes(
             f"classes: expected records of every class in {split}, found none of"
             f" {', '.join(missing)} among {records}. Add some, or remove the class from task.toml."
         )
-    if records < checks.least_records:
+    if records < max(checks.least_records, 1):
         return
     for name, count in counts.items():
         if count / records < checks.lowest_class_share:

@@ -13,7 +13,7 @@ from data.facts import same_text
 from data.generic import reader
 from data.generic.splits import split_of
 from data.records import DeadLetter, Record
-from data.tasks import Split
+from data.tasks import Reading, Split
 
 NUMBERED = own_task(aliases={"0": "negative", "1": "positive"})
 BY_FOLDER = own_task(label="folder")
@@ -233,6 +233,28 @@ def test_a_folder_of_long_texts_has_documents_of_each(tmp_path, chapters):
     assert [record.features["file"] for record in found] == ["Jonah"] * 4 + ["Ruth"] * 4
 
 
+# --- without records ----------------------------------------------------------------------
+
+
+def test_labelled_rows_are_the_texts_and_classes_of_a_table(tmp_path):
+    (tmp_path / "a.csv").write_text("label,text\n1,One\nbad,Two\nnegative,Three\n")
+    one, two, three = reader.labelled_rows(tmp_path / "a.csv", NUMBERED.task, NUMBERED.reading)
+    assert (one, three) == (("One", 1), ("Three", 0))
+    assert (two.line, two.reason) == (3, "bad_label")
+    (tmp_path / "a.txt").write_text("One")
+    with pytest.raises(DataError, match=r"a\.txt: expected a table with a text and a label"):
+        list(reader.labelled_rows(tmp_path / "a.txt", NUMBERED.task, NUMBERED.reading))
+
+
+def test_raw_rows_have_all_columns_before_a_task_is_known(tmp_path, labelled):
+    (tmp_path / "a.csv").write_text("Body,Queue\nOne,x\nTwo\n")
+    one, two = reader.raw_rows(str(tmp_path / "a.csv"), Reading())
+    assert (one, two.reason) == ({"Body": "One", "Queue": "x"}, "malformed_line")
+    texts = reader.raw_rows(str(write_folder(tmp_path / "texts", labelled)), Reading())
+    of_class = [("negative", "positive")[label] for _, label in labelled]
+    assert sorted(row["folder"] for row in texts) == sorted(of_class)
+
+
 # --- faults -----------------------------------------------------------------------------
 
 FAULTS = [  # a line of CSV, of JSON lines, or None; and the reason
@@ -303,7 +325,7 @@ def test_a_parquet_file_tells_the_row_of_a_fault(tmp_path):
 
 REFUSED = [
     ("a.csv", b"", r"a\.csv:1: expected the columns 'text', found none"),
-    ("a.csv", b"body,label\nA film,1\n", r"a\.csv:1: expected the columns 'text', found 'body', 'l"),
+    ("a.csv", b"body,label\nA film,1\n", r"a\.csv:1: expected the columns 'text', found 'body', "),
     ("a.csv", b"text,kind\nA film,1\n", r"a\.csv:1: expected the columns 'text', 'label', found"),
     ("a.csv", b"text,label,text\nA,1,B\n", r"a\.csv:1: .* different names, got 'text' twi"),
     ("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00", r"a\.csv:1: expected the columns 'text'"),
