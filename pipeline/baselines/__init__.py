@@ -33,8 +33,8 @@ def measure(
         kind: the task's.
         classes: of a classification, in the order of the labels' numbers.
         train, held_out: texts in normal form; of a classification (text, label's number). If they
-            have more than MOST_CHARACTERS and MOST_HELD_OUT, texts at even distances are taken, of about
-            as many characters.
+            have more than MOST_CHARACTERS and MOST_HELD_OUT, texts at even distances are taken, of
+            about as many characters.
 
     Returns:
         train and held_out: {"texts", "of", "characters"}: the number taken, of how many; seconds;

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LONGEST = 8  # bytes of an n-gram: it is one integer of 64 bits
+_DISCOUNT = 0.5  # if no n-gram occurs just once, as a byte that is new needs a probability above 0
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _order(grams: np.ndarray, counts: np.ndarray) -> _Order:
         contexts,
         np.add.reduceat(counts, starts).astype(np.float64),
         np.diff(np.append(starts, len(grams))).astype(np.float64),
-        once / max(once + 2 * twice, 1),
+        once / (once + 2 * twice) if once else _DISCOUNT,
     )
 
 

@@ -12,6 +12,7 @@ def text():
     return "\n".join(verse.text for verse in verses()[:2_000]).encode()
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("order", [1, 2, 5, 7, 8])
 @pytest.mark.parametrize(
     "context", [b"", b"In t", b"And the LORD said unto", b"\xff\xfe never seen", b"God said\xff"]
@@ -39,6 +40,7 @@ def test_longer_contexts_help(text):
     bits = [-np.log2(NGrams(known, order).probabilities(asked)).mean() for order in (1, 2, 3, 5)]
     assert bits == sorted(bits, reverse=True)
     assert bits[-1] < 2.5
+    assert np.isfinite(bits[0])
 
 
 def test_an_order_that_does_not_fit_is_refused():
