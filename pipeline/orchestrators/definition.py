@@ -13,6 +13,7 @@ from pipeline.code_hash import library_versions
 from pipeline.config import RunConfig
 from pipeline.pipeline import create_pipeline
 from pipeline.places import Places
+from pipeline.pushed_models import owner
 from pipeline.run_context import RunContext
 from pipeline.runs import reruns, store
 
@@ -21,8 +22,10 @@ def define(config: RunConfig, source: Source, places: Places, beam_args: Sequenc
     """Defines the pipeline of a run; the arguments are those of `create_pipeline`.
 
     Raises:
-        UserError: if the metadata store cannot be opened, or a stage's module has no file.
+        UserError: if the metadata store cannot be opened, a stage's module has no file, or pushed
+            models are those of another task of the same name.
     """
+    owner.check(places.serving_models, config.task)
     first = without_past_runs(config, places)
     context = dataclasses.replace(first, **reruns.counts(places, config))
     return create_pipeline(config, source, places, beam_args, context)
