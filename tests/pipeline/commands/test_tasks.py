@@ -1,10 +1,12 @@
-"""A task of one's own works with every command, and its kind decides what can be asked."""
+"""A task of one's own works with every command."""
 
 import json
+import shutil
 
 import pytest
 import tensorflow as tf
 
+from data import task_files
 from data.errors import UserError
 from pipeline import cli
 
@@ -24,122 +26,69 @@ OF_ANY_KIND = (
     ("predict", "posts", "text"),
     ("generate", "posts", "text"),
 )
-TOML = {
-    2: 'kind = "classification"\nclasses = ["bad", "good"]\nbase = "imdb"\n',
-    3: 'kind = "classification"\nclasses = ["bad", "good", "neither"]\nbase = "imdb"\n',
-    "next-token": 'kind = "next-token"\nbase = "bible"\n',
-}
 
 
 @pytest.fixture
-def add_task(tmp_path):
-    """Adds a task `posts` to the root folder."""
+def root(tmp_path):
+    """A root folder whose task `posts` is that of the film reviews, by another name."""
+    built_in = task_files.built_in_tasks()["imdb"]
+    folder = tmp_path / "tasks" / "posts"
+    folder.mkdir(parents=True)
+    shutil.copy(built_in / "schema.pbtxt", folder)
+    toml = (built_in / "task.toml").read_text("utf-8")
+    (folder / "task.toml").write_text('base = "imdb"\nsource = "posts.csv"\n' + toml, "utf-8")
+    return tmp_path
 
-    def add(what):
-        folder = tmp_path / "tasks" / "posts"
-        folder.mkdir(parents=True)
-        (folder / "task.toml").write_text(TOML[what])
-        (folder / "schema.pbtxt").write_text('feature { name: "text" type: BYTES }\n')
 
-    return add
+def test_every_command_takes_it(root):
+    for arguments in OF_ANY_KIND:
+        options = cli.parser(arguments).parse_args([*arguments, "--root", str(root)])
+        assert options.task == "posts"
 
 
-class _Words(tf.Module):
-    """Classifies by the words good and bad."""
+def test_an_unknown_task_is_told_on_one_line(root, capsys):
+    assert cli.main(("run", "mails", "--root", str(root))) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "tf-mamba: mails: there is no such task; expected one of bible, imdb, posts"
+    )
 
-    def __init__(self, classes):
-        self.classes = classes
 
+def test_a_command_for_the_other_kind_refuses_it(root, capsys):
+    assert cli.main(("generate", "posts", "text", "--root", str(root))) == 1
+    assert "posts: expected a task that predicts the next token" in capsys.readouterr().err
+
+
+class _Halves(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def serving_default(self, text):
-        found = [tf.strings.regex_full_match(text, f"(?s).*{name}.*") for name in self.classes]
-        weights = 1.0 + 2.0 * tf.cast(tf.stack(found, axis=1), tf.float32)
-        scores = weights / tf.reduce_sum(weights, axis=1, keepdims=True)
+        good = tf.strings.regex_full_match(text, ".*good.*")
+        positive = tf.where(good, 0.75, 0.25)
         return {
-            "label": tf.gather(tf.constant(self.classes), tf.argmax(scores, axis=1)),
-            "classes": tf.tile([self.classes], [tf.shape(text)[0], 1]),
-            "scores": scores,
+            "probability": positive,
+            "label": tf.where(good, "positive", "negative"),
+            "classes": tf.tile([["negative", "positive"]], [tf.shape(text)[0], 1]),
+            "scores": tf.stack([1 - positive, positive], axis=1),
         }
 
 
-@pytest.fixture
-def push(tmp_path):
-    """Pushes a model of the task."""
-
-    def push(*classes):
-        module = _Words(classes)
-        folder = tmp_path / "serving_models" / "posts" / "7"
-        tf.saved_model.save(module, str(folder), {"serving_default": module.serving_default})
-
-    return push
-
-
-@pytest.fixture
-def told(tmp_path, capsys):
-    """Runs a command in the root folder; returns what it printed."""
+def test_its_pushed_model_is_asked_by_its_kind(root, capsys):
+    module = _Halves()
+    folder = root / "serving_models" / "posts" / "7"
+    tf.saved_model.save(module, str(folder), {"serving_default": module.serving_default})
+    (root / "posts.csv").write_text("text,label\na good one,1\na bad one,pos\n")
 
     def told(command, *arguments):
-        options = ("--root", str(tmp_path), "--debug", "posts", *arguments)
+        options = ("--root", str(root), "--debug", "posts", *arguments)
         assert cli.main((command, *options)) == 0
         return capsys.readouterr().out
 
-    return told
-
-
-@pytest.mark.parametrize("arguments", OF_ANY_KIND, ids=lambda arguments: arguments[0])
-def test_every_command_takes_it(arguments):
-    assert "posts" in vars(cli.parser(arguments).parse_args(arguments)).values()
-
-
-@pytest.mark.parametrize(
-    ("command", "what", "message"),
-    [
-        (("predict", "a text"), "next-token", "posts: expected a task that classifies texts, got"),
-        (("generate", "a text"), 3, "posts: expected a task that predicts the next token, got"),
-        (
-            ("infer", "file", "--out", "out", "--generate"),
-            2,
-            "posts: expected a task that predicts",
-        ),
-    ],
-)
-def test_a_command_for_the_other_kind_refuses_it(add_task, told, command, what, message):
-    add_task(what)
-    with pytest.raises(UserError, match=message):
-        told(*command)
-
-
-def test_a_task_that_is_not_there_is_refused_with_those_that_are(told):
-    with pytest.raises(UserError, match=r"there is no such task; expected one of .*imdb"):
-        told("predict", "a text")
-
-
-def test_of_two_classes_the_seconds_probability_is_printed(add_task, push, told):
-    add_task(2)
-    push("bad", "good")
-    assert told("predict", "so good", "so\n bad") == (
-        "good  (good: 0.750)  so good\nbad  (good: 0.250)  so bad\n"
-    )
-
-
-def test_of_more_classes_the_labels_probability_is_printed(add_task, push, told):
-    add_task(3)
-    push("bad", "good", "neither")
-    assert told("predict", "so bad", "neither") == (
-        "bad  (bad: 0.600)  so bad\nneither  (neither: 0.600)  neither\n"
-    )
-
-
-def test_its_pushed_model_is_scored_and_asked_for_a_file(add_task, push, told, tmp_path):
-    add_task(3)
-    push("bad", "good", "neither")
-    file, out = tmp_path / "posts.csv", tmp_path / "out"
-    file.write_text("text,label\na good one,good\na bad one,good\nthis,bad\n")
-    score = json.loads(told("score", str(file)))
-    assert (score["accuracy"], score["n"]) == (pytest.approx(2 / 3), 3)
-    told("infer", str(file), "--out", str(out))
+    assert told("predict", "so good") == "positive  (positive: 0.750)  so good\n"
+    file, out = str(root / "posts.csv"), root / "out"
+    score = json.loads(told("score", file))
+    assert (score["accuracy"], score["n"]) == (0.5, 2)
+    told("infer", file, "--out", str(out))
     rows = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [row["label"] for row in rows] == ["good", "bad", "bad"]
-    assert rows[0]["scores"] == {"bad": 0.2, "good": 0.6, "neither": 0.2}
-    with pytest.raises(UserError, match="--seed: needs --generate"):
-        told("infer", str(file), "--out", str(out), "--seed", "3")
+    assert [row["label"] for row in rows] == ["positive", "negative"]
+    with pytest.raises(UserError, match="posts: expected a task that predicts the next token"):
+        told("infer", file, "--out", str(out), "--generate")
