@@ -25,7 +25,7 @@ class Evaluation:
         values: of each metric.
         last: the last pushed model's values of the same metrics; empty if there is none.
         intervals: lower and upper bound of each metric, if there are enough texts.
-        classes: the values of each class; empty for next-token models.
+        classes, class_intervals: values and intervals by class; empty for next-token models.
         slices, slice_intervals: values and intervals by slice.
         reliability: bins of confidence, see pipeline/evaluation/calibration.py; empty for
             next-token models.
@@ -36,6 +36,7 @@ class Evaluation:
     last: Mapping[str, float]
     intervals: Bounds
     classes: Mapping[str, Mapping[str, float]]
+    class_intervals: Mapping[str, Bounds]
     slices: Mapping[str, Mapping[str, float]]
     slice_intervals: Mapping[str, Bounds]
     reliability: Sequence[Mapping[str, float]]
@@ -61,6 +62,7 @@ def read(run: Run) -> Evaluation:
         },
         intervals=split["intervals"],
         classes=split.get("classes", {}),
+        class_intervals=split.get("class_intervals", {}),
         slices={where: _own(values) for where, values in split["slices"].items()},
         slice_intervals=split["slice_intervals"],
         reliability=split.get("reliability", ()),

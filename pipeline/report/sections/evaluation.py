@@ -103,27 +103,24 @@ def _baselines(run: Run, values: Mapping[str, float]) -> Block:
 
 
 def _classes(evaluated: Evaluation) -> list[Block]:
-    """The classes by their F1, the worst first."""
+    """The classes by their F1, the worst first; those without F1 come last."""
     classes = evaluated.classes
     if not classes:
         return []
-
-    def by_f1(name: str) -> tuple[bool, float]:
-        value = classes[name].get("f1", math.nan)
-        return math.isnan(value), value if math.isfinite(value) else 0.0
-
+    by_f1 = sorted(classes, key=lambda name: classes[name].get("f1", math.inf))
     names = ("precision", "recall", "f1", "auc")
-    rows = [
-        (of_class, *(_or_empty(classes[of_class].get(name)) for name in names))
-        for of_class in sorted(classes, key=by_f1)
-    ]
+    rows, bounds = [], []
+    for name in by_f1:
+        rows.append([name, *(_or_empty(classes[name].get(metric)) for metric in names)])
+        of_class = evaluated.class_intervals.get(name, {})
+        bounds.append([name, *(interval(of_class.get(metric)) for metric in names)])
     head = ("class", *names)
-    if len(rows) <= _MOST_CLASSES:
-        return [Table("Classes, the worst F1 first", head, rows)]
-    return [
-        Table(f"The {_MOST_CLASSES} classes with the worst F1", head, rows[:_MOST_CLASSES]),
-        Fold("All classes", [Table("Classes, the worst F1 first", head, rows)]),
-    ]
+    caption = "Classes, the lowest F1 first"
+    more = [Table("95% intervals of the classes", head, bounds)]
+    if len(rows) > _MOST_CLASSES:
+        more.insert(0, Table(caption, head, rows))
+        caption = f"The {_MOST_CLASSES} of {len(rows)} classes with the lowest F1"
+    return [Table(caption, head, rows[:_MOST_CLASSES]), Fold("More on the classes", more)]
 
 
 def _or_empty(value: float | None) -> str:
