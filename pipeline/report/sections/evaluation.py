@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pipeline.report import evaluation, figures
@@ -198,7 +199,7 @@ def _bits_of_slices(found: Mapping[str, Any]) -> list[Block]:
             f"slices-{number}",
             what,
             ", ".join(f"{name} {value:.3f}" for name, value in shown.items()),
-            lambda axes, shown=shown: figures.bars(axes, shown, "bits per character", "{:.2f}"),
+            partial(figures.bars, values=shown, across="bits per character", form="{:.2f}"),
             height=0.8 + 0.21 * len(shown),
         )
         blocks.append(Drawing(svg, f"{what}, in split eval"))
