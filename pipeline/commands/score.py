@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.pushed_models import scoring
 
     if found.task.kind == "classification":
-        score = scoring.score_classification(model, options.file, found.task, found.reading)
+        score = scoring.score_labelled(model, options.file, found.task, found.reading)
     else:
         score = scoring.score_text(model, options.file)
     print(json.dumps(score))
