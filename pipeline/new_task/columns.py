@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from data import features
+from data.decoding import repaired
 from data.errors import UserError
 from data.generic.reader import raw_rows
 from data.records import SPLITS, DeadLetter
@@ -16,7 +16,7 @@ from data.tasks import Reading, Split
 from pipeline.new_task.asked import Asked
 
 MOST_CLASSES = 1_000
-_FIRST = 2_000  # rows by which columns are told
+_ROWS = 2_000  # at even distances, by which columns are told; many sources are sorted by label
 _LEAST_PER_LABEL = 5  # rows with each value on average, for a column that nobody named to be labels
 _LEAST_WORDS = 3  # in the mean, for a column that nobody named to be the text
 
@@ -47,17 +47,17 @@ class Chosen:
 
 
 def chosen(asked: Asked) -> Chosen:
-    """Chooses the columns; reads the whole source once if it has labels or a split.
+    """Chooses the columns; reads the whole source, twice if it has labels or a split.
 
     Raises:
         UserError: if a column is missing or cannot be told, if a column of labels has fewer than
             two or more than MOST_CLASSES values, or a column of splits has other values.
     """
     reading = Reading(documents_at=asked.documents_at)
-    first = list(itertools.islice(_rows(asked.source, reading), _FIRST))
-    if not first:
+    rows = _spread(_rows(asked.source, reading))
+    if not rows:
         raise UserError(f"{asked.source}: expected records, found none that can be read")
-    found = tuple(first[0])
+    found = tuple(rows[0])
     for option, name in _named(asked):
         if name not in found:
             raise UserError(
@@ -69,10 +69,10 @@ def chosen(asked: Asked) -> Chosen:
                 f"--columns {name}: expected another name, as the pipeline has a feature {name} of"
                 " its own; rename the column"
             )
-    text = asked.text or _text_column(asked, found, first)
+    text = asked.text or _text_column(asked, found, rows)
     label = ""
     if asked.kind == "classification":
-        label = asked.label or _label_column(asked, [n for n in found if n != text], first)
+        label = asked.label or _label_column(asked, [n for n in found if n != text], rows)
     wanted = [name for name in (label, asked.split_column) if name]
     values = _all_values(asked.source, reading, wanted)
     return Chosen(
@@ -103,6 +103,18 @@ def _rows(source: str, reading: Reading) -> Iterator[RawRow]:
     return (row for row in raw_rows(source, reading) if not isinstance(row, DeadLetter))
 
 
+def _spread(rows: Iterator[RawRow]) -> list[RawRow]:
+    """At most twice _ROWS rows at even distances."""
+    kept: list[RawRow] = []
+    step = 1
+    for number, row in enumerate(rows):
+        if number % step == 0:
+            kept.append(row)
+            if len(kept) == 2 * _ROWS:
+                kept, step = kept[::2], 2 * step
+    return kept
+
+
 def _text_column(asked: Asked, found: Sequence[str], rows: Sequence[RawRow]) -> str:
     """The column `text`, or the only one with sentences, or one with by far the longest."""
     if features.TEXT in found:
@@ -120,7 +132,8 @@ def _text_column(asked: Asked, found: Sequence[str], rows: Sequence[RawRow]) -> 
 
 def _label_column(asked: Asked, found: Sequence[str], rows: Sequence[RawRow]) -> str:
     """The column `label`, or the only one, or the only one with few values that come again."""
-    others = [name for name in found if name not in (asked.split_column, asked.group_column)]
+    taken = (asked.split_column, asked.group_column, *asked.columns)
+    others = [name for name in found if name not in taken]
     if features.LABEL in others:
         return features.LABEL
     likely = [
@@ -160,7 +173,8 @@ def _classes(source: str, label: str, values: Counter[str]) -> tuple[str, ...]:
     """The different labels, in their commonest spelling; the reader takes any case."""
     spellings: dict[str, list[str]] = {}
     for value, _ in values.most_common():
-        if value:  # a record without a label cannot be used
+        # A record without a label, or with one that is no text, cannot be used.
+        if value and repaired(value) == value:
             spellings.setdefault(value.casefold(), []).append(value)
     names = sorted((same[0] for same in spellings.values()), key=_in_order)
     where = f"{source}: the column {label}"

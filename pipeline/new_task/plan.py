@@ -29,6 +29,10 @@ from pipeline.new_task.task_toml import rendered
 
 _MOST_SLICES = 50  # values of a column, to slice the metrics by it
 _EXAMPLE = 200  # characters
+_ABOUT_THRESHOLDS = {
+    "classification": "The thresholds lie between the two. Off: 0.0, max_calibration_error 1.0.",
+    "next-token": "quick must need fewer bits than xz, full and best fewer than both. Off: 99.0.",
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def made(asked: Asked, folder: Path) -> Plan:
         "dead_found": f"{found.dead_share:.2%}",
         "slices": _slices(reading, found),
         "chance_lines": chance_lines(chance),
-        "off": "0.0, and 1.0 of max_calibration_error," if task.classes else "99.0",
+        "about_thresholds": _ABOUT_THRESHOLDS[task.kind],
         "presets": _presets(task, sized, chance),
         "comments": _comments(sized),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -51,7 +52,7 @@ def schema_text(task: Task, reading: Reading, found: Found, max_characters: int)
     for name in order:
         comment = _tighten(inferred[name], task, found, max_characters, names)
         parts.append(_feature(inferred[name], comment))
-    return "\n".join(parts)
+    return "\n".join([parts[0], "", *parts[1:], ""])
 
 
 def length_bucket_names(bounds: Sequence[int]) -> tuple[str, ...]:
@@ -109,13 +110,27 @@ def _allow(feature: Any, values: Sequence[str]) -> None:
 
 
 def _feature(feature: Any, comment: str) -> str:
-    body = text_format.MessageToString(feature, indent=2, as_utf8=True).rstrip("\n")
-    described = [textwrap.indent(_comment(comment, 96), "  ")] if comment else []
-    return "\n".join(
-        ("\nfeature {" if feature.name == TEXT else "feature {", *described, body, "}")
-    )
+    """In the style of the built-in tasks' schemas: one line for each part but a list of values."""
+
+    def line(name: str) -> str:
+        part = text_format.MessageToString(getattr(feature, name), as_one_line=True)
+        return f"  {name} {{ {part} }}"
+
+    lines = ["feature {"]
+    if comment:
+        lines.append(textwrap.indent(_comment(comment, 96), "  "))
+    kind = schema_pb2.FeatureType.Name(feature.type)
+    lines += [f"  name: {json.dumps(feature.name, ensure_ascii=False)}", f"  type: {kind}"]
+    lines += [line("presence"), line("shape")]
+    if feature.HasField("int_domain"):
+        lines.append(line("int_domain"))
+    if feature.HasField("string_domain"):
+        domain = text_format.MessageToString(feature.string_domain, indent=4, as_utf8=True)
+        lines += ["  string_domain {", domain.rstrip("\n"), "  }"]
+    return "\n".join([*lines, "}"])
 
 
 def _comment(text: str, width: int = 98) -> str:
-    lines = [line for part in text.split("\n") for line in (textwrap.wrap(part, width) or [""])]
+    wrapper = textwrap.TextWrapper(width, break_on_hyphens=False)
+    lines = (line for part in text.split("\n") for line in (wrapper.wrap(part) or [""]))
     return "\n".join(f"# {line}".rstrip() for line in lines)

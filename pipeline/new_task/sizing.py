@@ -47,10 +47,10 @@ class _Effort:
 
 
 # As many epochs as the built-in tasks' presets take; more of them where a text is small.
-_CLASSIFICATION = {"quick": _Effort(1.75, 1_000, 12), "full": _Effort(3, 1_600, 16)}
+_CLASSIFICATION = {"quick": _Effort(1.75, 2_000, 8), "full": _Effort(3, 3_000, 12)}
 _PRETRAINING = _Effort(2, 1_000, 10)
 _NEXT_TOKEN = {
-    "quick": _Effort(1.9, 400, 10),
+    "quick": _Effort(1.9, 850, 10),
     "full": _Effort(10, 2_000, 20),
     "best": _Effort(14, 2_800, 28),
 }
