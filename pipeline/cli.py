@@ -17,6 +17,8 @@ from pipeline.commands.terminal import silence_libraries
 
 # Modules of pipeline/commands/, and their help texts.
 _COMMANDS = {
+    "new": "Look at a text of your own and write its task.toml and schema.",
+    "tasks": "List the tasks, built-in and your own.",
     "run": "Run the pipeline from the text to a pushed model.",
     "worker": "Join the trainings of a run that another process leads.",
     "stage": "Run one stage, for an orchestrator that starts each stage.",

@@ -16,7 +16,7 @@ import ast
 import hashlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from data.errors import UserError
@@ -37,23 +37,20 @@ class Code:
     def __init__(self) -> None:
         self._modules: dict[str, _Module] = {}
 
-    def sha256(self, modules: Iterable[str], values: Mapping[str, str] | None = None) -> str:
+    def sha256(self, modules: Iterable[str]) -> str:
         """Hashes modules, all that they import, and the libraries' versions.
 
         Args:
             modules: names as in `import`, for example "pipeline.transform.preprocessing".
-            values: what counts in place of the code of modules that are DECLARATIONS.
 
         Raises:
             UserError: if a module has no source file.
         """
-        values = values or {}
-        parts = []
-        for name, code in self._reachable(modules, opaque=DECLARATIONS).items():
-            if name not in DECLARATIONS:
-                parts.append(f"{name}\n{code}\n")
-            elif name in values:
-                parts.append(f"{name}\n{values[name]}\n")
+        parts = [
+            f"{name}\n{code}\n"
+            for name, code in self._reachable(modules, opaque=DECLARATIONS).items()
+            if name not in DECLARATIONS
+        ]
         parts += [f"{name}=={version}\n" for name, version in library_versions().items()]
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
@@ -107,7 +104,7 @@ class _Module:
             raise UserError(
                 f"{name}: expected a Python module of which a stage's cache key is made, found no"
                 " source file; correct the name where it is imported, in pipeline/stage_code.py or"
-                " in the task's `reader`"
+                " in the task's `reading.reader`"
             )
         tree = ast.parse(path.read_text("utf-8"))
         self.imports = list(_imports(tree))

@@ -26,7 +26,6 @@ from components.infra_check.component import InfraCheck
 from components.last_pushed_model import LastPushedModel
 from components.newest_served_model import NewestServedModel
 from data.records import Source
-from data.tasks import TASKS
 from pipeline.config import RunConfig, TrainingConfig
 from pipeline.evaluation.eval_config import eval_config
 from pipeline.export.expected_signatures import SIGNATURES
@@ -63,7 +62,7 @@ def create_pipeline(
         custom_config={
             "config": _json(_read_by_training(config, config.training)),
             "code_sha256": context.code["Trainer"],
-            "checkpoints": str(places.checkpoints(config.task)),
+            "checkpoints": str(places.checkpoints(config.task.name)),
             "export": _json(config.export),
         },
     )
@@ -77,7 +76,7 @@ def create_pipeline(
     )
     infra_check = InfraCheck(
         model=trainer.outputs["model"],
-        signatures=_json(SIGNATURES[TASKS[config.task].head]),
+        signatures=_json(SIGNATURES[config.task.kind]),
         time_limit=config.infra_check.time_limit,
         code_sha256=context.code["InfraCheck"],
         failed_before=context.infra_checks_failed,
@@ -94,7 +93,7 @@ def create_pipeline(
         config=_json(
             {
                 name: getattr(config, name)
-                for name in ("task", "seed", "preset", "model", "training")
+                for name in ("task", "about", "seed", "preset", "model", "training")
             }
         ),
         training_code_sha256=context.code["Trainer"],
@@ -106,7 +105,7 @@ def create_pipeline(
         infra_blessing=infra_check.outputs["blessing"],
         infra_validator_blessing=server_blessing,
         model_card=model_card.outputs["card"],
-        base_directory=str(places.serving_models / config.task),
+        base_directory=str(places.serving_models / config.task.name),
         keep_versions=config.push.keep_versions,
         pushed_models_gone=context.pushed_models_gone,
         code_sha256=context.code["Pusher"],
@@ -185,7 +184,7 @@ def _pretrainer(
         custom_config={
             "config": _json(_read_by_training(config, config.pretraining)),
             "code_sha256": context.code["Pretrainer"],
-            "checkpoints": str(places.checkpoints(config.task)),
+            "checkpoints": str(places.checkpoints(config.task.name)),
         },
     ).with_id("Pretrainer")
 
@@ -207,7 +206,7 @@ def _read_by_training(config: RunConfig, training: TrainingConfig) -> dict[str, 
 def _baseline(config: RunConfig, trainer: Trainer, places: Places, context: RunContext) -> BaseNode:
     """The model that the new one is compared with: the last pushed one."""
     if context.metadata is None:
-        stage = NewestServedModel(serving_models=str(places.serving_models / config.task))
+        stage = NewestServedModel(serving_models=str(places.serving_models / config.task.name))
     else:
         stage = Resolver(
             strategy_class=LastPushedModel,
@@ -225,7 +224,7 @@ def _infra_validator(
         return None
     from components.infra_validator import InfraValidator  # with clients of docker and Kubernetes
 
-    signatures = SIGNATURES[TASKS[config.task].head]
+    signatures = SIGNATURES[config.task.kind]
     return InfraValidator(
         model=trainer.outputs["model"],
         examples=text.example_gen.outputs["examples"],
@@ -250,8 +249,8 @@ def _pipeline(
 ) -> Pipeline:
     """`stages`: None for a stage that this configuration does not have."""
     return Pipeline(
-        pipeline_name=config.task,
-        pipeline_root=places.pipeline_root(config.task),
+        pipeline_name=config.task.name,
+        pipeline_root=places.pipeline_root(config.task.name),
         components=[stage for stage in stages if stage is not None],
         enable_cache=True,
         metadata_connection_config=context.metadata,

@@ -15,7 +15,6 @@ class RunContext:
     before: the counts are parts of its cache key, so that it runs again.
     """
 
-    schema: str  # the reviewed schema, in protobuf's text format
     code: Mapping[str, str]  # stage to the SHA-256 of its code
     versions: Mapping[str, str]  # of libraries
     metadata: Any = None  # ML Metadata's ConnectionConfig; None: the orchestrator keeps it

@@ -18,7 +18,6 @@ from data.errors import UserError
 from data.task_files import explained
 from pipeline.config import RunConfig
 
-
 _OF_THE_TASK = ("task", "reading", "about")  # sections that only task.toml changes
 
 

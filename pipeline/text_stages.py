@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 
 from tfx.components.example_validator.component import ExampleValidator
@@ -14,8 +15,8 @@ from tfx.proto import transform_pb2
 from components.data_gate import DataGate
 from components.reviewed_schema import ReviewedSchema
 from components.text_example_gen.component import TextExampleGen
+from data import checks
 from data.records import Source
-from data.tasks import TASKS
 from pipeline.config import RunConfig
 from pipeline.run_context import RunContext
 
@@ -38,11 +39,11 @@ class TextStages:
 
 def from_source_to_ids(config: RunConfig, source: Source, context: RunContext) -> TextStages:
     """Ingests, validates and tokenizes; anomalies stop the run before Transform."""
-    task = TASKS[config.task]
-
     example_gen = TextExampleGen(
         source=source,
-        reader=task.reader,
+        task=config.task,
+        reading=config.reading,
+        markers=checks.markers(config.checks),
         fraction=config.data.fraction,
         max_characters=config.data.max_characters,
         max_dead_letter_share=config.data.max_dead_letter_share,
@@ -53,14 +54,16 @@ def from_source_to_ids(config: RunConfig, source: Source, context: RunContext) -
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["examples"], exclude_splits=["test"]
     )
-    schema = ReviewedSchema(pbtxt=context.schema, code_sha256=context.code["ReviewedSchema"])
+    schema = ReviewedSchema(pbtxt=config.schema, code_sha256=context.code["ReviewedSchema"])
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema.outputs["schema"]
     )
     data_gate = DataGate(
         anomalies=example_validator.outputs["anomalies"],
         records=example_gen.outputs["records"],
-        reader=task.reader,
+        task=json.dumps({name: getattr(config.task, name) for name in ("name", "kind", "classes")}),
+        reader=config.reading.reader,
+        checks=json.dumps(dataclasses.asdict(config.checks), sort_keys=True),
         mode=config.data.gate,
         code_sha256=context.code["DataGate"],
     )
@@ -71,7 +74,7 @@ def from_source_to_ids(config: RunConfig, source: Source, context: RunContext) -
         preprocessing_fn="pipeline.transform.preprocessing.preprocessing_fn",
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         custom_config={
-            "task": config.task,
+            "task": dataclasses.asdict(config.task),
             "vocabulary_size": config.model.vocabulary_size,
             **dataclasses.asdict(config.transform),
             "code_sha256": context.code["Transform"],

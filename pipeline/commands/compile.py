@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     compiled = kubeflow_runner.compile_spec(config, source, cluster, Beam(options.beam_workers))
     kubeflow_runner.write_spec(compiled, out)
     stages = compiled[0]["pipelineSpec"]["root"]["dag"]["tasks"]
-    print(f"{len(stages)} stages, pushing to {cluster.serving_models / config.task}")
+    print(f"{len(stages)} stages, pushing to {cluster.serving_models / config.task.name}")
     print(f"spec: {out}")
     return 0
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.commands import options as shared
-
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    shared.add_task(parser)
+    from data.download import OFFICIAL
+
+    parser.add_argument("task", choices=sorted(OFFICIAL))
     parser.add_argument(
         "--to", type=Path, default=Path("downloads"), help="folder (default: downloads)"
     )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.tasks import TASKS
+from data.errors import UserError
 
 if TYPE_CHECKING:  # imported where used, so that --help is quick
     from data.records import Source
+    from data.task_files import TaskFile
     from pipeline.config import RunConfig
     from pipeline.orchestrators.beam import Beam
     from pipeline.places import Places
@@ -29,19 +29,44 @@ _GENERATION = {
 }
 
 
-def task_names(head: str | None = None) -> tuple[str, ...]:
-    """The names of the tasks with a head; None: all tasks."""
-    return tuple(task.name for task in TASKS.values() if head in (None, task.head))
+def add_task(parser: argparse.ArgumentParser) -> None:
+    """Adds the task's name."""
+    parser.add_argument("task", metavar="TASK", help="one of those that `tf-mamba tasks` lists")
 
 
-def add_task(parser: argparse.ArgumentParser, head: str | None = None) -> None:
-    """Adds the task, of a head if it is given."""
-    parser.add_argument("task", choices=task_names(head))
+def task(options: argparse.Namespace) -> TaskFile:
+    """The files of the task.
+
+    Raises:
+        UserError: if there is no such task, or its files are not as they should be.
+    """
+    from data import task_files
+
+    return task_files.find(options.task, tasks_folder(options))
 
 
-def head(options: argparse.Namespace) -> str:
-    """The head of the task."""
-    return TASKS[options.task].head
+def require_kind(options: argparse.Namespace, kind: str) -> TaskFile:
+    """The files of the task, whose kind must be `kind`.
+
+    Raises:
+        UserError: if it is of the other kind; otherwise as `task`.
+    """
+    file = task(options)
+    if file.task.kind != kind:
+        other = {
+            "classification": "a task that classifies texts, got one that predicts the next token:"
+            " ask its model by `generate` or `score`",
+            "next-token": "a task that predicts the next token, got one that classifies texts: ask"
+            " its model by `predict` or `score`",
+        }
+        raise UserError(f"{options.task}: expected {other[kind]}")
+    return file
+
+
+def tasks_folder(options: argparse.Namespace) -> Path:
+    """The folder of the user's own tasks."""
+    folder: Path = options.tasks or options.root / "tasks"
+    return folder
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +76,12 @@ def add_places(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path.cwd(),
         help="folder that contains runs/ and serving_models/ (default: the current folder)",
+    )
+    parser.add_argument(
+        "--tasks",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of your own tasks (default: tasks/ in the root folder)",
     )
     parser.add_argument(
         "--metadata",
@@ -95,7 +126,7 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
     """Adds the task, the preset and changes to it."""
     add_task(parser)
     parser.add_argument("--preset", default="quick", help="quick (default), full, best or smoke")
-    parser.add_argument("--source", help="a local file or folder instead of the packaged corpus")
+    parser.add_argument("--source", help="a file or folder instead of the task's own corpus")
     parser.add_argument(
         "--seed", type=int, help="seed of weights, order of examples and dropout (default: 1)"
     )
@@ -111,16 +142,20 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
 
 def configuration(options: argparse.Namespace, settings: Sequence[str]) -> tuple[RunConfig, Source]:
     """The value of `add_configuration`, changed by `settings`; prints a line on standard error."""
-    from pipeline.presets import preset
+    from data import readers
+    from pipeline import presets
     from pipeline.settings import with_settings
 
-    config = preset(options.task, options.preset)
+    file = task(options)
+    config = presets.of_file(file, options.preset)
     if options.seed is not None:
         settings = [*settings, f"seed={options.seed}"]
     config = with_settings(config, settings)
-    source = importlib.import_module(TASKS[config.task].reader).open_source(options.source)
+    source = readers.load(config.reading.reader).open_source(
+        options.source or file.source, config.reading
+    )
     print(
-        f"{config.task} at preset {config.preset}, seed {config.seed},"
+        f"{config.task.name} at preset {config.preset}, seed {config.seed},"
         f" {source.kind} source {source.sha256[:12]}",
         file=sys.stderr,
     )
@@ -161,7 +196,7 @@ def check_cluster(config: RunConfig) -> None:
 
     workers = Workers.from_environment()
     if workers is not None:
-        workers.check_leads(config.task)
+        workers.check_leads(config.task.name)
         workers.check_shares(config)
 
 
@@ -171,6 +206,8 @@ def as_arguments(options: argparse.Namespace) -> list[str]:
     `--root` is left out. The source's path becomes absolute, for a process in another folder.
     """
     arguments = [options.task, "--preset", options.preset]
+    if options.tasks:
+        arguments += ["--tasks", os.path.abspath(options.tasks)]
     if options.metadata:
         arguments += ["--metadata", options.metadata]
     if options.source:

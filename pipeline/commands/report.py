@@ -13,7 +13,7 @@ from pipeline.commands.terminal import import_tensorflow
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("run", nargs="?", default="latest", help="a run's id (default: latest)")
-    parser.add_argument("--task", choices=shared.task_names(), help="the task of `latest`")
+    parser.add_argument("--task", help="the task of `latest`")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # slow to import
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("run", help="a run's id, or `latest`")
-    parser.add_argument("--task", choices=shared.task_names(), help="the task of `latest`")
+    parser.add_argument("--task", help="the task of `latest`")
     parser.add_argument(
         "--keep",
         type=Path,

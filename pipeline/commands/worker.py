@@ -7,7 +7,6 @@ import sys
 import time
 
 from data.errors import UserError
-from data.tasks import TASKS
 from pipeline.commands import options as shared
 from pipeline.commands.terminal import import_tensorflow
 
@@ -41,14 +40,15 @@ def run(options: argparse.Namespace) -> int:
     import_tensorflow(options.debug)
     from pipeline.training import joint as joint_training
 
-    task, places, me = TASKS[options.task], shared.places(options), workers.name(workers.rank)
+    file, places, me = shared.task(options), shared.places(options), workers.name(workers.rank)
+    code = stage_hashes(file.task.kind, file.reading.reader)["Trainer"]
     print(f"{me}: waiting for {options.task} in {places.runs}", file=sys.stderr)
     before = run_lock.told(places.runs, options.task)
     trained, deadline = 0, time.monotonic() + options.wait
     while True:
         job = joint_training.waiting_job(places.checkpoints(options.task), workers)
         if job is not None:
-            summary = joint_training.follow(workers, job, stage_hashes(task)["Trainer"])
+            summary = joint_training.follow(workers, job, code)
             trained, deadline = trained + 1, time.monotonic() + options.wait
             print(f"{me}: took part in {summary['steps']} steps", file=sys.stderr)
             _until_gone(job)

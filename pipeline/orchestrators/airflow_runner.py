@@ -40,7 +40,7 @@ def write_dag_file(
     Returns:
         The DAG's id.
     """
-    dag_id = f"tf_mamba_{config.task}"
+    dag_id = f"tf_mamba_{config.task.name}"
     compiled = {
         "dag_id": dag_id,
         "command": [sys.executable, "-m", "pipeline.cli"],

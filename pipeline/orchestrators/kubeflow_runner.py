@@ -139,7 +139,7 @@ def compile_spec(
             " it off, InfraCheck runs"
         )
     beam_args = beam.container_args(f"{IMAGE_FOLDER}/setup.py")
-    context = without_metadata(config.task)
+    context = without_metadata(config)
     pipeline = create_pipeline(config, source, cluster.places(), beam_args, context)
     runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
         kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
@@ -150,7 +150,7 @@ def compile_spec(
     )
     job = runner.run(pipeline, write_out=False)
     spec = job["pipelineSpec"]
-    spec["defaultPipelineRoot"] = cluster.places().pipeline_root(config.task)
+    spec["defaultPipelineRoot"] = cluster.places().pipeline_root(config.task.name)
     # Its parameters do not tell of new pushes, so it must not be cached.
     del spec["root"]["dag"]["tasks"]["Baseline"]["cachingOptions"]
     return [job, *_platform(spec, cluster.volume)]

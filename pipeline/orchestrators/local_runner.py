@@ -22,7 +22,6 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from data.errors import UserError
 from data.records import Source
-from data.tasks import TASKS
 from pipeline.config import RunConfig
 from pipeline.orchestrators import partial_run
 from pipeline.orchestrators.beam import Beam
@@ -79,7 +78,7 @@ def run(
     started = datetime.datetime.now()
     run_id = f"{started:%Y%m%d-%H%M%S-%f}-{config.preset}"
     places.runs.mkdir(parents=True, exist_ok=True)
-    with run_lock.hold(places.runs, config.task, run_id), _from_nothing(not cached):
+    with run_lock.hold(places.runs, config.task.name, run_id), _from_nothing(not cached):
         metadata.open_store(places, create=True)
         partial = None
         try:
@@ -114,7 +113,7 @@ def finish(
     summary = run_summary.collect(config, source, places, run_id, failure, partial)
     run_files.write_summary(summary, places)
     if not failure and (partial is None or "Pusher" in partial["stages"]):
-        run_files.link_latest(places, config.task, run_id)
+        run_files.link_latest(places, config.task.name, run_id)
     run_page.try_to_write(summary, places)
     return summary
 
@@ -134,14 +133,14 @@ def tune(
         Exception: what a stage raised.
     """
     run_id = f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}-tune"
-    hashes = stage_hashes(TASKS[config.task])
+    hashes = stage_hashes(config.task.kind, config.reading.reader)
     code = {
         stage: hashes[stage] for stage in ("TextExampleGen", "Transform", "Pretrainer", "Tuner")
     }
     search = Search.below(
-        places.tuning(config.task), search_space.what_determines(config, source, ranges, code)
+        places.tuning(config.task.name), search_space.what_determines(config, source, ranges, code)
     )
-    with run_lock.hold(places.runs, config.task, run_id):
+    with run_lock.hold(places.runs, config.task.name, run_id):
         metadata.open_store(places, create=True)
         beam = Beam()
         pipeline = create_tuning_pipeline(

@@ -55,7 +55,7 @@ def run(
         Exception: what the stage raised.
     """
     places.runs.mkdir(parents=True, exist_ok=True)
-    with run_lock.hold(places.runs, config.task, run_id):
+    with run_lock.hold(places.runs, config.task.name, run_id):
         metadata.open_store(places, create=True)
         pipeline = define(config, source, places, beam.pipeline_args())
         compiled = compile_for(pipeline, run_id)
@@ -81,7 +81,7 @@ def end(config: RunConfig, source: Source, places: Places, run_id: str) -> dict[
     Returns:
         The summary, see runs/summary.py; `error` names the stages that did not succeed.
     """
-    with run_lock.hold(places.runs, config.task, run_id):
+    with run_lock.hold(places.runs, config.task.name, run_id):
         ended = run_summary.stages_that_ended_well(places, run_id)
         missing = [name for name in upstream(config, source, places) if name not in ended]
         failure = StageError(f"{', '.join(missing)}: did not end well") if missing else None

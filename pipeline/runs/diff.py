@@ -57,9 +57,8 @@ def _sections(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     metrics = summary["metrics"] or {}
     parts: dict[str, Any] = {
         "parameters": {
-            "task": summary["task"],
             "partial": (summary.get("partial") or {}).get("stages"),
-            # With preset and seed.
+            # With task, preset and seed.
             **summary["config"],
         },
         "data": {
@@ -124,7 +123,7 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.6g}"
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = " ".join(value.split()) if isinstance(value, str) else json.dumps(value)
     if len(text) == _HASH and set(text) <= set("0123456789abcdef"):
         return text[:_DIGITS]
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -12,18 +12,18 @@ run. It uses today's code, libraries and machine, and warns if they have changed
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
 from tabulate import tabulate
 
+from data import readers
 from data.errors import DataError, UserError
 from data.records import Source
-from data.tasks import TASKS
 from pipeline.code_hash import library_versions
 from pipeline.runs.fingerprints import STAGES
 from pipeline.runs.summary import machine
+from pipeline.settings import config_from_dict
 from pipeline.stage_code import module_hashes
 
 _DIGITS = 12  # of a hash, in the table
@@ -49,10 +49,10 @@ def open_source_of(summary: Mapping[str, Any]) -> Source:
     Raises:
         UserError: if it no longer exists, or its content has changed.
     """
-    reader = importlib.import_module(TASKS[summary["task"]].reader)
+    reading = config_from_dict(summary["config"]).reading
     run_id, place = summary["run_id"], summary["source"] or "the packaged corpus"
     try:
-        source: Source = reader.open_source(summary["source"])
+        source: Source = readers.load(reading.reader).open_source(summary["source"], reading)
     except DataError as error:
         raise UserError(f"{place}: run {run_id} read it, but not today: {error}") from error
     if source.sha256 != summary["data_sha256"]:
@@ -90,7 +90,8 @@ def changes_since(summary: Mapping[str, Any]) -> list[str]:
     for name in sorted(today | then):
         if then.get(name) != today.get(name):
             changes.append(f"{name} was {then.get(name, 'none')}, is {today.get(name, 'none')}")
-    code = module_hashes(TASKS[summary["task"]])
+    config = config_from_dict(summary["config"])
+    code = module_hashes(config.task.kind, config.reading.reader)
     modules = sorted(
         name for name in code | summary["code"] if code.get(name) != summary["code"].get(name)
     )

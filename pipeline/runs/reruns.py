@@ -25,7 +25,7 @@ def counts(places: Places, config: RunConfig) -> dict[str, Any]:
     summaries = read_summaries(places)
     as_json = json.loads(json.dumps(dataclasses.asdict(config)))
     pushed = {s["pushed_path"] for s in summaries if s["config"] == as_json}
-    of_task = [s for s in summaries if s["task"] == config.task]
+    of_task = [s for s in summaries if s["task"] == config.task.name]
     checks = [s.get("infra_check") for s in of_task]
     return {
         "infra_checks_failed": sum(1 for check in checks if check and not check["blessed"]),

@@ -32,7 +32,6 @@ from typing import Any
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from data.records import Source
-from data.tasks import TASKS
 from pipeline.code_hash import library_versions
 from pipeline.config import RunConfig
 from pipeline.evaluation import summary as evaluation_summary
@@ -71,14 +70,14 @@ def collect(
     pretraining = _read(nodes, "Pretrainer", "model_run", TRAINING_FILE)
     hashes = _hashes(nodes, training, pretraining, evaluation["metrics"])
     return {
-        "task": config.task,
+        "task": config.task.name,
         "run_id": run_id,
         "preset": config.preset,
         "seed": config.seed,
         "partial": partial,
         "config": dataclasses.asdict(config),
         "versions": library_versions(),
-        "code": module_hashes(TASKS[config.task]),
+        "code": module_hashes(config.task.kind, config.reading.reader),
         "machine": machine(),
         "source": None if source.kind == "packaged" else os.path.abspath(source.path),
         "data_sha256": source.sha256,

@@ -65,14 +65,14 @@ _OPTIMIZER = (
 )
 # Dropouts: from none to rates that leave little to learn from.
 RANGES: dict[str, tuple[Range, ...]] = {
-    "bible": (
+    "next-token": (
         *_OPTIMIZER,
         Between("model.word_dropout", 0.0, 0.2),
         Between("model.embedding_dropout", 0.0, 0.3),
         Between("model.residual_dropout", 0.0, 0.3),
         Between("model.output_dropout", 0.0, 0.4),
     ),
-    "imdb": (
+    "classification": (
         *_OPTIMIZER,
         Between("training.label_smoothing", 0.0, 0.2),
         Between("model.word_dropout", 0.0, 0.4),
@@ -97,11 +97,11 @@ def ranges(config: RunConfig, fixed: Collection[str] = ()) -> tuple[Range, ...]:
     Raises:
         UserError: if nothing is left to vary, or a value cannot be in its range.
     """
-    task = config.task
+    of_kind = RANGES[config.task.kind]
     kept = {*fixed, *(_OF_PRETRAINING if config.pretraining.steps else ())}
-    free = [each for each in RANGES[task] if each.name not in kept]
+    free = [each for each in of_kind if each.name not in kept]
     if not free:
-        names = ", ".join(each.name for each in RANGES[task])
+        names = ", ".join(each.name for each in of_kind)
         raise UserError(f"--set: no setting is left to vary; leave at least one free of {names}")
     return tuple(each.with_value(operator.attrgetter(each.name)(config)) for each in free)
 
@@ -114,7 +114,7 @@ def what_determines(
     `code`: stage to the SHA-256 of its code, of all stages that a trial depends on.
     """
     whole = dataclasses.asdict(config)
-    for name in ("preset", "evaluation"):
+    for name in ("preset", "evaluation", "checks", "about"):
         del whole[name]
     return {
         "data_sha256": source.sha256,

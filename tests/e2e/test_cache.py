@@ -62,7 +62,7 @@ def stages_that_run(places: Places, settings=(), source=None) -> set[str]:
     from pipeline.runs import store as metadata
 
     config = with_settings(preset("imdb", "smoke"), settings)
-    source = source or imdb_reader.open_source(None)
+    source = source or imdb_reader.open_source(None, config.reading)
     pipeline = define(config, source, places, Beam().pipeline_args())
     compiled = local_runner.compile_for(pipeline, f"run-{uuid.uuid4()}")
     specs = runner_utils.extract_local_deployment_config(compiled)
@@ -120,6 +120,7 @@ def test_nothing_runs_where_nothing_was_edited(places, code):
         ("pipeline/report/templates/style.css", {"RunReport"}),
         ("data/bible/formats.py", set()),
         ("data/tasks.py", set()),  # by its values only
+        ("data/task_files.py", set()),
         ("pipeline/config.py", set()),
         ("pipeline/presets.py", set()),
         ("pipeline/evaluation/next_token_metrics.py", set()),  # the Bible's
@@ -139,7 +140,7 @@ def test_an_edit_of_code_runs_the_stages_that_use_it_and_what_reads_them(
 def test_an_edit_of_the_schema_runs_all_that_reads_it(places, code, monkeypatch):
     import data
 
-    with (code / "data" / "schema" / "imdb.pbtxt").open("a") as file:
+    with (code / "data" / "imdb" / "schema.pbtxt").open("a") as file:
         file.write("# Reviewed once more.\n")
     monkeypatch.setattr(data, "__path__", [str(code / "data")])
     assert stages_that_run(places) == {"ReviewedSchema"} | VALIDATED
@@ -155,6 +156,7 @@ def test_an_edit_of_the_schema_runs_all_that_reads_it(places, code, monkeypatch)
         ("training.learning_rate=0.001", TRAINED),
         ("seed=2", TRAINED),
         ("evaluation.min_accuracy=0.6", EVALUATED),
+        ("checks.lowest_mean_words=50", {"DataGate", "RunReport"}),
     ],
 )
 def test_a_parameter_runs_the_stages_that_it_is_one_of(places, setting, stages):
@@ -165,15 +167,16 @@ def test_another_text_runs_all_but_the_schema_and_the_same_text_touched_runs_not
     places, tmp_path
 ):
     """By content: a new time stamp is no other text."""
+    reading = preset("imdb", "smoke").reading
     reviews = tmp_path / "reviews.csv"
     with imdb_reader.packaged_file().open(newline="", encoding="utf-8") as packaged:
         rows = [row for row in csv.DictReader(packaged) if row["source"] == "imdb"][::50]
     with reviews.open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows([("text", "label"), *((r["text"], r["label"]) for r in rows)])
-    source = imdb_reader.open_source(str(reviews))
+    source = imdb_reader.open_source(str(reviews), reading)
     assert stages_that_run(places, source=source) == INGESTED
     reviews.touch()
-    assert imdb_reader.open_source(str(reviews)).sha256 == source.sha256
+    assert imdb_reader.open_source(str(reviews), reading).sha256 == source.sha256
     with reviews.open("a", encoding="utf-8") as stream:
         stream.write("One more.,1\n")
-    assert imdb_reader.open_source(str(reviews)).sha256 != source.sha256
+    assert imdb_reader.open_source(str(reviews), reading).sha256 != source.sha256

@@ -105,12 +105,12 @@ def edit_words(project: EditedProject) -> None:
 
 
 def edit_another_preset(project: EditedProject) -> None:
-    project.replace("pipeline/presets.py", "steps=850", "steps=851")  # the Bible's quick
-    project.replace("pipeline/presets.py", "min_accuracy=0.87", "min_accuracy=0.88")  # imdb's full
+    project.replace("data/bible/task.toml", "steps = 850", "steps = 851")
+    project.replace("data/imdb/task.toml", "min_accuracy = 0.87", "min_accuracy = 0.88")  # full
 
 
 def edit_min_accuracy(project: EditedProject) -> None:
-    project.replace("pipeline/presets.py", "min_accuracy=0.55", "min_accuracy=0.54")  # imdb's smoke
+    project.replace("data/imdb/task.toml", "min_accuracy = 0.55", "min_accuracy = 0.54")  # smoke
 
 
 def edit_template(project: EditedProject) -> None:
@@ -129,11 +129,11 @@ def edit_server(project: EditedProject) -> None:
 
 
 def edit_schema(project: EditedProject) -> None:
-    project.append("# Reviewed once more.\n", "data/schema/imdb.pbtxt")
+    project.append("# Reviewed once more.\n", "data/imdb/schema.pbtxt")
 
 
 def edit_normal_form(project: EditedProject) -> None:
-    project.replace("data/imdb/normal_form.py", '"..."', '"…"')
+    project.replace("data/imdb/task.toml", "'...'", "'…'")
 
 
 def edit_csv_reader(project: EditedProject) -> None:

@@ -1,50 +1,35 @@
-import dataclasses
-
 import pytest
 
+from data import task_files
 from data.errors import UserError
-from data.normal_form import NormalForm
-from data.tasks import TASKS
-from pipeline.stage_code import module_hashes, schema_file, stage_hashes, stage_modules
+from pipeline.stage_code import module_hashes, stage_hashes, stage_modules
 
-TASK = TASKS["imdb"]
-READ_THE_TASK = {"Transform", "Pretrainer", "Trainer", "Tuner", "ModelCard", "RunReport"}
+READERS = ("data.imdb.reader", "data.bible.reader", "data.generic.reader")
 
 
-def changed(task) -> set[str]:
-    before, after = stage_hashes(TASK), stage_hashes(task)
-    return {stage for stage in before if before[stage] != after[stage]}
-
-
-def test_every_module_of_every_task_has_a_file():
-    for task in TASKS.values():
-        assert set(stage_hashes(task)) == set(stage_modules(task))
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("kind", ["classification", "next-token"])
+def test_every_module_of_every_stage_has_a_file(kind, reader):
+    assert set(stage_hashes(kind, reader)) == set(stage_modules(kind, reader))
 
 
 def test_a_reader_that_does_not_exist_is_an_error():
-    with pytest.raises(UserError, match=r"^data\.gone: expected a Python module.*`reader`"):
-        stage_hashes(dataclasses.replace(TASK, reader="data.gone"))
+    with pytest.raises(UserError, match=r"data\.gone"):
+        stage_hashes("classification", "data.gone")
 
 
-def test_the_tasks_own_entry_counts_for_the_stages_that_read_it():
-    form = NormalForm(rules=(), lower=True)
-    assert changed(dataclasses.replace(TASK, normal_form=form)) == READ_THE_TASK
+def test_the_reader_counts_for_the_stages_that_call_it():
+    one, other = (stage_hashes("classification", reader) for reader in READERS[::2])
+    assert {stage for stage in one if one[stage] != other[stage]} == {"TextExampleGen", "DataGate"}
 
 
-@pytest.mark.parametrize(
-    "edit", [{"slices": ()}, {"schema": "other.pbtxt"}], ids=lambda edit: next(iter(edit))
-)
-def test_what_reaches_stages_as_parameters_counts_for_none(edit):
-    assert changed(dataclasses.replace(TASK, **edit)) == set()
-
-
-def test_a_summary_keeps_the_probe_the_page_and_the_schema(monkeypatch):
-    hashes = module_hashes(TASK)
-    assert hashes.keys() >= {
+def test_a_summary_keeps_the_probe_and_the_page():
+    file = task_files.find("imdb")
+    assert module_hashes(file.task.kind, file.reading.reader).keys() >= {
         "components.infra_check.probe",
         "components.infra_check.graph_rules",
         "components.infra_check.served_requests",
         "pipeline.report.sections.training",
         "report/templates/page.html.j2",
-        f"data/schema/{schema_file(TASK).name}",
+        "data.imdb.formats",
     }
