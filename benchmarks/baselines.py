@@ -27,6 +27,7 @@ import numpy as np
 
 from benchmarks.contest import (
     Contestant,
+    Limits,
     Result,
     chosen,
     exit_status,
@@ -37,12 +38,12 @@ from benchmarks.contest import (
     origin,
     parser,
 )
+from benchmarks.corpora import read_splits
 from benchmarks.report import json_line, significant, table
 from data import readers, task_files
 from data.errors import UserError
-from data.facts import without_repeats
 from data.features import LABEL, TEXT
-from data.records import SPLITS, Record
+from data.records import Record
 from data.tasks import Task
 from pipeline import presets
 from pipeline.config import RunConfig
@@ -119,7 +120,8 @@ def of_last_run(root: Path, name: str) -> tuple[RunConfig, str | None, dict[str,
     """The configuration, the source and the summary of a task's last run.
 
     Raises:
-        UserError: if the task has no run below `root`, or the run has no metrics.
+        UserError: if the task has no run below `root`, the run has no metrics, or its corpus has
+            changed since.
     """
     path = root / "runs" / name / "latest" / "summary.json"
     if not path.is_file():
@@ -127,35 +129,11 @@ def of_last_run(root: Path, name: str) -> tuple[RunConfig, str | None, dict[str,
     summary = json.loads(path.read_text("utf-8"))
     if not summary["metrics"]:
         raise UserError(f"{path}: the run ended before its model was evaluated: {summary['error']}")
-    return config_from_dict(summary["config"], where=str(path)), summary["source"], summary
-
-
-def read_splits(config: RunConfig, source: str | None = None) -> dict[str, list[Record]]:
-    """Returns the records of a run with this configuration, each split sorted by key, as ingest
-    writes them.
-
-    Args:
-        source: a file or folder; None: the reader's packaged corpus.
-    """
-    from components.text_example_gen.transforms import is_sampled
-
-    reader = readers.load(config.reading.reader)
-    opened = reader.open_source(source, config.reading)
-    items = (
-        item
-        for shard in opened.shards
-        for item in reader.read_shard(
-            opened, shard, config.task, config.reading, config.data.max_characters
-        )
-    )
-    records = without_repeats(item for item in items if isinstance(item, Record))
-    kept = [record for record in records if is_sampled(record.key, config.data.fraction)]
-    return {split: [record for record in kept if record.split == split] for split in SPLITS}
-
-
-def packaged_splits(task: str) -> dict[str, list[Record]]:
-    """Returns the packaged corpus of a built-in task, as a run at preset quick reads it."""
-    return read_splits(presets.preset(task, "quick"))
+    config, source = config_from_dict(summary["config"], where=str(path)), summary["source"]
+    opened = readers.load(config.reading.reader).open_source(source, config.reading)
+    if opened.sha256 != summary["data_sha256"]:
+        raise UserError(f"{opened.path}: the corpus has changed since the run {path.parent}")
+    return config, source, summary
 
 
 def inputs(task: Task, splits: Splits) -> dict[str, np.ndarray]:
@@ -189,14 +167,14 @@ def run_figures(config: RunConfig, summary: dict[str, Any], splits: Splits) -> d
     """The figures of a run's model, under the name of its row; `seconds` are its training's.
 
     Raises:
-        UserError: if the records are not the run's: corpus or reader have changed since.
+        UserError: if the records are not the run's, as its reader has changed since.
     """
     read = {split: len(records) for split, records in splits.items()}
     written = {split: summary["records"]["out"].get(split, 0) for split in read}
     if read != written:
         raise UserError(
-            f"{config.task.name}: expected the records of the run, {written}, got {read}: the"
-            " corpus or its reader has changed since; run the pipeline again"
+            f"{config.task.name}: expected the records of the run, {written}, got {read}:"
+            " its reader has changed since; run the pipeline again"
         )
     metrics = summary["metrics"]["eval"]
     if config.task.kind == "classification":
@@ -226,22 +204,22 @@ def contestant_figures(task: Task, result: Result, splits: Splits) -> dict[str, 
     }
 
 
-def _hold(task: Task, contestants: list[Contestant], splits: Splits, held_to) -> dict[str, Result]:
-    arrays = inputs(task, splits)
-    about = f"baselines, {task.name}"
-    return {
-        each.name: hold(each, ["scores"], arrays, held_to, about, classes=len(task.classes))[
-            "scores"
-        ]
+def _hold(
+    task: Task, contestants: list[Contestant], splits: Splits, held_to: Limits
+) -> dict[str, Result]:
+    arrays, about = inputs(task, splits), f"baselines, {task.name}"
+    held = {
+        each.name: hold(each, ["scores"], arrays, held_to, about, classes=len(task.classes))
         for each in contestants
     }
+    return {name: parts["scores"] for name, parts in held.items()}
 
 
 def _print_table(
     task: Task, splits: Splits, figures: Mapping[str, Figures], reasons: Mapping[str, str]
 ) -> None:
     # In the order of the row with the most.
-    columns = list(max(figures.values(), key=len, default={}))
+    columns = list(max(figures.values(), key=lambda row: len(row), default={}))
     rows = [
         (name, *(f"{row[key]:,}" if key in row else None for key in columns))
         for name, row in figures.items()
