@@ -1,0 +1,68 @@
+"""Normal forms for a new task: what its text has decides which rules there are."""
+
+from __future__ import annotations
+
+from data.normal_form import NormalForm, Rule
+from data.tasks import Kind
+
+MARKUP_SHARE = 0.01  # of the records; if fewer have tags or entities, these stay as they are
+
+Described = tuple[str, Rule]  # what a comment says of a rule, and the rule
+
+# No rule makes what one before it replaces, so the form of a form is the same.
+_LINE_ENDS = ("line ends", ("\r\n?|[\x85\u2028\u2029]", "\n"))
+_INVISIBLE = (
+    "control characters, soft hyphens, zero-width spaces",
+    ("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\xad\u200b\ufeff]", ""),
+)
+_SPACES = (
+    "any space that is no line end",
+    ("[\\t\\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]", " "),
+)
+_MARKUP = (
+    # Repeats too, so that `&amp;quot;` needs no second pass.
+    ("character entities", ("&(?:[Aa][Mm][Pp];|#38;)+", "&")),
+    ("", ("&(?:[Qq][Uu][Oo][Tt]|#34);", '"')),
+    ("", ("&(?:[Aa][Pp][Oo][Ss]|#39);", "'")),
+    ("", ("&(?:[Nn][Bb][Ss][Pp]|#160);", " ")),
+    ("", ("&(?:[Ll][Tt]|#60);", "<")),
+    ("", ("&(?:[Gg][Tt]|#62);", ">")),
+    (
+        "tags that end a line, then others",
+        ("<[ ]*/?[ ]*(?:[Bb][Rr]|[Pp]|[Dd][Ii][Vv])[ ]*/?[ ]*>", "\n"),
+    ),
+    ("", ("<[A-Za-z/!][^<>]{0,200}>", " ")),
+)
+_QUOTES = (
+    ("typographic quotes, dashes and ellipses", ("[‘’‚‛‹›′]", "'")),
+    ("", ("[“”„‟″«»]", '"')),
+    ("", ("[‐‑‒–—―−]", "-")),
+    ("", ("…", "...")),
+)
+_FOLDED = (
+    ("runs of spaces and of line ends; both ends", (" *\n[ \n]*", "\n")),
+    ("", (" +", " ")),
+    ("", ("^[ \n]+|[ \n]+$", "")),
+)
+_LINES = (
+    ("spaces at the end of a line; more than one blank line; both ends", (" +\n", "\n")),
+    ("", ("\n\n\n+", "\n\n")),
+    ("", ("^[ \n]+|[ \n]+$", "")),
+)
+
+
+def rules_for(kind: Kind, markup_share: float) -> tuple[Described, ...]:
+    """The rules of a kind's normal form.
+
+    A classification also folds quotes and spaces. A model that predicts the next token is to write
+    such text, so it sees it nearly as it is.
+    """
+    markup = _MARKUP if markup_share >= MARKUP_SHARE else ()
+    first = (_LINE_ENDS, _INVISIBLE, _SPACES, *markup)
+    return (*first, *(_QUOTES + _FOLDED if kind == "classification" else _LINES))
+
+
+def normal_form(kind: Kind, markup_share: float) -> NormalForm:
+    """The form of `rules_for`; a classification's is in lower case."""
+    rules = tuple(rule for _, rule in rules_for(kind, markup_share))
+    return NormalForm(rules, lower=kind == "classification")
