@@ -18,9 +18,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class CommandLine:
-    """`tf-mamba` with a root folder of its own."""
+    """`tf-mamba` with a root folder of its own, started in `folder`."""
 
     root: Path
+    folder: Path = PROJECT
 
     def start(self, *arguments: str) -> subprocess.Popen:
         return subprocess.Popen(
@@ -33,7 +34,7 @@ class CommandLine:
                 self.root,
                 *arguments[1:],
             ],
-            cwd=PROJECT,
+            cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
