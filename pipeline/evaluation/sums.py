@@ -46,7 +46,10 @@ def of_sums(
         **_: Any,
     ) -> list[metric_types.MetricComputation]:
         def key(metric: str) -> metric_types.MetricKey:
-            return metric_types.MetricKey(metric, model_name=model_name, output_name=output_name)
+            # None, as in the keys of thresholds that are given by a metric's name.
+            return metric_types.MetricKey(
+                metric, model_name=model_name, output_name=output_name, example_weighted=None
+            )
 
         combiner = SumsCombiner(
             functools.partial(
