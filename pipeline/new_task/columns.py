@@ -148,7 +148,8 @@ def _label_column(asked: Asked, found: Sequence[str], rows: Sequence[RawRow]) ->
 
 def _not_told(asked: Asked, what: str, found: Sequence[str], rows: Sequence[RawRow]) -> UserError:
     examples = "; ".join(
-        f"{name} ({', '.join(repr((row.get(name) or '')[:30]) for row in rows[:2])})" for name in found
+        f"{name} ({', '.join(repr((row.get(name) or '')[:30]) for row in rows[:2])})"
+        for name in found
     )
     return UserError(
         f"{asked.source}: cannot tell which column holds the {what}; give --{what} COLUMN, one of:"
