@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from pipeline.commands import options as shared
 from pipeline.commands.terminal import import_tensorflow
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     new = plan.made(asked, folder)
     print(printed.findings(new), flush=True)
     configs = plan.write(new, folder)
+    print("timing a few steps of each training ...", file=sys.stderr)
     minutes = {name: cost.training_minutes(configs[name]) for name in ("quick", "full")}
     print(printed.cost(minutes))
     where = f" --tasks {options.tasks}" if options.tasks else ""

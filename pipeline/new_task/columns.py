@@ -57,7 +57,7 @@ def chosen(asked: Asked) -> Chosen:
     rows = _spread(_rows(asked.source, reading))
     if not rows:
         raise UserError(f"{asked.source}: expected records, found none that can be read")
-    found = tuple(rows[0])
+    found = tuple(dict.fromkeys(name for row in rows for name in row))  # in JSON they may differ
     for option, name in _named(asked):
         if name not in found:
             raise UserError(
@@ -120,7 +120,7 @@ def _text_column(asked: Asked, found: Sequence[str], rows: Sequence[RawRow]) -> 
     if features.TEXT in found:
         return features.TEXT
     words = {
-        name: sum(len((row[name] or "").split()) for row in rows) / len(rows)
+        name: sum(len((row.get(name) or "").split()) for row in rows) / len(rows)
         for name in found
         if name != asked.label
     }
@@ -139,7 +139,7 @@ def _label_column(asked: Asked, found: Sequence[str], rows: Sequence[RawRow]) ->
     likely = [
         name
         for name in others
-        if 1 < len({row[name] for row in rows}) <= len(rows) / _LEAST_PER_LABEL
+        if 1 < len({row.get(name) for row in rows}) <= len(rows) / _LEAST_PER_LABEL
     ]
     if len(likely) == 1:
         return likely[0]
@@ -148,7 +148,8 @@ def _label_column(asked: Asked, found: Sequence[str], rows: Sequence[RawRow]) ->
 
 def _not_told(asked: Asked, what: str, found: Sequence[str], rows: Sequence[RawRow]) -> UserError:
     examples = "; ".join(
-        f"{name} ({', '.join(repr((row[name] or '')[:30]) for row in rows[:2])})" for name in found
+        f"{name} ({', '.join(repr((row.get(name) or '')[:30]) for row in rows[:2])})"
+        for name in found
     )
     return UserError(
         f"{asked.source}: cannot tell which column holds the {what}; give --{what} COLUMN, one of:"
@@ -163,7 +164,7 @@ def _all_values(source: str, reading: Reading, names: Sequence[str]) -> dict[str
         for row in _rows(source, reading):
             for name, counter in values.items():
                 # Many more than can be used are not kept, as they may be as long as the source.
-                value = (row[name] or "").strip()
+                value = (row.get(name) or "").strip()
                 if value in counter or len(counter) <= MOST_CLASSES * 10:
                     counter[value] += 1
     return values

@@ -91,7 +91,6 @@ def made(asked: Asked, folder: Path) -> Plan:
         "source": _relative(found.path, folder),
         "sized": sized,
         "reading": reading,
-        "has_columns": len(chosen.columns) > 0 and found.format != "text",
         "rules": rules_for(task.kind, markup),
         "every_class": all(found.class_counts("eval", len(task.classes))),
         "lowest_class_share": _lowest_class_share(task, found, sized),

@@ -12,7 +12,7 @@ from pipeline.transform.token_ids import RESERVED
 
 # Of the pieces that are learned, the share that are whole words, and the letters of the pieces of
 # other words. With these the estimate is 1% below the tokens of the King James text (2,000 pieces),
-# 0.3% below those of 8,530 snippets on films (4,000) and 3% above those of long texts (8,000).
+# 0.3% below those of 8,530 short texts (4,000) and 3% above those of long texts (8,000).
 _WHOLE_WORDS = 0.4
 _LETTERS = 3
 _BATCH = 1_000  # texts
