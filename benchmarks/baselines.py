@@ -218,8 +218,9 @@ def _hold(
 def _print_table(
     task: Task, splits: Splits, figures: Mapping[str, Figures], reasons: Mapping[str, str]
 ) -> None:
-    # In the order of the row with the most.
-    columns = list(max(figures.values(), key=lambda row: len(row), default={}))
+    # A run, which has fewer figures, is first among the rows.
+    of_rows = list(figures.values())[::-1]
+    columns = list(dict.fromkeys(key for row in of_rows for key in row))
     rows = [
         (name, *(f"{row[key]:,}" if key in row else None for key in columns))
         for name, row in figures.items()
