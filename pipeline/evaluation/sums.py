@@ -46,7 +46,7 @@ def of_sums(
         **_: Any,
     ) -> list[metric_types.MetricComputation]:
         def key(metric: str) -> metric_types.MetricKey:
-            # None, as in the keys of thresholds that are given by a metric's name.
+            # Examples have no weights. TFMA applies a MetricsSpec's thresholds to such keys only.
             return metric_types.MetricKey(
                 metric, model_name=model_name, output_name=output_name, example_weighted=None
             )
