@@ -23,7 +23,8 @@ from functools import cached_property
 Rule = tuple[str, str]
 
 # Of HTML. Entities come first, as `&lt;b&gt;` gives a tag. A tag leaves a space or a line end, so
-# that what stood around it makes no new tag or entity.
+# that what stood around it makes no new tag or entity. As in a browser, `<` before a letter begins
+# a tag, which ends at the next `>`: so no beginning is left that has an end.
 MARKUP: tuple[Rule, ...] = (
     (r"(?i)&(?:amp;|#38;)+", "&"),
     (r"(?i)&(?:quot|#34|#x22|ldquo|rdquo|#8220|#8221);", '"'),
@@ -33,8 +34,8 @@ MARKUP: tuple[Rule, ...] = (
     (r"(?i)&(?:nbsp|#160);", " "),
     (r"(?i)&(?:ndash|mdash|#8211|#8212);", "-"),
     (r"(?i)&(?:hellip|#8230);", "..."),
-    (r"(?i)</?(?:br|p|div|li|ul|ol|tr|table|h[1-6]|blockquote)(?:[ \t\r\n/][^<>]*)?>", "\n"),
-    (r"</?[A-Za-z!][^<>]*>", " "),
+    (r"(?i)</?(?:br|p|div|li|ul|ol|tr|table|h[1-6]|blockquote)(?:[ \t\r\n/][^>]*)?>", "\n"),
+    (r"<[A-Za-z/!?][^>]*>", " "),
 )
 
 
