@@ -59,10 +59,11 @@ def DataGate(
         raise UserError(f"data gate: expected mode 'stop' or 'report', got {mode!r}")
     ledger = json.loads(Path(records.uri, "records.json").read_bytes())
     of_task, bounds = json.loads(task), pydantic.TypeAdapter(Checks).validate_json(checks)
+    source = Source(**ledger["source"], shards=())
     findings = [
-        *schema_findings(anomalies, ledger["source"]["path"], of_task["name"]),
+        *schema_findings(anomalies, source.path, of_task["name"]),
         *corpus_checks.findings(of_task["classes"], bounds, ledger),
-        *(readers_findings(reader, ledger) if bounds.of_the_reader else ()),
+        *(readers.findings(reader, source, ledger) if bounds.of_the_reader else ()),
     ]
     for finding in findings:
         print(f"data gate: {finding}", file=sys.stderr)
@@ -92,8 +93,3 @@ def schema_findings(anomalies: Artifact, source: str, task: str) -> list[str]:
             findings.append(f"split {split}, feature {feature}: {what} {remedy}")
     return findings
 
-
-def readers_findings(reader: str, ledger: dict) -> list[str]:
-    """Returns the findings of the reader's `check_corpus`, if it has one, one line each."""
-    check_corpus = getattr(readers.load(reader), "check_corpus", None)
-    return check_corpus(Source(**ledger["source"], shards=()), ledger) if check_corpus else []

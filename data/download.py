@@ -129,8 +129,10 @@ def _check_content(task: TaskFile, file: Path) -> None:
     ]
     records = [item for item in read if isinstance(item, Record)]
     ledger = {"facts": facts.split_facts(records, checks.markers(task.checks))}
-    found = reader.check_corpus(source, ledger)
-    found += checks.findings(task.task.classes, task.checks, ledger)
+    found = [
+        *readers.findings(task.reading.reader, source, ledger),
+        *checks.findings(task.task.classes, task.checks, ledger),
+    ]
     found += [
         f"line {item.line}: {item.reason}: {item.excerpt[:60]}"
         for item in read

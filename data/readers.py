@@ -14,8 +14,9 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import ModuleType
+from typing import Any
 
 from data.errors import UserError
 from data.records import Record, Source
@@ -50,6 +51,12 @@ def module_name(name: str) -> str:
         if point.name == name:
             return point.module
     return name
+
+
+def findings(name: str, source: Source, ledger: Mapping[str, Any]) -> list[str]:
+    """What the reader's own `check_corpus` finds, one line each; nothing if it has none."""
+    check_corpus = getattr(load(name), "check_corpus", None)
+    return check_corpus(source, ledger) if check_corpus else []
 
 
 def all_records(

@@ -1,17 +1,17 @@
 """Fixtures with some real text, and with its ingest."""
 
 import csv
-import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from read_corpora import BIBLE, IMDB, opened, records
 
-from data.bible import reader as bible
-from data.imdb import reader as imdb
-from data.records import Record, all_records
+from data import checks
+from data.records import Record
+from data.task_files import TaskFile
 
 # The runner is named, as Beam's default first looks for one to download. With a setup file, TFX
 # does not package itself for remote workers before each component, which takes seconds.
@@ -72,25 +72,30 @@ def _features(example) -> dict[str, str | int]:
 def ingest(tmp_path):
     """Runs the executor of TextExampleGen as the component sets it up."""
 
-    def run(reader: str, path, workers: int = 1, **parameters) -> Ingested:
+    def run(task: TaskFile, path, workers: int = 1, **parameters) -> Ingested:
         from tfx.types import standard_artifacts
 
         from components.artifacts import IngestRecords
         from components.text_example_gen.component import TextExampleGen
         from components.text_example_gen.executor import Executor
 
-        source = importlib.import_module(reader).open_source(path and str(path))
-        component = TextExampleGen(source, reader, **(PARAMETERS | parameters))
+        component = TextExampleGen(
+            opened(task, path),
+            task.task,
+            task.reading,
+            checks.markers(task.checks),
+            **(PARAMETERS | parameters),
+        )
         number = len(list(tmp_path.glob("ingest-*")))
-        examples, records = standard_artifacts.Examples(), IngestRecords()
+        examples, kept = standard_artifacts.Examples(), IngestRecords()
         examples.uri = str(tmp_path / f"ingest-{number}/examples")
-        records.uri = str(tmp_path / f"ingest-{number}/records")
-        for artifact in (examples, records):
+        kept.uri = str(tmp_path / f"ingest-{number}/records")
+        for artifact in (examples, kept):
             Path(artifact.uri).mkdir(parents=True)
         Executor(Executor.Context(beam_pipeline_args=BEAM_ARGS[workers])).Do(
-            {}, {"examples": [examples], "records": [records]}, component.exec_properties
+            {}, {"examples": [examples], "records": [kept]}, component.exec_properties
         )
-        return Ingested(examples, records)
+        return Ingested(examples, kept)
 
     return run
 
@@ -99,11 +104,9 @@ def ingest(tmp_path):
 def reviews() -> list[tuple[str, int]]:
     """300 distinct real reviews with their labels, which alternate."""
     of_label: dict[int, list[str]] = {0: [], 1: []}
-    source = imdb.open_source()
-    for item in imdb.read_shard(source, imdb.ONE_SHARD, 3000):
-        if isinstance(item, Record):
-            texts = of_label[int(item.features["label"])]
-            texts.extend([str(item.features["text"])][: 150 - len(texts)])
+    for record in records(IMDB, limit=3000):
+        texts = of_label[int(record.features["label"])]
+        texts.extend([str(record.features["text"])][: 150 - len(texts)])
     return [
         (text, label)
         for pair in zip(of_label[0], of_label[1], strict=True)
@@ -114,7 +117,7 @@ def reviews() -> list[tuple[str, int]]:
 @pytest.fixture(scope="session")
 def chapters() -> list[Record]:
     """All chapters of the real Bible."""
-    return list(all_records(bible, bible.open_source()))
+    return records(BIBLE)
 
 
 @pytest.fixture

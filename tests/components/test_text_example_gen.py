@@ -1,43 +1,16 @@
-import importlib
 import tarfile
 import zlib
-from collections import Counter
 from pathlib import Path
 
 import pytest
+from read_corpora import BIBLE, IMDB, ledger_of, opened, records
 
 from components.text_example_gen.component import source_identity
-from data import facts
+from data import facts, features
 from data.bible import reader as bible
 from data.errors import UserError
 from data.imdb import reader as imdb
-from data.records import REASONS, SPLITS, Record
-
-
-def plain_ledger(reader: str, path) -> dict:
-    """The ledger, counted in one loop in memory."""
-    module = importlib.import_module(reader)
-    source = module.open_source(str(path))
-    items = [item for shard in source.shards for item in module.read_shard(source, shard, 20_000)]
-    records = [item for item in items if isinstance(item, Record)]
-    dead = Counter(item.reason for item in items if not isinstance(item, Record))
-    kept = facts.without_repeats(records)
-    split = Counter(record.split for record in kept)
-    return {
-        "source": {
-            "task": source.task,
-            "kind": source.kind,
-            "path": str(path),
-            "sha256": source.sha256,
-        },
-        "read": len(items),
-        "examples": {name: split[name] for name in SPLITS},
-        "dead_letters": dead,
-        "repeats": len(records) - len(kept),
-        "sampled_out": 0,
-        "repeats_across_splits": 0,
-        "facts": facts.split_facts(kept, module.MARKERS),
-    }
+from data.records import BAD_SPLIT, REASONS
 
 
 def add_faults(path: Path) -> Path:
@@ -53,8 +26,8 @@ def add_faults(path: Path) -> Path:
 
 def test_writes_the_same_bits_with_one_worker_and_with_two(ingest, write_folder, reviews):
     folder = write_folder(reviews)
-    one = ingest("data.imdb.reader", folder, workers=1, files_per_split=2)
-    two = ingest("data.imdb.reader", folder, workers=2, files_per_split=2)
+    one = ingest(IMDB, folder, workers=1, files_per_split=2)
+    two = ingest(IMDB, folder, workers=2, files_per_split=2)
     assert sorted(one.files) == [
         f"Split-{split}/data_tfrecord-0000{file}-of-00002.gz"
         for split in ("eval", "test", "train")
@@ -67,8 +40,8 @@ def test_writes_the_same_bits_with_one_worker_and_with_two(ingest, write_folder,
 def test_the_order_of_rows_in_a_csv_changes_their_keys_but_not_their_splits(
     ingest, write_reviews, reviews
 ):
-    forth = ingest("data.imdb.reader", write_reviews(reviews))
-    back = ingest("data.imdb.reader", write_reviews(reviews[::-1], "back.csv"))
+    forth = ingest(IMDB, write_reviews(reviews))
+    back = ingest(IMDB, write_reviews(reviews[::-1], "back.csv"))
     for split in ("train", "eval"):
         assert forth.read(split) == back.read(split)[::-1]
 
@@ -76,18 +49,20 @@ def test_the_order_of_rows_in_a_csv_changes_their_keys_but_not_their_splits(
 def test_every_example_has_the_readers_features_and_the_length_of_its_text(
     ingest, write_reviews, reviews
 ):
-    ingested = ingest("data.imdb.reader", write_reviews(reviews))
+    ingested = ingest(IMDB, write_reviews(reviews))
     written = ingested.read("train") + ingested.read("eval")
     assert sorted((row["text"], row["label"]) for row in written) == sorted(reviews)
     for row in written:
         assert row["characters"] == len(row["text"])
-        assert row["length_bucket"] == imdb.length_bucket(row["text"])
+        assert row["length_bucket"] == features.length_bucket(
+            row["text"], IMDB.reading.length_buckets
+        )
         assert set(row) == {"text", "characters", "label", "length_bucket"}
 
 
 def test_chapters_are_in_their_split_in_the_order_of_the_canon(ingest, write_verses, chapters):
     some = chapters[:60]
-    ingested = ingest("data.bible.reader", write_verses(some))
+    ingested = ingest(BIBLE, write_verses(some))
     for split in ("train", "eval", "test"):
         expected = [
             {**chapter.features, "characters": len(chapter.features["text"])}
@@ -99,7 +74,7 @@ def test_chapters_are_in_their_split_in_the_order_of_the_canon(ingest, write_ver
 
 
 def test_a_split_without_records_is_not_named(ingest, write_reviews, reviews):
-    ingested = ingest("data.imdb.reader", write_reviews(reviews))
+    ingested = ingest(IMDB, write_reviews(reviews))
     assert ingested.examples.split_names == '["train", "eval"]'
     assert ingested.examples.get_string_custom_property("payload_format") == "FORMAT_TF_EXAMPLE"
     assert ingested.examples.get_string_custom_property("file_format") == "tfrecords_gzip"
@@ -107,15 +82,15 @@ def test_a_split_without_records_is_not_named(ingest, write_reviews, reviews):
 
 def test_the_ledger_equals_that_of_a_plain_loop(ingest, write_reviews, reviews):
     path = add_faults(write_reviews([*reviews, *reviews[:7]]))
-    ingested = ingest("data.imdb.reader", path, max_dead_letter_share=1.0)
-    assert ingested.ledger == plain_ledger("data.imdb.reader", path)
+    ingested = ingest(IMDB, path, max_dead_letter_share=1.0)
+    assert ingested.ledger == ledger_of(IMDB, path)
     assert ingested.ledger["read"] == 312
     assert ingested.ledger["repeats"] == 7
 
 
 def test_the_ledger_of_chapters_equals_that_of_a_plain_loop(ingest, write_verses, chapters):
     path = write_verses(chapters[900:])
-    assert ingest("data.bible.reader", path).ledger == plain_ledger("data.bible.reader", path)
+    assert ingest(BIBLE, path).ledger == ledger_of(BIBLE, path)
 
 
 def test_every_kind_of_dead_letter_is_kept_with_file_line_and_reason(
@@ -123,9 +98,7 @@ def test_every_kind_of_dead_letter_is_kept_with_file_line_and_reason(
 ):
     path = write_reviews(reviews)
     first = path.read_bytes().count(b"\n") + 1
-    ingested = ingest(
-        "data.imdb.reader", add_faults(path), max_characters=4000, max_dead_letter_share=1.0
-    )
+    ingested = ingest(IMDB, add_faults(path), max_characters=4000, max_dead_letter_share=1.0)
     letters = ingested.dead_letters
     assert [(letter["line"] - first, letter["reason"]) for letter in letters] == [
         (0, "empty_text"),
@@ -134,10 +107,10 @@ def test_every_kind_of_dead_letter_is_kept_with_file_line_and_reason(
         (3, "invalid_utf8"),
         (4, "too_long"),
     ]
-    assert {letter["reason"] for letter in letters} == set(REASONS)
+    assert {letter["reason"] for letter in letters} == set(REASONS) - {BAD_SPLIT}
     assert {letter["file"] for letter in letters} == {str(path)}
     assert letters[1]["excerpt"] == "'7': A fine film"
-    assert ingested.ledger["dead_letters"] == dict.fromkeys(REASONS, 1)
+    assert ingested.ledger["dead_letters"] == {letter["reason"]: 1 for letter in letters}
     assert sum(ingested.ledger["examples"].values()) == len(reviews)
 
 
@@ -146,7 +119,7 @@ def test_too_many_dead_letters_stop_and_are_kept_beside_the_outputs(
 ):
     path = add_faults(write_reviews(reviews))
     with pytest.raises(UserError) as caught:
-        ingest("data.imdb.reader", path)
+        ingest(IMDB, path)
     kept = tmp_path / "ingest-0/records-dead_letters.jsonl"
     assert len(kept.read_text().splitlines()) == 5
     message = str(caught.value)
@@ -163,16 +136,16 @@ def test_too_many_dead_letters_stop_and_are_kept_beside_the_outputs(
 
 def test_as_many_dead_letters_as_allowed_do_not_stop(ingest, write_reviews, reviews):
     path = write_reviews([*reviews[:99], ("", 1)])
-    assert ingest("data.imdb.reader", path).ledger["dead_letters"] == {"empty_text": 1}
+    assert ingest(IMDB, path).ledger["dead_letters"] == {"empty_text": 1}
     path = write_reviews([*reviews[:98], ("", 1)], "more.csv")
     with pytest.raises(UserError, match=r"1 of 99 records cannot be used \(1\.0%"):
-        ingest("data.imdb.reader", path)
+        ingest(IMDB, path)
 
 
 def test_a_repeat_is_kept_in_the_held_out_split_only(ingest, write_folder, reviews):
     held_out = [text for text, _ in reviews[225:]]
     repeated = [(f"  {text}\n".replace(" ", "  "), 1) for text in held_out[:10]]
-    ingested = ingest("data.imdb.reader", write_folder([*repeated, *reviews[10:]]))
+    ingested = ingest(IMDB, write_folder([*repeated, *reviews[10:]]))
     assert ingested.ledger["repeats"] == 10
     assert ingested.ledger["repeats_across_splits"] == 0
     learned = {facts.same_text(row["text"]) for row in ingested.read("train")}
@@ -183,9 +156,7 @@ def test_a_repeat_is_kept_in_the_held_out_split_only(ingest, write_folder, revie
 
 
 def test_of_repeats_in_one_split_the_first_is_kept(ingest, write_reviews, reviews):
-    ingested = ingest(
-        "data.imdb.reader", write_reviews([*reviews, *((f"{t} ", y) for t, y in reviews)])
-    )
+    ingested = ingest(IMDB, write_reviews([*reviews, *((f"{t} ", y) for t, y in reviews)]))
     assert ingested.ledger["repeats"] == 300
     written = ingested.read("train") + ingested.read("eval")
     assert sorted(row["text"] for row in written) == sorted(text for text, _ in reviews)
@@ -193,34 +164,34 @@ def test_of_repeats_in_one_split_the_first_is_kept(ingest, write_reviews, review
 
 def test_a_fraction_keeps_records_by_the_hash_of_their_key(ingest, write_reviews, reviews):
     path = write_reviews(reviews)
-    ingested = ingest("data.imdb.reader", path, fraction=0.4)
+    ingested = ingest(IMDB, path, fraction=0.4)
     expected = [
-        item.features["text"]
-        for item in imdb.read_shard(imdb.open_source(str(path)), imdb.ONE_SHARD, 20_000)
-        if isinstance(item, Record) and zlib.crc32(item.key.encode()) % 10_000 < 4000
+        record.features["text"]
+        for record in records(IMDB, path)
+        if zlib.crc32(record.key.encode()) % 10_000 < 4000
     ]
     written = ingested.read("train") + ingested.read("eval")
     assert sorted(row["text"] for row in written) == sorted(expected)
     ledger = ingested.ledger
     assert ledger["sampled_out"] == len(reviews) - len(expected) > 100
-    assert ledger["facts"] == ingest("data.imdb.reader", path).ledger["facts"]
+    assert ledger["facts"] == ingest(IMDB, path).ledger["facts"]
 
 
 def test_a_source_without_an_eval_example_stops(ingest, write_reviews, reviews):
     in_train = [row for row in reviews if zlib.crc32(facts.same_text(row[0]).encode()) % 10][:5]
     with pytest.raises(UserError, match=r"no example for eval among the 5 records read"):
-        ingest("data.imdb.reader", write_reviews(in_train))
+        ingest(IMDB, write_reviews(in_train))
 
 
 def test_a_source_that_changed_during_the_run_stops(ingest, write_reviews, reviews, monkeypatch):
     path = write_reviews(reviews)
-    before = imdb.open_source(str(path))
+    before = opened(IMDB, path)
     write_reviews(reviews[:-1])
     after = imdb.open_source
     answers = iter([before])
-    monkeypatch.setattr(imdb, "open_source", lambda path: next(answers, None) or after(path))
+    monkeypatch.setattr(imdb, "open_source", lambda *given: next(answers, None) or after(*given))
     with pytest.raises(UserError, match=f"changed during the run: .* {before.sha256}, got "):
-        ingest("data.imdb.reader", path)
+        ingest(IMDB, path)
 
 
 def test_an_unreadable_source_stops_with_one_line(ingest, tmp_path, write_folder, reviews):
@@ -230,15 +201,15 @@ def test_an_unreadable_source_stops_with_one_line(ingest, tmp_path, write_folder
         stream.add(folder, "aclImdb")
     archive.write_bytes(archive.read_bytes()[:-30_000])
     with pytest.raises(UserError) as caught:
-        ingest("data.imdb.reader", archive)
+        ingest(IMDB, archive)
     assert str(caught.value).startswith(f"{archive}: damaged archive (")
     assert "\n" not in str(caught.value)
 
 
 def test_the_identity_of_a_packaged_corpus_has_no_path():
-    source = bible.open_source()
+    source = opened(BIBLE)
     assert source_identity(source) == (
-        f'{{"kind": "packaged", "path": "", "sha256": "{bible.PACKAGED_SHA256}", "task": "bible"}}'
+        f'{{"kind": "packaged", "path": "", "sha256": "{bible.PACKAGED_SHA256}"}}'
     )
 
 
@@ -246,8 +217,8 @@ def test_the_identity_of_a_file_changes_with_its_content_and_not_with_its_time(
     write_reviews, reviews
 ):
     path = write_reviews(reviews)
-    before = source_identity(imdb.open_source(str(path)))
+    before = source_identity(opened(IMDB, path))
     write_reviews(reviews)
-    assert source_identity(imdb.open_source(str(path))) == before
+    assert source_identity(opened(IMDB, path)) == before
     write_reviews([(reviews[0][0] + "!", reviews[0][1]), *reviews[1:]])
-    assert source_identity(imdb.open_source(str(path))) != before
+    assert source_identity(opened(IMDB, path)) != before

@@ -3,12 +3,11 @@
 import textwrap
 
 import pytest
+from read_corpora import BIBLE, IMDB, records
 
 from data.bible import formats as bible_formats
 from data.bible import reader as bible
 from data.bible.books import GUTENBERG_TITLES
-from data.imdb import reader as imdb
-from data.records import all_records
 
 ALIASES = {
     "1 Samuel": "The First Book of the Kings",
@@ -30,13 +29,13 @@ def verses():
 @pytest.fixture(scope="session")
 def chapters():
     """All chapters of the packaged Bible."""
-    return list(all_records(bible, bible.open_source()))
+    return records(BIBLE)
 
 
 @pytest.fixture(scope="session")
 def reviews():
     """All reviews of the packaged corpus."""
-    return list(all_records(imdb, imdb.open_source()))
+    return records(IMDB)
 
 
 @pytest.fixture(scope="session")

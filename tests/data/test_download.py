@@ -1,5 +1,6 @@
 """Downloads from a local server: complete, interrupted, wrong, and missing."""
 
+import dataclasses
 import hashlib
 import re
 import threading
@@ -8,8 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from data import download as module
-from data.download import ADDRESSES, Address, download
-from data.errors import DataError
+from data import task_files
+from data.download import download
+from data.errors import DataError, UserError
+from data.task_files import Address
 
 CONTENT = bytes(range(256)) * 4000  # 1,024,000 bytes
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -54,11 +57,25 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(monkeypatch):
+def address_of(monkeypatch):
+    """Gives a built-in task another address."""
+
+    def give(name, address):
+        find = task_files.find
+        changed = dataclasses.replace(find(name), download=address)
+        monkeypatch.setattr(
+            task_files, "find", lambda task: changed if task == name else find(task)
+        )
+
+    return give
+
+
+@pytest.fixture
+def server(address_of):
     with Server() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        monkeypatch.setitem(ADDRESSES, "imdb", Address(server.url, "reviews.tar.gz", SHA256))
+        address_of("imdb", Address(server.url, "reviews.tar.gz", SHA256))
         yield server
         server.shutdown()
         thread.join()
@@ -118,29 +135,27 @@ def test_a_server_that_refuses_is_reported(server, tmp_path):
         download("imdb", tmp_path)
 
 
-def test_no_network_is_reported_with_what_to_do(tmp_path, monkeypatch):
+def test_no_network_is_reported_with_what_to_do(tmp_path, address_of):
     with Server() as server:
         url = server.url  # closed before the request
-    monkeypatch.setitem(ADDRESSES, "imdb", Address(url, "reviews.tar.gz", SHA256))
+    address_of("imdb", Address(url, "reviews.tar.gz", SHA256))
     with pytest.raises(DataError, match=r"Connection refused.*with a connection, or put the file"):
         download("imdb", tmp_path)
 
 
-def test_the_bible_is_verified_by_its_content(server, tmp_path, monkeypatch, gutenberg_text):
-    address = Address(server.url, "pg10.txt", check=module.check_bible)
-    monkeypatch.setitem(ADDRESSES, "bible", address)
+def test_the_bible_is_verified_by_its_content(server, tmp_path, address_of, gutenberg_text):
+    address_of("bible", Address(server.url, "pg10.txt"))
     server.content = gutenberg_text.encode()
     assert download("bible", tmp_path / "whole").read_text("utf-8") == gutenberg_text
 
     server.content = server.content[:3_000_000]
-    with pytest.raises(DataError, match=r"not the whole King James text: books: expected 66, got"):
+    with pytest.raises(DataError, match=r"not the whole corpus: books: expected 66, got"):
         download("bible", tmp_path / "cut")
     assert list((tmp_path / "cut").iterdir()) == []
 
 
-def test_an_interrupted_bible_starts_over(server, tmp_path, monkeypatch, gutenberg_text):
-    address = Address(server.url, "pg10.txt", check=module.check_bible)
-    monkeypatch.setitem(ADDRESSES, "bible", address)
+def test_an_interrupted_bible_starts_over(server, tmp_path, address_of, gutenberg_text):
+    address_of("bible", Address(server.url, "pg10.txt"))
     (tmp_path / "pg10.txt.part").write_text("of another day's file")
     server.content = gutenberg_text.encode()
     assert download("bible", tmp_path).read_text("utf-8") == gutenberg_text
@@ -156,5 +171,7 @@ def test_the_command_names_the_file_or_fails_with_one_line(server, tmp_path, cap
 
 
 def test_an_unknown_task_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"expected one of \['bible', 'imdb'\], got 'koran'"):
+    with pytest.raises(
+        UserError, match=r"koran: there is no such task; expected one of bible, imdb"
+    ):
         download("koran", tmp_path)

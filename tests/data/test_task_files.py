@@ -114,9 +114,7 @@ def test_a_missing_schema_is_told(folder):
 
 
 def test_an_unknown_task_is_told_with_those_that_there_are(folder):
-    with pytest.raises(
-        UserError, match=r"^mails: .* one of bible, imdb, tickets or, in "
-    ):
+    with pytest.raises(UserError, match=r"^mails: .* one of bible, imdb, tickets or, in "):
         task_files.find("mails", folder)
 
 

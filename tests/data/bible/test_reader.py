@@ -4,27 +4,23 @@ import re
 import shutil
 
 import pytest
+import read_corpora
+from read_corpora import BIBLE, findings, opened
 
-from data import facts
 from data.bible import reader as bible
 from data.bible.books import BOOKS
 from data.errors import DataError
-from data.records import DeadLetter, Source
+from data.records import ONE_SHARD, DeadLetter, Source
 
 UNLIMITED = 10**9
 
 
 def read(path):
-    source = bible.open_source(str(path))
-    return list(bible.read_shard(source, bible.ONE_SHARD, UNLIMITED))
+    return read_corpora.read(BIBLE, path, UNLIMITED)
 
 
 def contents(records):
     return [(record.key, record.split, dict(record.features)) for record in records]
-
-
-def ledger_of(records):
-    return {"facts": facts.split_facts(records, bible.MARKERS)}
 
 
 def tsv(verses):
@@ -71,13 +67,13 @@ def test_a_flipped_byte_in_the_packaged_file_is_noticed(tmp_path, monkeypatch):
     copy.write_bytes(content)
     monkeypatch.setattr(bible, "packaged_file", lambda: copy)
     with pytest.raises(DataError, match=f"expected SHA-256 {bible.PACKAGED_SHA256}, got [0-9a-f]"):
-        bible.open_source()
+        opened(BIBLE)
 
 
 def test_tab_separated_text_gives_the_records_of_the_package(tmp_path, verses, chapters):
     file = tmp_path / "kjv.tsv"
     file.write_text("book\tchapter\tverse\ttext\n" + tsv(verses), encoding="utf-8")
-    assert bible.open_source(str(file)).kind == "tsv"
+    assert opened(BIBLE, file).kind == "tsv"
     assert contents(read(file)) == contents(chapters)
 
 
@@ -93,11 +89,11 @@ def test_gutenberg_layout_gives_the_records_of_the_package(tmp_path, gutenberg_t
     lines = gutenberg_text.split("\n")
     assert any(re.search(r" [0-9]+:[0-9]+$", line) for line in lines)  # a mark at the end of a line
     assert any(re.search(r"[a-z] [0-9]+:[0-9]+ ", line) for line in lines)  # and inside a line
-    assert bible.open_source(str(file)).kind == "gutenberg"
+    assert opened(BIBLE, file).kind == "gutenberg"
     records = read(file)
     assert contents(records) == contents(chapters)
     assert "2:1 Thus the heavens" in lines[records[1].line - 1]
-    assert bible.check_corpus(bible.open_source(str(file)), ledger_of(records)) == []
+    assert findings(BIBLE, opened(BIBLE, file), records) == []
 
 
 def test_gutenberg_text_may_have_the_line_ends_of_windows(tmp_path, gutenberg_text, chapters):
@@ -112,7 +108,7 @@ def test_a_folder_with_one_text_is_that_text(tmp_path, verses):
     assert len(read(tmp_path)) == 4
     shutil.copy(tmp_path / "ruth.tsv", tmp_path / "again.tsv")
     with pytest.raises(DataError, match=r"expected a folder with one .tsv or .txt file, got 2"):
-        bible.open_source(str(tmp_path))
+        opened(BIBLE, tmp_path)
 
 
 def test_book_names_are_known_by_their_usual_variants(tmp_path, verses):
@@ -134,12 +130,12 @@ def test_an_unknown_format_is_refused(tmp_path, content, message):
     file = tmp_path / "kjv.txt"
     file.write_bytes(content)
     with pytest.raises(DataError, match=message):
-        bible.open_source(str(file))
+        opened(BIBLE, file)
 
 
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(DataError, match="no such file or folder"):
-        bible.open_source(str(tmp_path / "none.tsv"))
+        opened(BIBLE, tmp_path / "none.tsv")
 
 
 BAD_LINES = [
@@ -175,12 +171,12 @@ def test_a_verse_given_twice_is_a_dead_letter(tmp_path, verses):
 
 
 def test_a_chapter_longer_than_the_limit_is_a_dead_letter():
-    read = list(bible.read_shard(bible.open_source(), bible.ONE_SHARD, 12_000))
-    dead = [item for item in read if isinstance(item, DeadLetter)]
+    items = read_corpora.read(BIBLE, limit=12_000)
+    dead = [item for item in items if isinstance(item, DeadLetter)]
     assert [(d.reason, d.excerpt[:25]) for d in dead] == [
         ("too_long", "Blessed are the undefiled")  # Psalm 119
     ]
-    assert len(read) == 1189
+    assert len(items) == 1189
 
 
 @pytest.mark.parametrize(
@@ -209,19 +205,17 @@ def test_gutenberg_bytes_beyond_repair_are_a_dead_letter(tmp_path, gutenberg_tex
 
 
 def test_packaged_text_passes_its_checks(chapters):
-    assert bible.check_corpus(bible.open_source(), ledger_of(chapters)) == []
+    assert findings(BIBLE, opened(BIBLE), chapters) == []
 
 
 def test_a_lost_verse_and_a_lost_book_are_noticed(chapters):
     first = chapters[0]
     shorter = str(first.features["text"]).rpartition("\n")[0]
     cut = [type(first)(first.key, first.split, {**first.features, "text": shorter}, "", 0)]
-    verse_lost = bible.check_corpus(bible.open_source(), ledger_of(cut + chapters[1:]))
+    verse_lost = findings(BIBLE, opened(BIBLE), cut + chapters[1:])
     assert [f.split(" in ")[0] for f in verse_lost] == ["verses: expected 31102, got 31101"]
     no_jude = [c for c in chapters if c.features["book"] != "Jude"]
-    assert [
-        f.split(" in ")[0] for f in bible.check_corpus(bible.open_source(), ledger_of(no_jude))
-    ] == [
+    assert [f.split(" in ")[0] for f in findings(BIBLE, opened(BIBLE), no_jude)] == [
         "books: expected 66, got 65",
         "chapters: expected 1189, got 1188",
         "verses: expected 31102, got 31077",
@@ -238,33 +232,33 @@ def test_a_modernised_edition_is_noticed(tmp_path, verses):
     pattern = re.compile(rf"\b({'|'.join(MODERNISED)})\b", re.IGNORECASE)
     file = tmp_path / "modern.tsv"
     file.write_text(pattern.sub(lambda word: MODERNISED[word[0].lower()], tsv(verses)))
-    findings = bible.check_corpus(bible.open_source(str(file)), ledger_of(read(file)))
-    assert len(findings) == 1
+    found = findings(BIBLE, opened(BIBLE, file), read(file))
+    assert len(found) == 1
     assert re.match(
-        r"edition: expected at least 8\.0 of thou, .* got 0\.0\. This is a modernised", findings[0]
+        r"edition: expected at least 8\.0 of thou, .* got 0\.0\. This is a modernised", found[0]
     )
 
 
 def test_an_edition_that_spells_the_divine_name_is_noticed(tmp_path, verses):
     file = tmp_path / "asv.tsv"
     file.write_text(tsv(verses).replace("the LORD", "Jehovah"))
-    findings = bible.check_corpus(bible.open_source(str(file)), ledger_of(read(file)))
-    assert len(findings) == 1
-    assert "expected at most 2.0 of 'Jehovah'" in findings[0]
+    found = findings(BIBLE, opened(BIBLE, file), read(file))
+    assert len(found) == 1
+    assert "expected at most 2.0 of jehovah" in found[0]
 
 
 def test_each_long_book_alone_passes_as_king_james(chapters):
-    part = Source("bible", "tsv", "part.tsv", "", (bible.ONE_SHARD,))
+    part = Source("tsv", "part.tsv", "", (ONE_SHARD,))
     for book in BOOKS:
         of_book = [chapter for chapter in chapters if chapter.features["book"] == book]
-        assert bible.check_corpus(part, ledger_of(of_book)) == [], book
+        assert findings(BIBLE, part, of_book) == [], book
 
 
 def test_an_unknown_book_is_noticed(chapters):
-    part = Source("bible", "tsv", "part.tsv", "", (bible.ONE_SHARD,))
+    part = Source("tsv", "part.tsv", "", (ONE_SHARD,))
     stray = type(chapters[0])("x", "train", {**chapters[0].features, "book": "Tobit"}, "", 0)
-    findings = bible.check_corpus(part, ledger_of([stray]))
-    assert findings[0].startswith(
+    found = findings(BIBLE, part, [stray])
+    assert found[0].startswith(
         "book: expected one of the 66 names in data/bible/books.py, got 'Tobit'"
     )
 

