@@ -38,6 +38,9 @@ MARKUP: tuple[Rule, ...] = (
     (r"<[A-Za-z/!?][^>]*>", " "),
 )
 
+# Before lower case: TensorFlow's `lower` drops all that follows a NUL.
+_NO_NUL: Rule = (r"\x00", "")
+
 
 @dataclass(frozen=True)
 class NormalForm:
@@ -61,8 +64,9 @@ class NormalForm:
 
     @property
     def all_rules(self) -> tuple[Rule, ...]:
-        """The rules with those of MARKUP, in order."""
-        return (*MARKUP, *self.rules) if self.markup else self.rules
+        """The rules with those that `lower` and `markup` need, in order."""
+        before = ((_NO_NUL,) if self.lower else ()) + (MARKUP if self.markup else ())
+        return before + self.rules
 
     @cached_property
     def _compiled(self) -> tuple[tuple[re.Pattern[str], str], ...]:
