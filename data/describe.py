@@ -1,6 +1,5 @@
-"""Prints all figures of data/README.md, counted from the packaged corpora.
-
-    python -m data.describe
+"""Prints all figures of data/README.md, counted from the packaged corpora:
+`python -m data.describe`.
 """
 
 from __future__ import annotations
