@@ -26,6 +26,8 @@ Rule = tuple[str, str]
 # that what stood around it makes no new tag or entity. As in a browser, `<` before a letter begins
 # a tag, which ends at the next `>`: so no beginning is left that has an end.
 MARKUP: tuple[Rule, ...] = (
+    # Control characters and others without width, which would hide a tag.
+    ("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x84\\x86-\\x9f\\xad\u200b\ufeff]", ""),
     (r"(?i)&(?:amp;|#38;)+", "&"),
     (r"(?i)&(?:quot|#34|#x22|ldquo|rdquo|#8220|#8221);", '"'),
     (r"(?i)&(?:apos|#39|#x27|lsquo|rsquo|#8216|#8217);", "'"),

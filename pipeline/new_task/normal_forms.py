@@ -19,20 +19,6 @@ _SPACES = (
     "any space that is no line end",
     ("[\\t\\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]", " "),
 )
-_MARKUP = (
-    # Repeats too, so that `&amp;quot;` needs no second pass.
-    ("character entities", ("&(?:[Aa][Mm][Pp];|#38;)+", "&")),
-    ("", ("&(?:[Qq][Uu][Oo][Tt]|#34);", '"')),
-    ("", ("&(?:[Aa][Pp][Oo][Ss]|#39);", "'")),
-    ("", ("&(?:[Nn][Bb][Ss][Pp]|#160);", " ")),
-    ("", ("&(?:[Ll][Tt]|#60);", "<")),
-    ("", ("&(?:[Gg][Tt]|#62);", ">")),
-    (
-        "tags that end a line, then others",
-        ("<[ ]*/?[ ]*(?:[Bb][Rr]|[Pp]|[Dd][Ii][Vv])[ ]*/?[ ]*>", "\n"),
-    ),
-    ("", ("<[A-Za-z/!][^<>]{0,200}>", " ")),
-)
 _QUOTES = (
     ("typographic quotes, dashes and ellipses", ("[‘’‚‛‹›′]", "'")),
     ("", ("[“”„‟″«»]", '"')),
@@ -51,18 +37,21 @@ _LINES = (
 )
 
 
-def rules_for(kind: Kind, markup_share: float) -> tuple[Described, ...]:
+def rules_for(kind: Kind) -> tuple[Described, ...]:
     """The rules of a kind's normal form.
 
     A classification also folds quotes and spaces. A model that predicts the next token is to write
     such text, so it sees it nearly as it is.
     """
-    markup = _MARKUP if markup_share >= MARKUP_SHARE else ()
-    first = (_LINE_ENDS, _INVISIBLE, _SPACES, *markup)
+    first = (_LINE_ENDS, _INVISIBLE, _SPACES)
     return (*first, *(_QUOTES + _FOLDED if kind == "classification" else _LINES))
 
 
 def normal_form(kind: Kind, markup_share: float) -> NormalForm:
-    """The form of `rules_for`; a classification's is in lower case."""
-    rules = tuple(rule for _, rule in rules_for(kind, markup_share))
-    return NormalForm(rules, lower=kind == "classification")
+    """The form of `rules_for`; a classification's is in lower case.
+
+    Args:
+        markup_share: of the records that have tags or character entities.
+    """
+    rules = tuple(rule for _, rule in rules_for(kind))
+    return NormalForm(rules, kind == "classification", markup_share >= MARKUP_SHARE)

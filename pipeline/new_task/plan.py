@@ -91,7 +91,7 @@ def made(asked: Asked, folder: Path) -> Plan:
         "source": _relative(found.path, folder),
         "sized": sized,
         "reading": reading,
-        "rules": rules_for(task.kind, markup),
+        "rules": rules_for(task.kind),
         "every_class": all(found.class_counts("eval", len(task.classes))),
         "lowest_class_share": _lowest_class_share(task, found, sized),
         "lowest_mean_words": round(sum(found.words) / found.total / 2, 1),

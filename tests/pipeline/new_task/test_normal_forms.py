@@ -30,7 +30,7 @@ def test_the_form_of_a_form_is_the_same(kind, markup):
 def test_tensorflow_applies_the_rules_alike(kind):
     form = normal_form(kind, 1.0)
     found = tf.constant([text.encode() for text in _texts()])
-    for pattern, replacement in form.rules:
+    for pattern, replacement in form.all_rules:
         found = tf.strings.regex_replace(found, pattern, replacement)
     if form.lower:
         found = tf.strings.lower(found, encoding="utf-8")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from page_reader import check
+from read_corpora import BIBLE, IMDB
 
 from pipeline.presets import preset
 from pipeline.report import page
@@ -71,7 +72,7 @@ def _run(task, ingested):
 
 @pytest.fixture
 def of_reviews(ingest, reviews, write_reviews):
-    return _run("imdb", ingest("data.imdb.reader", write_reviews(reviews)))
+    return _run("imdb", ingest(IMDB, write_reviews(reviews)))
 
 
 def test_a_classifiers_mistakes_are_counted_and_its_words_weighed(of_reviews, tmp_path):
@@ -115,7 +116,7 @@ def test_baselines_learn_from_split_train_and_are_scored_on_split_eval(of_review
 def test_a_next_token_models_bits_are_summed_by_every_slice(
     ingest, chapters, write_verses, tmp_path
 ):
-    run = _run("bible", ingest("data.bible.reader", write_verses(chapters[::12])))
+    run = _run("bible", ingest(BIBLE, write_verses(chapters[::12])))
     model = _served(tmp_path / "1", _Lengths(), "score", "serving_default")
     found = next_token.measure(run, model)
     assert set(found["slices"]) == {"testament", "book"}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from page_reader import PageReader, check
+from read_corpora import IMDB
 
 from pipeline.code_hash import Code
 from pipeline.evaluation.verdict import Verdict
@@ -45,7 +46,7 @@ def test_a_run_without_artifacts_gets_every_section_and_no_failure(task):
 
 def test_the_data_section_shows_the_ledger_and_escapes_the_text(ingest, reviews, write_reviews):
     rows = [*reviews[:40], (f"{HOSTILE} {reviews[0][0]}", "neither"), (reviews[1][0], 1)]
-    ingested = ingest("data.imdb.reader", write_reviews(rows), max_dead_letter_share=0.5)
+    ingested = ingest(IMDB, write_reviews(rows), max_dead_letter_share=0.5)
     run = _run(
         artifacts={"TextExampleGen.records": ingested.records.uri,
                    "TextExampleGen.examples": ingested.examples.uri},
