@@ -23,6 +23,7 @@ setup(
     package_data={
         "data": ["README.md", "*/task.toml", "*/schema.pbtxt"],
         "mamba_model": ["native/*"],
+        "pipeline.new_task": ["templates/*"],
         "pipeline.report": ["templates/*"],
     },
     entry_points={"console_scripts": ["tf-mamba = pipeline.cli:main"]},

@@ -1,7 +1,7 @@
 """Benchmarks. Comparisons with other libraries ("peers") in speed, memory and quality:
 
     python -m benchmarks.scan        (training, generation, growth; --help lists the options)
-    python -m benchmarks.baselines   quality of simple baselines on the models' splits
+    python -m benchmarks.baselines   quality of simple baselines on the models' splits, of any task
 
 Measurements of the pipeline alone:
 
@@ -14,6 +14,7 @@ Measurements of the pipeline alone:
 Each contestant runs in a separate process, so they share neither memory nor threads, and reads
 its inputs from a file. The peers have their own Python, .venv-peers.
 
+    corpora.py            records of a task, as the pipeline's ingest keeps them
     contest.py            runs contestants one after another and enforces their limits
     measurement.py        runs inside a contestant's process: times and memory of a call
     contestants/          the measured code, a module per benchmark and library

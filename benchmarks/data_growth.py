@@ -24,11 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import pipeline_process
+from benchmarks import corpora, pipeline_process
 from benchmarks.pipeline_process import FinishedRun, RunFailedError
 from benchmarks.report import commit, exponent, hardware, json_line, parser, significant, table
-from data.imdb import reader as imdb
-from data.records import all_records
 
 STAGES = ("TextExampleGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform")
 COPIES = (1, 10)
@@ -116,7 +114,7 @@ def write_reviews(path: Path, copies: int, most: int = 25_000, seed: int = 1) ->
 
 
 def _reviews(most: int) -> Iterator[tuple[str, int]]:
-    records = list(all_records(imdb, imdb.open_source()))
+    records = list(corpora.records(corpora.packaged("imdb")))
     for i in np.linspace(0, len(records) - 1, min(most, len(records))).round().astype(int):
         yield str(records[i].features["text"]), int(records[i].features["label"])
 

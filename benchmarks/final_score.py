@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.baselines import read_splits
+from benchmarks.corpora import packaged, read_splits
 from benchmarks.report import commit, hardware, json_line, parser
 
 
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     from pipeline.pushed_models import scoring
 
     model = pushed_model.latest_version(given.root / "serving_models", "bible")
-    chapters = read_splits("bible")["test"]
+    chapters = read_splits(packaged("bible"))["test"]
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
         file.write("\n\n".join(str(chapter.features["text"]) for chapter in chapters))
         file.flush()

@@ -125,7 +125,7 @@ def _generation_asker(
     client = Client(address, timeout=120)
 
     def ask() -> None:
-        (answer,) = client.generate([next(prompts)], max_new_tokens=100)
+        (answer,) = client.generate([next(prompts)], model="bible", max_new_tokens=100)
         counts.append(answer.tokens)
 
     return ask

@@ -214,7 +214,7 @@ def _grpc_request(rng: random.Random, task: str) -> tuple[str, bytes]:
         for name in names:
             _fill_tensor(rng, request.inputs[name], name)
         if rng.random() < 0.1:
-            request.output_filter.append(rng.choice(("label", "text", "none", "")))
+            request.output_filter.append(rng.choice(("label", "scores", "text", "none", "")))
     request.model_spec.name = task if rng.random() < 0.95 else rng.choice(("", "large", "a" * 999))
     request.model_spec.signature_name = rng.choice(_SIGNATURES)
     if rng.random() < 0.05:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from benchmarks.baselines import read_splits
+from benchmarks.corpora import packaged, read_splits
 from benchmarks.report import significant
 from serving.client import Client
 
@@ -20,7 +20,8 @@ SHORT, LONG = 100, 400  # words
 
 def texts(kind: str, count: int = 500) -> list[str]:
     """Reviews of split `eval`: "short", "long" or "all"."""
-    reviews = [str(record.features["text"]) for record in read_splits("imdb")["eval"]]
+    held_out = read_splits(packaged("imdb"))["eval"]
+    reviews = [str(record.features["text"]) for record in held_out]
     words = {review: len(review.split()) for review in reviews}
     fits: dict[str, Callable[[int], bool]] = {
         "short": lambda n: n <= SHORT, "long": lambda n: n >= LONG, "all": lambda n: True
@@ -70,7 +71,7 @@ class Load:
 def grpc_asker(address: str, reviews: Sequence[str], start: int = 0) -> Callable[[], None]:
     """Returns a function that sends the next review by gRPC."""
     client, turns = Client(address, timeout=60), in_turn(reviews, start)
-    return lambda: _discard(client.classify_text([next(turns)]))
+    return lambda: _discard(client.classify_text([next(turns)], model="imdb"))
 
 
 def rest_asker(address: str, reviews: Sequence[str], start: int = 0) -> Callable[[], None]:

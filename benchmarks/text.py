@@ -7,8 +7,7 @@ from collections import Counter
 
 import numpy as np
 
-from data.bible import reader as bible
-from data.records import all_records
+from benchmarks import corpora
 
 UNKNOWN = 1  # 0 is padding and does not occur
 
@@ -16,7 +15,7 @@ UNKNOWN = 1  # 0 is padding and does not occur
 def tokens(count: int, vocabulary_size: int) -> np.ndarray:
     """The first `count` words and punctuation marks, as ids from 1: (count,) int32."""
     words: list[str] = []
-    for record in all_records(bible, bible.open_source()):
+    for record in corpora.records(corpora.packaged("bible")):
         words += re.findall(r"\w+|[^\w\s]", str(record.features["text"]))
     if len(words) < count:
         raise ValueError(f"text: expected at least {count} words, got {len(words)}: ask for fewer")

@@ -65,7 +65,7 @@ def _of_classes(
 def _mean_words(checks: Checks, facts: Mapping[str, Any]) -> Iterator[str]:
     records = facts.get("records", 0)
     mean = facts.get("words", 0) / max(records, 1)
-    if records >= checks.least_records and mean < checks.lowest_mean_words:
+    if records >= max(checks.least_records, 1) and mean < checks.lowest_mean_words:
         yield (
             f"length: expected at least {checks.lowest_mean_words:g} words a record on average,"
             f" got {mean:.3g}. These are shorter texts than the task's."
@@ -89,4 +89,4 @@ def _word_rate(rate: WordRate, got: float) -> Iterator[str]:
             yield (
                 f"{rate.name}: expected {what} {bound:.1f} of {words} per 1,000 words, got"
                 f" {got:.1f}. {rate.remedy}"
-            )
+            ).rstrip()

@@ -16,6 +16,7 @@ ERRORS = "surrogateescape"  # `errors=` of all files that the readers open
 HIGHEST_SHARE_OUTSIDE_ASCII = 0.25
 
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # an escaped byte, or what JSON can write
 
 
 def repaired(text: str) -> str | None:
@@ -42,5 +43,5 @@ def repaired(text: str) -> str | None:
 
 
 def printable(text: str) -> str:
-    """Returns `text` with U+FFFD for each escaped byte, for messages and excerpts."""
-    return _ESCAPED_BYTE.sub("\ufffd", text)
+    """Returns `text` with U+FFFD for all that UTF-8 cannot write, for messages and excerpts."""
+    return _LONE_SURROGATE.sub("\ufffd", text)

@@ -1,6 +1,5 @@
-"""Prints all figures of data/README.md, counted from the packaged corpora.
-
-python -m data.describe
+"""Prints all figures of data/README.md, counted from the packaged corpora:
+`python -m data.describe`.
 """
 
 from __future__ import annotations
@@ -21,9 +20,10 @@ from data.task_files import TaskFile
 def main() -> None:
     """Prints the figures of each built-in corpus: by the module `describe` of its package."""
     try:
-        for name in task_files.built_in_tasks():
+        for number, name in enumerate(task_files.built_in_tasks()):
+            if number:
+                print()
             importlib.import_module(f"data.{name}.describe").describe()
-            print()
     except DataError as error:
         sys.exit(f"data.describe: {error}")
 

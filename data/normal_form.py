@@ -23,8 +23,11 @@ from functools import cached_property
 Rule = tuple[str, str]
 
 # Of HTML. Entities come first, as `&lt;b&gt;` gives a tag. A tag leaves a space or a line end, so
-# that what stood around it makes no new tag or entity.
+# that what stood around it makes no new tag or entity. As in a browser, `<` before a letter begins
+# a tag, which ends at the next `>`: so no beginning is left that has an end.
 MARKUP: tuple[Rule, ...] = (
+    # Control characters and others without width, which would hide a tag.
+    ("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x84\\x86-\\x9f\\xad\u200b\ufeff]", ""),
     (r"(?i)&(?:amp;|#38;)+", "&"),
     (r"(?i)&(?:quot|#34|#x22|ldquo|rdquo|#8220|#8221);", '"'),
     (r"(?i)&(?:apos|#39|#x27|lsquo|rsquo|#8216|#8217);", "'"),
@@ -33,9 +36,12 @@ MARKUP: tuple[Rule, ...] = (
     (r"(?i)&(?:nbsp|#160);", " "),
     (r"(?i)&(?:ndash|mdash|#8211|#8212);", "-"),
     (r"(?i)&(?:hellip|#8230);", "..."),
-    (r"(?i)</?(?:br|p|div|li|ul|ol|tr|table|h[1-6]|blockquote)(?:[ \t\r\n/][^<>]*)?>", "\n"),
-    (r"</?[A-Za-z!][^<>]*>", " "),
+    (r"(?i)</?(?:br|p|div|li|ul|ol|tr|table|h[1-6]|blockquote)(?:[ \t\r\n/][^>]*)?>", "\n"),
+    (r"<[A-Za-z/!?][^>]*>", " "),
 )
+
+# Before lower case: TensorFlow's `lower` drops all that follows a NUL.
+_NO_NUL: Rule = (r"\x00", "")
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,9 @@ class NormalForm:
 
     @property
     def all_rules(self) -> tuple[Rule, ...]:
-        """The rules with those of MARKUP, in order."""
-        return (*MARKUP, *self.rules) if self.markup else self.rules
+        """The rules with those that `lower` and `markup` need, in order."""
+        before = ((_NO_NUL,) if self.lower else ()) + (MARKUP if self.markup else ())
+        return before + self.rules
 
     @cached_property
     def _compiled(self) -> tuple[tuple[re.Pattern[str], str], ...]:

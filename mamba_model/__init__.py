@@ -17,7 +17,7 @@ from mamba_model.block import MambaBlock
 from mamba_model.checkpoints import load_checkpoint, save_checkpoint
 from mamba_model.config import MambaConfig
 from mamba_model.generation import generate
-from mamba_model.models import NextTokenModel, SentimentEnsemble, SentimentModel
+from mamba_model.models import NextTokenModel, TextClassifier, TextClassifierEnsemble
 from mamba_model.residual_block import ResidualBlock
 from mamba_model.scan import selective_scan, selective_scan_reference, selective_scan_step
 from mamba_model.training_step import CompiledTraining, adamw
@@ -29,8 +29,8 @@ __all__ = [
     "MambaConfig",
     "NextTokenModel",
     "ResidualBlock",
-    "SentimentEnsemble",
-    "SentimentModel",
+    "TextClassifier",
+    "TextClassifierEnsemble",
     "adamw",
     "generate",
     "load_checkpoint",

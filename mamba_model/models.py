@@ -1,8 +1,8 @@
 """The models: a backbone with a head, a loss and an accuracy.
 
-    NextTokenModel     tokens (b, l) -> logits (b, l, vocabulary_size), tied to the embedding
-    SentimentModel     tokens (b, l) -> logit (b,) of the positive class
-    SentimentEnsemble  the same, from several sentiment models
+    NextTokenModel          tokens (b, l) -> logits (b, l, vocabulary_size), tied to the embedding
+    TextClassifier          tokens (b, l) -> logits (b, n) of n classes
+    TextClassifierEnsemble  the same, from several classifiers
 
 Id 0 is padding, always on the right. It is never a target, and heads ignore it.
 """
@@ -64,7 +64,7 @@ class NextTokenModel(_HeadedModel):
             raise ValueError(
                 "NextTokenModel: MambaConfig.bidirectional is True, so each position would "
                 "see the token it has to predict. Use MambaConfig(bidirectional=False), or "
-                "SentimentModel."
+                "TextClassifier."
             )
         super().__init__(config, **kwargs)
         self.build()
@@ -102,10 +102,7 @@ class NextTokenModel(_HeadedModel):
 
     def score(self, y, predictions, label_smoothing=0.0):
         y = tf.cast(y, tf.int32)
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, predictions)  # (b, l)
-        if label_smoothing:
-            of_all = tf.reduce_logsumexp(predictions, -1) - tf.reduce_mean(predictions, -1)
-            loss = (1 - label_smoothing) * loss + label_smoothing * of_all
+        loss = _cross_entropy(y, predictions, label_smoothing)  # (b, l)
         # XLA runs a maximum several times faster than an argmax. Ties count as correct.
         of_target = tf.gather(predictions, y, batch_dims=2)
         correct = tf.cast(of_target >= tf.reduce_max(predictions, axis=-1), tf.float32)
@@ -113,21 +110,33 @@ class NextTokenModel(_HeadedModel):
 
 
 @register
-class SentimentModel(_HeadedModel):
-    """Classifies a text as negative or positive.
+class TextClassifier(_HeadedModel):
+    """Tells to which of n classes a text belongs.
+
+    The head is a multinomial logit: the first class is the reference, whose logit is always 0,
+    and the head computes the logits of the others. With two classes, the softmax of (0, z) is
+    sigmoid(z) for the second, so this is logistic regression on the pooled features.
+    Source: McFadden, "Conditional logit analysis of qualitative choice behavior" (1974).
 
     `MambaConfig.pooling` pools the features over real positions: their mean, their maximum,
     both side by side, or the features of the last position. A text of padding alone pools to
     zeros. In a bidirectional model use another pooling than "last": there the backward
     direction has seen no more than the last token.
 
-    Targets of `fit` are 0 or 1, (b,). Logits are float32.
+    Call: tokens (b, l) int to logits (b, n) float32. Targets of `fit` are classes (b,) int,
+    from 0. Of equal logits, the first is the answer.
+
+    Args:
+        classes: how many, n, from 2.
     """
 
-    def __init__(self, config: MambaConfig, **kwargs):
+    def __init__(self, config: MambaConfig, classes: int, **kwargs):
+        if classes < 2:
+            raise ValueError(f"TextClassifier: classes must be at least 2, got {classes!r}")
         super().__init__(config, **kwargs)
+        self.classes = classes
         self.pooled_dropout = keras.layers.Dropout(config.pooled_dropout, dtype=self.dtype_policy)
-        self.head = keras.layers.Dense(1, dtype=self.dtype_policy, name="head")
+        self.head = keras.layers.Dense(classes - 1, dtype=self.dtype_policy, name="head")
         self.build()
 
     def build(self, tokens_shape=None):
@@ -137,8 +146,8 @@ class SentimentModel(_HeadedModel):
 
     def call(self, tokens, training=False):
         pooled = self.embed(tokens, training=training)
-        logit = self.head(self.pooled_dropout(pooled, training=training))
-        return tf.cast(logit[:, 0], tf.float32)
+        logits = self.head(self.pooled_dropout(pooled, training=training))  # (b, n - 1)
+        return tf.pad(tf.cast(logits, tf.float32), [[0, 0], [1, 0]])  # (b, n)
 
     def embed(self, tokens, training=False):
         """The head's input: tokens (b, l) to pooled features float32.
@@ -153,31 +162,34 @@ class SentimentModel(_HeadedModel):
         return _pool(features, mask, self.config.pooling)
 
     def score(self, y, predictions, label_smoothing=0.0):
-        y = tf.cast(tf.reshape(y, tf.shape(predictions)), tf.float32)
-        smooth = (1 - label_smoothing) * y + label_smoothing / 2
-        loss = tf.nn.sigmoid_cross_entropy_with_logits(smooth, predictions)  # (b,)
-        correct = tf.cast(tf.equal(predictions > 0, y > 0.5), tf.float32)
-        return loss, correct, tf.ones_like(loss)
+        y = tf.cast(tf.reshape(y, [-1]), tf.int32)
+        loss = _cross_entropy(y, predictions, label_smoothing)  # (b,)
+        answer = tf.argmax(predictions, axis=-1, output_type=tf.int32)
+        return loss, tf.cast(tf.equal(answer, y), tf.float32), tf.ones_like(loss)
+
+    def get_config(self):
+        return {**super().get_config(), "classes": self.classes}
 
 
 @register
-class SentimentEnsemble(_Configured):
-    """Sentiment models of the same size; the answer is the mean of their logits.
+class TextClassifierEnsemble(_Configured):
+    """Text classifiers of the same size; the answer is the mean of their logits.
 
     The members train side by side on the same batches, each with its own loss. They differ in
     first weights and dropout, which Keras's random seed determines. Targets are those of
-    SentimentModel.
+    TextClassifier.
 
     Args:
-        config: of each member.
+        config, classes: of each member.
         members: how many, from 1.
     """
 
-    def __init__(self, config: MambaConfig, members: int, **kwargs):
+    def __init__(self, config: MambaConfig, classes: int, members: int, **kwargs):
         super().__init__(config, **kwargs)
+        self.classes = classes
         with keras.name_scope(self.name):  # makes the paths of weights unique
             self.members = [
-                SentimentModel(config, dtype=self.dtype_policy, name=f"member_{i}")
+                TextClassifier(config, classes, dtype=self.dtype_policy, name=f"member_{i}")
                 for i in range(members)
             ]
         self.built = True  # as the members are
@@ -187,7 +199,7 @@ class SentimentEnsemble(_Configured):
         return [member.backbone for member in self.members]
 
     def call(self, tokens, training=False):
-        """The logit (b,); in training the logits of the members, (b, members)."""
+        """The logits (b, n); in training those of each member, (b, members, n)."""
         logits = tf.stack([member(tokens, training=training) for member in self.members], axis=1)
         return logits if training else tf.reduce_mean(logits, axis=1)
 
@@ -196,15 +208,29 @@ class SentimentEnsemble(_Configured):
         return tf.concat([member.embed(tokens, training=training) for member in self.members], 1)
 
     def score(self, y, predictions, label_smoothing=0.0):
-        """Means over the members if `predictions` are the members' logits (b, members)."""
-        count = 1 if predictions.shape.rank == 1 else len(self.members)
+        """Means over the members if `predictions` are the members' logits (b, members, n)."""
+        count = 1 if predictions.shape.rank == 2 else len(self.members)
         of_each = self.members[0].score(
-            tf.repeat(tf.reshape(y, [-1]), count), tf.reshape(predictions, [-1]), label_smoothing
+            tf.repeat(tf.reshape(y, [-1]), count),
+            tf.reshape(predictions, [-1, self.classes]),
+            label_smoothing,
         )
         return tuple(tf.reduce_mean(tf.reshape(part, [-1, count]), axis=1) for part in of_each)
 
     def get_config(self):
-        return {**super().get_config(), "members": len(self.members)}
+        return {**super().get_config(), "classes": self.classes, "members": len(self.members)}
+
+
+def _cross_entropy(y, logits, label_smoothing):
+    """Classes (...) int and logits (..., n) to the loss (...), in nats.
+
+    With smoothing s, the target is 1 - s at the class of `y`, plus s / n at every class.
+    """
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+    if label_smoothing:
+        of_all = tf.reduce_logsumexp(logits, -1) - tf.reduce_mean(logits, -1)
+        loss = (1 - label_smoothing) * loss + label_smoothing * of_all
+    return loss
 
 
 def _pool(features, mask, pooling):

@@ -51,6 +51,7 @@ class CompiledTraining(keras.Model):
         shards: int = SHARDS,
         scan: str = "xla",
         label_smoothing: float = 0.0,
+        class_weights=None,
         spread=None,
     ):
         """As `keras.Model.compile`, but without loss and metrics, which the model defines.
@@ -69,6 +70,9 @@ class CompiledTraining(keras.Model):
                 is faster and differs in the last bits.
             label_smoothing: share of the target that is spread over all classes in training,
                 in [0, 1). Source: Szegedy et al., arXiv:1512.00567, section 7.
+            class_weights: (n,) floats, by which the loss of an item of each class is multiplied
+                in training; None: all are 1. Unlike a sample weight, they change neither
+                `accuracy` nor the number by which the sum of losses is divided.
             spread: distributes the shards to several processes that hold the same weights and
                 get the same batches; None: this process computes all. `spread(compute, like)`
                 returns the results of all shards in order. `compute(i)` returns the result of
@@ -100,6 +104,7 @@ class CompiledTraining(keras.Model):
         )
         self.optimizer.build(self.trainable_variables)  # XLA functions may create no variables
         self.shards, self.scan, self.label_smoothing = shards, scan, label_smoothing
+        self.class_weights = None if class_weights is None else [*map(float, class_weights)]
         self._spread = spread or _all_here
         self._compiled = _hidden(
             {
@@ -115,6 +120,7 @@ class CompiledTraining(keras.Model):
             "shards": self.shards,
             "scan": self.scan,
             "label_smoothing": self.label_smoothing,
+            "class_weights": self.class_weights,
         }
 
     def compile_from_config(self, config):
@@ -173,7 +179,9 @@ class CompiledTraining(keras.Model):
                 )
                 if state is not None:
                     predictions, state = predictions
-                sums = self._sums(y, predictions, sample_weight, self.label_smoothing)
+                sums = self._sums(
+                    y, predictions, sample_weight, self.label_smoothing, self.class_weights
+                )
             gradients = tape.gradient(sums[0], weights)
         return [tf.convert_to_tensor(gradient) for gradient in gradients], sums, state
 
@@ -198,8 +206,11 @@ class CompiledTraining(keras.Model):
             predictions, state = predictions
         return self._track(*self._sums(y, predictions, sample_weight)), state
 
-    def _sums(self, y, predictions, sample_weight, label_smoothing=0.0):
+    def _sums(self, y, predictions, sample_weight, label_smoothing=0.0, class_weights=None):
         loss, correct, weight = self.score(y, predictions, label_smoothing)
+        if class_weights is not None:
+            of_item = tf.gather(tf.constant(class_weights), tf.cast(y, tf.int32))
+            loss = loss * tf.reshape(of_item, tf.shape(loss))
         if sample_weight is not None:
             weight = weight * tf.cast(sample_weight, weight.dtype)
         return tf.reduce_sum(loss * weight), tf.reduce_sum(correct * weight), tf.reduce_sum(weight)

@@ -1,8 +1,9 @@
 """A typed gRPC client of served models, by TensorFlow Serving's stubs, without TensorFlow.
 
     with Client("localhost:8500") as client:
-        client.classify_text(["A moving film."])          # [Sentiment("positive", 0.98)]
-        client.generate(["And the LORD said"], max_new_tokens=40)
+        client.classify_text(["Where is my parcel?"], model="tickets")
+        # [Classification("delivery", {"billing": 0.02, "delivery": 0.95, "other": 0.03})]
+        client.generate(["It was a dark"], model="novels", max_new_tokens=40)
 
 It works with this project's server and with TensorFlow Serving.
 """
@@ -30,11 +31,11 @@ _FIELDS = {
 
 
 @dataclass(frozen=True)
-class Sentiment:
-    """A text's label, and the probability that it is positive."""
+class Classification:
+    """A text's label, and each class's probability, in the model's order of classes."""
 
     label: str
-    probability: float
+    scores: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -99,16 +100,22 @@ class Client:
     def close(self) -> None:
         self._channel.close()
 
-    def classify_text(self, texts: Sequence[str | bytes], model: str = "imdb") -> list[Sentiment]:
-        """Label and probability of each text."""
-        answer = self.predict(model, {"text": texts}, outputs=["label", "probability"])
-        labels, probabilities = answer["label"].values, answer["probability"].values
+    def classify_text(self, texts: Sequence[str | bytes], model: str) -> list[Classification]:
+        """Label and probabilities of each text."""
+        answer = self.predict(model, {"text": texts}, outputs=["label", "classes", "scores"])
+        rows = zip(
+            answer["label"].values, answer["classes"].rows(), answer["scores"].rows(), strict=True
+        )
         return [
-            Sentiment(label.decode(), p) for label, p in zip(labels, probabilities, strict=True)
+            Classification(
+                label.decode(),
+                {name.decode(): score for name, score in zip(classes, scores, strict=True)},
+            )
+            for label, classes, scores in rows
         ]
 
     def generate(
-        self, prompts: Sequence[str | bytes], model: str = "bible", **settings: int | float
+        self, prompts: Sequence[str | bytes], model: str, **settings: int | float
     ) -> list[Continuation]:
         """A continuation of each prompt.
 
@@ -125,7 +132,7 @@ class Client:
         rows = zip(*columns, strict=True)
         return [Continuation(text.decode(), log_p, tokens) for text, log_p, tokens in rows]
 
-    def score(self, texts: Sequence[str | bytes], model: str = "bible") -> list[Score]:
+    def score(self, texts: Sequence[str | bytes], model: str) -> list[Score]:
         """Bits and characters of each text."""
         answer = self.predict(model, {"text": texts}, signature="score")
         rows = zip(answer["bits"].values, answer["characters"].values, strict=True)

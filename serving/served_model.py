@@ -47,8 +47,8 @@ class ServedModel:
     A model that fails to load or run there fails here too. Deleting the model frees the session's
     memory; `tf.saved_model.load` keeps 100 MiB and more until the process ends.
 
-        model = ServedModel("serving_models/imdb/1795540775")
-        model.predict("serving_default", text=["A moving film."])["label"]
+        model = ServedModel("serving_models/tickets/1795540775")
+        model.predict("serving_default", text=["Where is my parcel?"])["label"]
 
     Args:
         folder: the SavedModel's. If its name is a number, that is the version, otherwise 0.

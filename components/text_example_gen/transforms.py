@@ -37,12 +37,13 @@ import apache_beam as beam
 from data import readers
 from data.errors import DataError
 from data.facts import add_counts, precedence, same_text, split_facts
-from data.features import CHARACTERS, TEXT
+from data.features import CHARACTERS, LABEL, TEXT
 from data.files import whole_file, write_whole
 from data.records import SPLITS, DeadLetter, Record, Source
 from data.tasks import Reading, Task
 
-_MOST_VALUES = 1_000  # of a feature, whose numbers of records the ledger keeps
+_MOST_VALUES = 1_000  # of a feature other than the label, whose numbers the ledger keeps
+_TOO_MANY = "\0"  # stands for the values of a feature with more
 Counts = dict[str, Any]  # part of a ledger: nested numbers
 
 
@@ -253,7 +254,7 @@ def _write_ledger(counts: Counts, source: Source, path: Path) -> None:
     add_counts(ledger, counts)
     for facts in ledger["facts"].values():
         for name, values in [*facts.get("values", {}).items()]:
-            if len(values) > _MOST_VALUES:  # an identifier, say
+            if _TOO_MANY in values:
                 del facts["values"][name]
     write_whole(path, json.dumps(ledger, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
@@ -269,13 +270,25 @@ class _SumCounts(beam.CombineFn):
         return {}
 
     def add_input(self, accumulator: Counts, counts: Counts) -> Counts:
-        return add_counts(accumulator, counts)
+        return _bounded(add_counts(accumulator, counts))
 
     def merge_accumulators(self, accumulators: Iterable[Counts]) -> Counts:
         total: Counts = {}
         for accumulator in accumulators:
-            add_counts(total, accumulator)
+            _bounded(add_counts(total, accumulator))
         return total
 
     def extract_output(self, accumulator: Counts) -> Counts:
         return accumulator
+
+
+def _bounded(counts: Counts) -> Counts:
+    """Forgets, in place, the values of a feature that has too many, an identifier, say.
+
+    The order of adding does not matter: a part has too many only if the whole has.
+    """
+    for facts in counts.get("facts", {}).values():
+        for name, values in facts.get("values", {}).items():
+            if _TOO_MANY in values or (len(values) > _MOST_VALUES and name != LABEL):
+                facts["values"][name] = {_TOO_MANY: 1}
+    return counts

@@ -75,12 +75,13 @@ def _row(
 
 def _values(path: Path) -> Iterator[tuple[int, Any]]:
     """Yields (line, value or dead letter)."""
+    if _begins_array(path):
+        with open_text(path) as stream:
+            yield from _array(path, stream)
+        return
     with open_text(path) as stream:
         lines = BoundedLines(stream)
         for number, line in enumerate(lines, start=1):
-            if number == 1 and line.lstrip().startswith("["):
-                yield from _array(path, line, stream)
-                return
             if not line.strip():
                 continue
             if lines.cut:
@@ -93,10 +94,17 @@ def _values(path: Path) -> Iterator[tuple[int, Any]]:
                 yield number, DeadLetter(str(path), number, MALFORMED_LINE, what)
 
 
-def _array(path: Path, start: str, stream: TextIO) -> Iterator[tuple[int, Any]]:
-    """Yields (line, value) of an array of which `start` is read already, one at a time."""
+def _begins_array(path: Path) -> bool:
+    with open_text(path) as stream:
+        while (piece := stream.read(_PIECE)) and not piece.strip():
+            pass
+        return piece.lstrip().startswith("[")
+
+
+def _array(path: Path, stream: TextIO) -> Iterator[tuple[int, Any]]:
+    """Yields (line, value) of an array, which may be one long line, one at a time."""
     decoder = json.JSONDecoder(object_pairs_hook=_object)
-    text, line = start.lstrip().removeprefix("["), 1
+    text, line = "", 1
 
     def skip(characters: str) -> None:
         """Skips white space and these characters, and reads on at the end of `text`."""
@@ -108,6 +116,8 @@ def _array(path: Path, start: str, stream: TextIO) -> Iterator[tuple[int, Any]]:
             if rest or not text:
                 return
 
+    skip("")
+    text = text[1:]  # [
     skip("")
     while text and text[0] != "]":
         try:

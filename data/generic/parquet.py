@@ -65,5 +65,5 @@ def _open(path: Path) -> Iterator[Any]:
         with path.open("rb") as stream:
             yield ParquetFile(stream)
     except (OSError, ValueError, pyarrow.ArrowException) as error:
-        what = " ".join(str(error).split())
+        what = " ".join(str(error).split()).rstrip(".")
         raise DataError(f"{path}: no readable Parquet: {what}. Get the file again.") from error

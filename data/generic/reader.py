@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -20,19 +21,13 @@ from data.decoding import printable
 from data.errors import DataError
 from data.generic import delimited, json_lines, parquet, text_files
 from data.generic.labels import Labels, checked, checked_text
-from data.generic.rows import (
-    DOCUMENT,
-    FILE,
-    FOLDER,
-    Row,
-    given_values,
-    located,
-    wanted_columns,
-)
+from data.generic.rows import DOCUMENT, FILE, FOLDER, Row, given_values, wanted_columns
 from data.generic.splits import split_of
 from data.generic.streams import first_bytes
 from data.records import (
     BAD_SPLIT,
+    EMPTY_TEXT,
+    INVALID_UTF8,
     TOO_LONG,
     DeadLetter,
     Record,
@@ -58,6 +53,10 @@ _SUFFIXES = {
 }
 _NO_VALUE = "(none)"  # of a kept column whose field is empty
 _WHOLE = "."  # the shard of a text that is one file
+_TEXT_COLUMNS = (FILE, FOLDER, DOCUMENT)  # of text files, beside the text
+
+# Names of features, which no kept column can have.
+_TAKEN = (features.TEXT, features.LABEL, features.CHARACTERS, features.LENGTH_BUCKET)
 
 
 def open_source(path: str | None, reading: Reading) -> Source:
@@ -72,9 +71,10 @@ def open_source(path: str | None, reading: Reading) -> Source:
         folder of text files, relative to the source's folder.
 
     Raises:
-        DataError: if there is no such file, the files have no known format or several, or a table
-            lacks a column.
+        DataError: if there is no such file, the files have no known format or several, a table
+            lacks a column, or `reading` cannot be followed.
     """
+    _check_reading(reading)
     if not path:
         raise DataError(
             'the task names no source: write `source = "..."` into its task.toml, or add --source'
@@ -185,7 +185,11 @@ def _record(
         return DeadLetter(file, line, BAD_SPLIT, f"{shown!r}: {text}")
     if reading.length_buckets:
         found[features.LENGTH_BUCKET] = features.length_bucket(text, reading.length_buckets)
-    found |= {name: (values[name] or "").strip() or _NO_VALUE for name in reading.columns}
+    for name in reading.columns:
+        kept = checked_text(values[name], file, line)
+        if isinstance(kept, DeadLetter) and kept.reason == INVALID_UTF8:
+            return kept
+        found[name] = _NO_VALUE if isinstance(kept, DeadLetter) else kept.strip()
     return Record(key, split, {features.TEXT: text, **found}, file, line)
 
 
@@ -199,9 +203,7 @@ def _shard_rows(
         given = given_values(root, file)
         yield from _table_rows(source.kind, file, required, wanted_columns(task, reading), given)
         return
-    # A text has no columns but those that its place tells.
-    wanted = wanted_columns(task, reading)
-    located(source.path, (FILE, FOLDER, DOCUMENT), wanted, {reading.text: ""})
+    _check_text_columns(source, task, reading)
     whole, documents = shard == _WHOLE and len(files) == 1, task.kind == "next-token"
     for file in files:
         if whole or str(file.relative_to(root).parent) == shard:
@@ -258,15 +260,53 @@ def _text_rows(
         yield text if isinstance(text, DeadLetter) else Row({"text": text, **given}, str(file), 0)
         return
     cut = text_files.long_text if long else text_files.whole_texts
+    empty = True
     for document in cut(file, documents_at, max_characters):
+        empty = False
         values = {"text": document.text, **given, DOCUMENT: document.title}
         yield Row(values, str(file), document.line)
+    if empty:
+        yield DeadLetter(str(file), 0, EMPTY_TEXT, "no text")
 
 
 def _columns(file: Path, kind: str) -> list[str]:
     if kind == CSV:
         return delimited.columns(file)
     return json_lines.columns(file) if kind == JSON else parquet.columns(file)
+
+
+def _check_reading(reading: Reading) -> None:
+    """Raises DataError if a kept column has a feature's name, or documents_at is no pattern."""
+    for name in reading.columns:
+        if name in _TAKEN:
+            raise DataError(
+                f"reading.columns: {name!r} is the name of a feature. Rename this column in the"
+                " source, or leave it out."
+            )
+    try:
+        re.compile(reading.documents_at)
+    except re.error as error:
+        raise DataError(
+            f"reading.documents_at: expected a regular expression, got {reading.documents_at!r}:"
+            f" {error}. Correct it in the task's task.toml."
+        ) from error
+
+
+def _check_text_columns(source: Source, task: Task, reading: Reading) -> None:
+    """Raises DataError if the task wants a column that text files do not have."""
+    if task.kind == "classification" and Path(source.path).is_file():
+        raise DataError(
+            f"{source.path}: expected texts with their classes, got one text. Give a table (.csv,"
+            " .tsv, .jsonl, .parquet), or a folder with one sub-folder of text files per class."
+        )
+    for name in wanted_columns(task, reading):
+        if name not in (reading.text, *_TEXT_COLUMNS):
+            hint = ' The class of a text may be its folder: label = "folder".'
+            raise DataError(
+                f"{source.path}: expected the column {name!r}, but text files have only"
+                f" {', '.join(_TEXT_COLUMNS)}. Name one of these in [reading] of the task's"
+                f" task.toml.{hint if name == reading.label else ''}"
+            )
 
 
 def _check_columns(file: Path, kind: str, reading: Reading) -> None:
@@ -289,6 +329,7 @@ def _files(path: str) -> tuple[Path, list[Path]]:
             if file.is_file()
             and not any(part.startswith(".") for part in file.relative_to(place).parts)
             and _by_suffix(file) is not None
+            and file.suffix.lower() != ".md"  # a README beside the data
         )
         if not files:
             raise DataError(

@@ -10,7 +10,13 @@ from typing import TextIO
 
 from data.decoding import ERRORS, printable
 from data.errors import DataError
-from data.generic.streams import LONGEST_FIELD, LONGEST_FILE, first_bytes, open_text
+from data.generic.streams import (
+    LONGEST_FIELD,
+    LONGEST_FILE,
+    BoundedLines,
+    first_bytes,
+    open_text,
+)
 from data.records import TOO_LONG, DeadLetter
 
 # Of a text that is cut at blank lines. The parts are small, so that the split by hash has enough
@@ -52,15 +58,14 @@ def long_text(path: Path, documents_at: str, max_characters: int) -> Iterator[Do
         soft = min(DOCUMENT_CHARACTERS, max_characters)
         yield from _documents(path, None, soft, min(2 * DOCUMENT_CHARACTERS, max_characters))
         return
-    titles = False
-    for document in whole_texts(path, documents_at, max_characters):
-        titles = titles or bool(document.title)
-        yield document
-    if not titles:
-        raise DataError(
-            f"{path}: expected lines that match {documents_at!r}, found none. Correct"
-            " reading.documents_at in the task's task.toml."
-        )
+    with open_text(path) as stream:
+        begins = re.compile(documents_at)
+        if not any(begins.search(line.rstrip("\n")) for line in BoundedLines(stream)):
+            raise DataError(
+                f"{path}: expected lines that match {documents_at!r}, found none. Correct"
+                " reading.documents_at in the task's task.toml."
+            )
+    yield from whole_texts(path, documents_at, max_characters)
 
 
 def whole_texts(path: Path, documents_at: str, max_characters: int) -> Iterator[Document]:

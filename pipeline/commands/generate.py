@@ -10,13 +10,14 @@ from pipeline.commands.terminal import import_tensorflow
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
-    shared.add_task(parser, "next_token")
+    shared.add_task(parser)
     parser.add_argument("prompt")
     shared.add_generation(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints the prompt and its continuation; returns the exit code."""
+    shared.require_kind(options, "next-token")
     import_tensorflow(options.debug)
     from pipeline.pushed_models.model import predict
     from serving.served_model import ServedModel

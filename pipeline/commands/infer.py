@@ -22,8 +22,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="JSON lines, one per row, in the file's order"
     )
-    tasks = ", ".join(shared.task_names("next_token"))
-    generation = parser.add_argument_group(f"{tasks}: continue each text instead of scoring it")
+    generation = parser.add_argument_group(
+        "next-token tasks: continue each text instead of scoring it"
+    )
     generation.add_argument("--generate", action="store_true")
     shared.add_generation(generation)
 
@@ -35,17 +36,19 @@ def run(options: argparse.Namespace) -> int:
         UserError: if options contradict each other; otherwise as bulk_inference.infer.
     """
     settings = shared.generation(options)
-    writers = shared.task_names("next_token")
-    if options.generate and options.task not in writers:
-        raise UserError(f"--generate: expected the task {' or '.join(writers)}, got {options.task}")
     if settings and not options.generate:
         raise UserError(f"{shared.flag(next(iter(settings)))}: needs --generate")
+    found = shared.require_kind(options, "next-token") if options.generate else shared.task(options)
 
     import_tensorflow(options.debug)
     from pipeline.pushed_models import bulk_inference
 
-    of_head = {"sentiment": bulk_inference.CLASSIFY, "next_token": bulk_inference.SCORE}
-    job = bulk_inference.generate(**settings) if options.generate else of_head[shared.head(options)]
+    if options.generate:
+        job = bulk_inference.generate(**settings)
+    elif found.task.kind == "classification":
+        job = bulk_inference.CLASSIFY
+    else:
+        job = bulk_inference.SCORE
     model = shared.newest_model(options)
     report = bulk_inference.infer(model, job, options.file, options.out)
     print(f"{report.rows} rows, {report.errors} with an error: {options.out}", file=sys.stderr)

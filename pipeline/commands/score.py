@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from data.errors import UserError
@@ -14,23 +15,27 @@ from pipeline.commands.terminal import import_tensorflow
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     shared.add_task(parser)
-    reviews, texts = (", ".join(shared.task_names(head)) for head in ("sentiment", "next_token"))
     parser.add_argument(
         "file",
         type=Path,
-        help=f"{reviews}: CSV with columns text and label; {texts}: plain text, one verse per line,"
-        " blank lines between documents",
+        help="of a classification: a table with the columns of the task's text and label;"
+        " of a next-token task: plain text, blank lines between documents",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints the metrics as JSON; returns the exit code."""
-    import_tensorflow(options.debug)
-    from pipeline.pushed_models import scoring
-
+    found = shared.task(options)
     if not options.file.is_file():
         raise UserError(f"{options.file}: no such file")
     model = shared.newest_model(options)
-    score = scoring.score_reviews if shared.head(options) == "sentiment" else scoring.score_text
-    print(json.dumps(score(model, options.file)))
+    import_tensorflow(options.debug)
+    from pipeline.pushed_models import scoring
+
+    score: Mapping[str, float | int | None]
+    if found.task.kind == "classification":
+        score = scoring.score_labelled(model, options.file, found.task, found.reading)
+    else:
+        score = scoring.score_text(model, options.file)
+    print(json.dumps(score))
     return 0

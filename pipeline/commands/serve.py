@@ -59,13 +59,14 @@ def model_server_command(options: argparse.Namespace) -> list[str] | None:
     """The command line of TensorFlow Serving; None if it is not installed or --builtin is given.
 
     Raises:
-        UserError: if no model was pushed.
+        UserError: if no model was pushed, or there is no such task.
     """
     folder = _folder(options)
     if options.builtin:
         return None
     # Its batching needs the same number of rows in every input, which excludes defaults.
-    batching = not options.no_batching and shared.head(options) == "sentiment"
+    has_defaults = shared.task(options).task.kind == "next-token"
+    batching = not options.no_batching and not has_defaults
     served = tensorflow_serving.Served(
         name=options.task,
         folder=folder,

@@ -1,8 +1,8 @@
 """The Evaluator's metrics, slices and thresholds.
 
-Reviews are judged by the served model's probability, the Bible by the bits that the model's
-`score_examples` signature counts: a loss per token depends on the vocabulary, bits per character
-do not. Without an earlier blessed model, as in a first run, only the fixed bounds count.
+A classification is judged by the served model's scores, a next-token model by the bits that its
+`score_examples` signature counts: a loss per token depends on the vocabulary, bits per character do
+not. Without an earlier blessed model, as in a first run, only the fixed bounds count.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Any
 
 from tensorflow_model_analysis.proto import config_pb2
 
-from data.tasks import TASKS
+from data import features
 from pipeline.config import RunConfig
+from pipeline.evaluation.formulas import of_class
 
-_NEXT_TOKEN = "pipeline.evaluation.next_token_metrics"
+Thresholds = dict[str, config_pb2.PerSliceMetricThreshold]  # by name of the metric
 
 
 def eval_config(config: RunConfig, code_sha256: str) -> config_pb2.EvalConfig:
@@ -25,63 +26,73 @@ def eval_config(config: RunConfig, code_sha256: str) -> config_pb2.EvalConfig:
         code_sha256: hash of the code of this project's metrics, which the Evaluator's cache key
             would otherwise lack.
     """
-    task = TASKS[config.task]
-    limits = config.evaluation
-
-    def metric(class_name: str, name: str, module: str = "", **threshold: Any) -> Any:
-        named = {"name": name} | ({"code_sha256": code_sha256} if module else {})
-        return config_pb2.MetricConfig(
-            class_name=class_name,
-            config=json.dumps(named),
-            module=module,
-            per_slice_thresholds=[_threshold(**threshold)] if threshold else [],
-        )
-
-    metrics = [config_pb2.MetricConfig(class_name="ExampleCount")]
-    if task.head == "sentiment":
+    if config.task.kind == "classification":
         model = config_pb2.ModelSpec(
-            signature_name="serving_examples",
-            label_key=task.label,
-            prediction_key="probability",
+            signature_name="serving_examples", label_key=features.LABEL, prediction_key="scores"
         )
-        metrics += [
-            metric(
-                "BinaryAccuracy",
-                "accuracy",
-                lower_bound=limits.min_accuracy,
-                tolerance=limits.tolerance,
-            ),
-            metric("AUC", "auc"),
-            metric("BinaryCrossentropy", "log_loss"),
-            metric(
-                "CalibrationError",
-                "calibration_error",
-                "pipeline.evaluation.calibration",
-                upper_bound=limits.max_calibration_error,
-            ),
-            metric("ReviewIntervals", "intervals", "pipeline.evaluation.intervals"),
-        ]
+        thresholds = _of_classification(config)
+        metrics = {
+            "ClassificationMetrics": "classification_metrics",
+            "ClassificationIntervals": "intervals",
+        }
+        arguments: dict[str, Any] = {"classes": list(config.task.classes)}
     else:
         model = config_pb2.ModelSpec(signature_name="score_examples")
-        metrics += [
-            metric(
-                "BitsPerChar",
-                "bits_per_char",
-                _NEXT_TOKEN,
-                upper_bound=limits.max_bits_per_char,
-                tolerance=limits.tolerance,
-            ),
-            metric("TokenTop1", "top1", _NEXT_TOKEN),
-            metric("TextIntervals", "intervals", "pipeline.evaluation.intervals"),
-        ]
+        thresholds = _of_next_token(config)
+        metrics = {"NextTokenMetrics": "next_token_metrics", "NextTokenIntervals": "intervals"}
+        arguments = {}
+    arguments["code_sha256"] = code_sha256
     return config_pb2.EvalConfig(
         model_specs=[model],
         slicing_specs=[
             config_pb2.SlicingSpec(),
-            *(config_pb2.SlicingSpec(feature_keys=[name]) for name in task.slices),
+            *(config_pb2.SlicingSpec(feature_keys=[name]) for name in config.evaluation.slices),
         ],
-        metrics_specs=[config_pb2.MetricsSpec(metrics=metrics)],
+        metrics_specs=[
+            config_pb2.MetricsSpec(
+                metrics=[
+                    config_pb2.MetricConfig(class_name="ExampleCount"),
+                    *(
+                        config_pb2.MetricConfig(
+                            class_name=name,
+                            module=f"pipeline.evaluation.{module}",
+                            config=json.dumps(arguments | {"name": module}),
+                        )
+                        for name, module in metrics.items()
+                    ),
+                ],
+                per_slice_thresholds={
+                    name: config_pb2.PerSliceMetricThresholds(thresholds=[threshold])
+                    for name, threshold in thresholds.items()
+                },
+            )
+        ],
     )
+
+
+def _of_classification(config: RunConfig) -> Thresholds:
+    """A bound of 0 on a metric that can be undefined is left out, as nan would break it."""
+    limits = config.evaluation
+    lowest = {"macro_f1": limits.min_macro_f1, "auc": limits.min_auc}
+    for name in config.task.classes:
+        lowest[of_class(name, "precision")] = limits.min_precision
+        lowest[of_class(name, "recall")] = limits.min_recall
+    return {
+        "accuracy": _threshold(lower_bound=limits.min_accuracy, tolerance=limits.tolerance),
+        "log_loss": _threshold(upper_bound=limits.max_log_loss),
+        "calibration_error": _threshold(upper_bound=limits.max_calibration_error),
+        **{name: _threshold(lower_bound=bound) for name, bound in lowest.items() if bound},
+    }
+
+
+def _of_next_token(config: RunConfig) -> Thresholds:
+    limits = config.evaluation
+    return {
+        "bits_per_char": _threshold(
+            upper_bound=limits.max_bits_per_char, tolerance=limits.tolerance
+        ),
+        "top1": _threshold(lower_bound=limits.min_top1),
+    }
 
 
 def _threshold(

@@ -1,4 +1,4 @@
-"""Metrics of a next-token model that TFMA lacks: ratios of sums over documents.
+"""Metrics of a next-token model: ratios of sums over documents.
 
 They read what the model's `score_examples` signature counts in each document.
 """
@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from tensorflow_model_analysis.metrics import metric_types
 
-from pipeline.evaluation.sums import add_documents, bits_per_char, of_sums, top1
+from pipeline.evaluation.sums import Sums, add_documents, of_sums, ratio
 
 
-class BitsPerChar(metric_types.Metric):
-    """Bits of all documents over their characters."""
+class NextTokenMetrics(metric_types.Metric):
+    """`bits_per_char` and `top1`."""
 
-    def __init__(self, name: str = "bits_per_char", code_sha256: str = ""):
-        computations = of_sums(add_documents, lambda name, sums: {name: bits_per_char(sums)})
-        super().__init__(computations, name=name)
+    def __init__(self, name: str = "next_token", code_sha256: str = ""):
+        super().__init__(of_sums(add_documents, lambda _, sums: figures(sums)), name=name)
 
 
-class TokenTop1(metric_types.Metric):
-    """The share of tokens that the model held most likely."""
+def figures(sums: Sums) -> dict[str, float]:
+    """The metrics by name, from the sums of `add_documents`, which may be empty.
 
-    def __init__(self, name: str = "top1", code_sha256: str = ""):
-        super().__init__(of_sums(add_documents, lambda name, sums: {name: top1(sums)}), name=name)
+    `bits_per_char` is the bits of all documents over their characters, `top1` the share of tokens
+    that the model held most likely.
+    """
+    return {
+        "bits_per_char": ratio("bits", "characters")(sums),
+        "top1": ratio("correct", "tokens")(sums),
+    }

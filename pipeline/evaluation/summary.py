@@ -5,23 +5,30 @@
     "intervals": {"accuracy": [0.855, 0.883], ...}          95%, see intervals.py
     "slices": {"length_bucket=1-127": {"accuracy": 0.88, ...}, ...}
     "slice_intervals": {"length_bucket=1-127": {"accuracy": [0.85, 0.91], ...}, ...}
-    "reliability": [{"from": 0.0, "to": 0.1, "count": 900, "probability": 0.03,
-                     "positive": 0.05}, ...]                for reviews, see calibration.py
+
+of a classification also
+
+    "classes": {"billing": {"auc": 0.98, "f1": 0.85, "precision": 0.9, "recall": 0.8}, ...}
+    "class_intervals": {"billing": {"precision": [0.86, 0.94], ...}, ...}
+    "slice_classes", "slice_class_intervals": the same by slice
+    "reliability": [{"from": 0.9, "to": 1.0, "count": 900, "probability": 0.96,
+                     "correct": 0.95}, ...]                 see calibration.py
     "fairness": {"length_bucket": {"accuracy_gap": 0.03, "lowest": "285+", "highest": "1-127"}}
 
 Numbers are TFMA's own. If there is a baseline, `accuracy_diff` and the like are differences from
-the last pushed model. A slice with too few texts has no intervals.
+the last pushed model. A slice with too few texts has no intervals. Metrics of a slice or a class
+that are undefined are left out; of all texts they are nan.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from data import features
+from pipeline.evaluation.formulas import class_and_metric
 
-_FAIR = (features.LENGTH_BUCKET,)  # features whose slices should have about the same accuracy
+_DIFFERENCE = "_diff"
 
 
 def collect(folder: str | None) -> dict[str, Any]:
@@ -56,18 +63,38 @@ def of_split(slices: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     from pipeline.evaluation.calibration import reliability
 
     # Sorted, as TFMA's order of slices depends on Beam's workers.
-    values = {name: _values(numbers) for name, numbers in sorted(slices.items())}
-    intervals = {name: _intervals(numbers) for name, numbers in sorted(slices.items())}
+    by_class = {where: _by_class(numbers) for where, numbers in sorted(slices.items())}
+    plain = {where: of.pop("") for where, of in by_class.items()}
+    values = {where: _values(numbers) for where, numbers in plain.items()}
+    intervals = {where: _intervals(numbers) for where, numbers in plain.items()}
     found: dict[str, Any] = {
         **values.pop("all"),
-        "slices": values,
+        "slices": {where: _defined(numbers) for where, numbers in values.items()},
         "intervals": intervals.pop("all"),
-        "slice_intervals": {name: bounds for name, bounds in intervals.items() if bounds},
+        "slice_intervals": _not_empty(intervals),
     }
-    if bins := reliability(slices["all"]):
-        found["reliability"] = bins
-    if gaps := {name: gap for name in _FAIR if (gap := _gap(values, name))}:
+    if by_class["all"]:
+        classes = {where: _map(_values_of_class, of) for where, of in by_class.items()}
+        bounds = {where: _map(_intervals, of) for where, of in by_class.items()}
+        found |= {
+            "classes": classes.pop("all"),
+            "class_intervals": bounds.pop("all"),
+            "slice_classes": classes,
+            "slice_class_intervals": _not_empty(bounds),
+            "reliability": reliability(plain["all"]),
+        }
+    features = sorted({where.partition("=")[0] for where in values})
+    if gaps := {name: gap for name in features if (gap := _gap(values, name))}:
         found["fairness"] = gaps
+    return found
+
+
+def _by_class(numbers: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """The numbers of each class by metric; under "" those of no class."""
+    found: dict[str, dict[str, float]] = {"": {}}
+    for name, number in sorted(numbers.items()):
+        of, metric = class_and_metric(name)
+        found.setdefault(of, {})[metric] = number
     return found
 
 
@@ -76,8 +103,13 @@ def _values(numbers: Mapping[str, float]) -> dict[str, float]:
         name: value
         for name, value in numbers.items()
         if not name.startswith("reliability_")
-        and not name.removesuffix("_diff").endswith(("_lower", "_upper"))
+        and not name.removesuffix(_DIFFERENCE).endswith(("_lower", "_upper"))
     }
+
+
+def _values_of_class(numbers: Mapping[str, float]) -> dict[str, float]:
+    values = _defined(_values(numbers))
+    return {name: value for name, value in values.items() if not name.endswith(_DIFFERENCE)}
 
 
 def _intervals(numbers: Mapping[str, float]) -> dict[str, list[float]]:
@@ -87,6 +119,19 @@ def _intervals(numbers: Mapping[str, float]) -> dict[str, list[float]]:
         if name != lower_name and math.isfinite(lower):
             found[name] = [lower, numbers[f"{name}_upper"]]
     return found
+
+
+def _defined(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in numbers.items() if not math.isnan(value)}
+
+
+def _map(function: Callable[[Any], Any], of: Mapping[str, Any]) -> dict[str, Any]:
+    """The function's values by key, without empty ones."""
+    return _not_empty({name: function(numbers) for name, numbers in of.items()})
+
+
+def _not_empty(of: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in of.items() if value}
 
 
 def _gap(slices: Mapping[str, Mapping[str, float]], feature: str) -> dict[str, Any] | None:

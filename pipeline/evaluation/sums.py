@@ -16,12 +16,11 @@ import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
-from data.features import is_positive
-
 Sums = dict[str, Any]  # int, Fraction, or a float that is not finite
 
-BINS = 10  # of the probability, for calibration
-_RANKS = 10_000  # of the probability, for the area under the curve; as many as TFMA uses
+BINS = 10  # of the confidence, for calibration
+RANKS = 10_000  # of a score, for the area under the curve; as many as TFMA uses
+RANK = "rank "  # of sums: "rank <class> <1 for a text of that class, else 0> <rank of its score>"
 _EPSILON = 1e-7  # least distance of a probability from 0 and 1 in the log loss; Keras' value
 
 
@@ -47,7 +46,10 @@ def of_sums(
         **_: Any,
     ) -> list[metric_types.MetricComputation]:
         def key(metric: str) -> metric_types.MetricKey:
-            return metric_types.MetricKey(metric, model_name=model_name, output_name=output_name)
+            # Examples have no weights. TFMA applies a MetricsSpec's thresholds to such keys only.
+            return metric_types.MetricKey(
+                metric, model_name=model_name, output_name=output_name, example_weighted=None
+            )
 
         combiner = SumsCombiner(
             functools.partial(
@@ -106,37 +108,40 @@ def ratio(numerator: str, denominator: str) -> Callable[[Sums], float]:
     return value
 
 
-bits_per_char = ratio("bits", "characters")
-top1 = ratio("correct", "tokens")
-
-
-def add_reviews(
+def add_texts(
     sums: Sums, element: Any, eval_config: Any, model_name: str, output_name: str
 ) -> None:
-    """Adds what the metrics need of a review: its label (0, 1) and probability of positive."""
-    for labels, predictions, _ in metric_util.to_label_prediction_example_weight(
-        element, eval_config=eval_config, model_name=model_name, output_name=output_name
+    """Adds what the metrics need of a text: its label and its scores."""
+    for label, scores, _ in metric_util.to_label_prediction_example_weight(
+        element,
+        eval_config=eval_config,
+        model_name=model_name,
+        output_name=output_name,
+        flatten=False,
     ):
-        for label, probability in zip(np.ravel(labels), np.ravel(predictions), strict=True):
-            add_review(sums, int(label), float(probability))
+        add_text(sums, int(np.ravel(label)[0]), np.ravel(scores))
 
 
-def add_review(sums: Sums, label: int, probability: float) -> None:
-    """Adds one label (0, 1) and its probability of positive."""
-    if not math.isfinite(probability):
-        add_to(sums, {"count": 1, "log_loss": math.nan})
+def add_text(sums: Sums, label: int, scores: np.ndarray) -> None:
+    """Adds the label of one text, an index from 0, and the scores of the classes (n,)."""
+    add_to(sums, {"count": 1, f"label {label}": 1})
+    if not np.isfinite(scores).all():
+        add_to(sums, {"log_loss": math.nan})
         return
-    of_label = probability if label else 1 - probability
-    i = min(int(probability * BINS), BINS - 1)
+    answer = int(np.argmax(scores))  # of equal scores the first
+    values = [float(score) for score in scores]
+    i = min(int(values[answer] * BINS), BINS - 1)
+    right = int(answer == label)
     numbers = {
-        "count": 1,
-        "correct": int(is_positive(probability) == bool(label)),
-        "log_loss": _exact(-math.log(min(max(of_label, _EPSILON), 1 - _EPSILON))),
+        "correct": right,
+        f"answer {answer}": 1,
+        f"right {label}": right,
+        "log_loss": _exact(-math.log(min(max(values[label], _EPSILON), 1 - _EPSILON))),
         f"bin_{i}_count": 1,
-        f"bin_{i}_probability": _exact(probability),
-        f"bin_{i}_positive": label,
-        f"rank_{int(probability * _RANKS):05d}_{label}": 1,
+        f"bin_{i}_probability": _exact(values[answer]),
+        f"bin_{i}_correct": right,
     }
+    numbers |= {f"{RANK}{c} {int(c == label)} {int(v * RANKS)}": 1 for c, v in enumerate(values)}
     add_to(sums, numbers)
 
 

@@ -1,12 +1,13 @@
 """Export of a trained model as a SavedModel; its signatures take raw text.
 
-sentiment (texts (b,) string):
-    serving_default     text -> label (b,) string, probability (b,) float32 of positive, classes
-                        and scores (b, 2)
+classification into n classes (texts (b,) string):
+    serving_default     text -> label (b,) string, classes (b, n) string, scores (b, n) float32, the
+                        classes' probabilities, and for two classes probability (b,) float32 of the
+                        second
     serving_examples    serialized tf.Examples -> the same
     classify            serialized tf.Examples -> classes and scores, for the Classify API
     embed               text -> embedding (b, width), the pooled features that the head sees
-next token:
+next-token:
     serving_default     text, and optional settings of generation -> text (b,), the continuation,
                         log_probability (b,) in nats, tokens (b,)
     score               text -> bits, characters, tokens, correct, each (b,)

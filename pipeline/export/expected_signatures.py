@@ -1,15 +1,17 @@
-"""The signatures that InfraCheck expects in an export, and their inputs, by the task's head."""
+"""The signatures that InfraCheck expects in an export, and their inputs, by the task's kind."""
 
 from __future__ import annotations
 
-SIGNATURES: dict[str, dict[str, tuple[str, ...]]] = {
-    "sentiment": {
+from data.tasks import Kind
+
+SIGNATURES: dict[Kind, dict[str, tuple[str, ...]]] = {
+    "classification": {
         "serving_default": ("text",),
         "serving_examples": ("examples",),
         "classify": ("inputs",),
         "embed": ("text",),
     },
-    "next_token": {
+    "next-token": {
         "serving_default": (
             "text",
             "max_new_tokens",

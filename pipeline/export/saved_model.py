@@ -17,18 +17,18 @@ import tensorflow_transform as tft
 
 from data import features
 from data.tasks import Task
-from mamba_model import NextTokenModel, SentimentEnsemble, SentimentModel
+from mamba_model import NextTokenModel, TextClassifier, TextClassifierEnsemble
 from pipeline.config import ExportConfig
 from pipeline.export import warm_up
+from pipeline.export.classification_signatures import classification_signatures
 from pipeline.export.next_token_signatures import next_token_signatures
-from pipeline.export.sentiment_signatures import sentiment_signatures
 
 _EXTRA = "assets.extra"  # where TensorFlow Serving looks for warm-up requests
 _LIMITS = "limits.json"
 
 
 def save(
-    model: SentimentModel | SentimentEnsemble | NextTokenModel,
+    model: TextClassifier | TextClassifierEnsemble | NextTokenModel,
     task: Task,
     transform_output: tft.TFTransformOutput,
     vocabulary: Sequence[str],
@@ -55,8 +55,8 @@ def save(
     def to_tokens(text: tf.Tensor) -> tf.RaggedTensor:
         return transform({features.TEXT: text[:, None]})[features.TOKENS]
 
-    if task.head == "sentiment":
-        signatures = sentiment_signatures(model, to_tokens, limits)
+    if task.kind == "classification":
+        signatures = classification_signatures(model, task.classes, to_tokens, limits)
     else:
         signatures = next_token_signatures(model, task, to_tokens, vocabulary, limits)
     # For the model itself, TensorFlow would write each Keras variable twice, and servers would also

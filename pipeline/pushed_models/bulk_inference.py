@@ -39,7 +39,7 @@ class Job:
 
     Attributes:
         signature: has an input `text`, which gets the rows.
-        outputs: the ones to write, if the signature has them.
+        outputs: the ones to write, if the signature has them; `scores` by the class's name.
         settings: other inputs, one value for all rows.
         block: rows that are written at a time.
     """
@@ -50,7 +50,7 @@ class Job:
     block: int = 1024
 
 
-CLASSIFY = Job("serving_default", ("label", "probability"))
+CLASSIFY = Job("serving_default", ("label", "scores", "probability"))
 SCORE = Job("score", ("bits", "characters"))
 
 
@@ -191,4 +191,8 @@ def _run(model: ServedModel, job: Job, texts: list[bytes]) -> list[dict[str, Any
     settings = {name: [value] for name, value in job.settings.items()}
     outputs = model.predict(job.signature, text=texts, **settings)
     columns = {name: json_values(name, outputs[name]) for name in job.outputs if name in outputs}
+    if "scores" in columns:
+        classes = json_values("classes", outputs["classes"])
+        named = zip(classes, columns["scores"], strict=True)
+        columns["scores"] = [dict(zip(*row, strict=True)) for row in named]
     return [{name: column[i] for name, column in columns.items()} for i in range(len(texts))]

@@ -1,7 +1,7 @@
 """`tf-mamba score`: scores a pushed model on a file, read as a stream.
 
-Memory does not grow with the file. Reviews are read in blocks. Text is read in parts of whole
-lines, and the model's state is passed from one part to the next.
+Memory does not grow with the file. Labelled texts are read in blocks. Text is read in parts of
+whole lines, and the model's state is passed from one part to the next.
 """
 
 from __future__ import annotations
@@ -14,64 +14,74 @@ from pathlib import Path
 
 import numpy as np
 
-from data import features
 from data.errors import UserError
-from data.imdb import formats as imdb_formats
+from data.generic.reader import labelled_rows
 from data.records import DeadLetter
+from data.tasks import Reading, Task
+from pipeline.evaluation import formulas
 from pipeline.pushed_models.model import predict
 from pipeline.transform.token_ids import START_ID
 from serving.served_model import ServedModel
 
-# Reviews that are read at a time and sorted by length, so that batches need little padding.
+# Texts that are read at a time and sorted by length, so that batches need little padding.
 _BLOCK, _BATCH = 1024, 32
-_BINS = 1 << 20  # of the histogram of probabilities, for the AUC
+_BINS = 1 << 21  # of the histograms of scores, of all classes together, for the AUC
 # Text: characters of a part, and parts of different documents in a batch.
 _PART, _LANES = 8_000, 16
 
 
-def score_reviews(folder: Path, file: Path) -> dict[str, float | int]:
-    """Scores a sentiment model on a CSV file with columns text and label.
+def score_labelled(
+    folder: Path, file: Path, task: Task, reading: Reading
+) -> dict[str, float | int | None]:
+    """Scores a classification's model on a file with a text and a label in each row.
 
-    Returns: `accuracy`, `auc`, `log_loss` (nats), `n`. The AUC treats probabilities that are
-    closer than 1e-6 as ties.
+    Returns: `accuracy`, `macro_f1`, `auc` (the mean over the classes, each against the rest; None
+    if all texts are of one class), `log_loss` (nats), `n`. The AUC treats scores as ties that are
+    closer than 5e-7 times the number of classes.
 
     Raises:
-        UserError: at the first unusable row, with its line.
+        UserError: at the first unusable row, with its line; or if there are no rows.
     """
     model = ServedModel(folder)
-    correct = n = 0
+    classes = len(task.classes)
     log_loss = 0.0
-    counts = np.zeros((2, _BINS), np.int64)
-    rows = _rows(file)
+    confusion = np.zeros((classes, classes), np.int64)  # by label and answer
+    bins = _BINS // classes
+    ranks = np.zeros((classes, 2, bins), np.int64)  # of other classes' texts, and of its own
+    rows = _rows(file, task, reading)
     while block := list(itertools.islice(rows, _BLOCK)):
         block.sort(key=lambda row: len(row[0]))
         for start in range(0, len(block), _BATCH):
-            texts, labels = zip(*block[start : start + _BATCH], strict=True)
-            outputs = predict(model, "serving_default", text=texts)
-            probability = outputs["probability"].astype(float)
-            label = np.array(labels)
-            correct += int(np.sum(features.is_positive(probability) == label))
-            of_label = np.where(label == 1, probability, 1 - probability)
+            texts, of_texts = zip(*block[start : start + _BATCH], strict=True)
+            labels = np.array(of_texts)  # (b,)
+            scores = predict(model, "serving_default", text=texts)["scores"].astype(float)  # (b, n)
+            np.add.at(confusion, (labels, np.argmax(scores, axis=1)), 1)
+            of_label = scores[np.arange(len(labels)), labels]
             log_loss -= float(np.sum(np.log(np.maximum(of_label, 1e-7))))
-            np.add.at(counts, (label, np.minimum((probability * _BINS).astype(int), _BINS - 1)), 1)
-            n += len(labels)
+            own = (labels[:, None] == np.arange(classes)).astype(int)  # (b, n)
+            rank = np.minimum((scores * bins).astype(int), bins - 1)
+            np.add.at(ranks, (np.arange(classes), own, rank), 1)
+    n = int(confusion.sum())
     if n == 0:
-        raise UserError(f"{file}: expected reviews, found none")
-    return {"accuracy": correct / n, "auc": _auc(*counts), "log_loss": log_loss / n, "n": n}
+        raise UserError(f"{file}: expected texts with labels, found none")
+    right, labelled, answered = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    counts = zip(labelled.tolist(), answered.tolist(), right.tolist(), strict=True)
+    auc = formulas.mean(formulas.area_under_curve(*of_class) for of_class in ranks)
+    return {
+        "accuracy": int(right.sum()) / n,
+        "macro_f1": formulas.mean(formulas.f1(*of_class) for of_class in counts),
+        "auc": None if math.isnan(auc) else auc,
+        "log_loss": log_loss / n,
+        "n": n,
+    }
 
 
-def _rows(file: Path) -> Iterator[tuple[str, int]]:
-    for row in imdb_formats.csv_rows(file):
+def _rows(file: Path, task: Task, reading: Reading) -> Iterator[tuple[str, int]]:
+    """Text and class of each row."""
+    for row in labelled_rows(file, task, reading):
         if isinstance(row, DeadLetter):
             raise UserError(f"{row.file}:{row.line}: {row.reason}: {row.excerpt[:80]!r}")
-        yield row.text, row.label
-
-
-def _auc(negatives: np.ndarray, positives: np.ndarray) -> float:
-    """Share of (negative, positive) pairs in the right order, ties count half; NaN if no pairs."""
-    below = np.cumsum(negatives) - negatives
-    pairs = int(negatives.sum()) * int(positives.sum())
-    return float(np.sum(positives * (below + negatives / 2)) / pairs) if pairs else math.nan
+        yield row[0], row[1]
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ class Part:
 
 
 def score_text(folder: Path, file: Path) -> dict[str, float | int]:
-    """Scores a next-token model on plain text, one verse per line.
+    """Scores a next-token model on plain text.
 
     A blank line starts a new document, for which the model's state is reset. Blank lines do not
     count as characters; line ends do, including that of the last line.

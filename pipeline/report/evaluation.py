@@ -25,8 +25,9 @@ class Evaluation:
         values: of each metric.
         last: the last pushed model's values of the same metrics; empty if there is none.
         intervals: lower and upper bound of each metric, if there are enough texts.
+        classes, class_intervals: values and intervals by class; empty for next-token models.
         slices, slice_intervals: values and intervals by slice.
-        reliability: bins of probability, see pipeline/evaluation/calibration.py; empty for
+        reliability: bins of confidence, see pipeline/evaluation/calibration.py; empty for
             next-token models.
         not_checked: what InfraCheck could not check here, and why.
     """
@@ -34,6 +35,8 @@ class Evaluation:
     values: Mapping[str, float]
     last: Mapping[str, float]
     intervals: Bounds
+    classes: Mapping[str, Mapping[str, float]]
+    class_intervals: Mapping[str, Bounds]
     slices: Mapping[str, Mapping[str, float]]
     slice_intervals: Mapping[str, Bounds]
     reliability: Sequence[Mapping[str, float]]
@@ -58,6 +61,8 @@ def read(run: Run) -> Evaluation:
             if name + _DIFFERENCE in numbers
         },
         intervals=split["intervals"],
+        classes=split.get("classes", {}),
+        class_intervals=split.get("class_intervals", {}),
         slices={where: _own(values) for where, values in split["slices"].items()},
         slice_intervals=split["slice_intervals"],
         reliability=split.get("reliability", ()),

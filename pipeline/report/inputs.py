@@ -7,10 +7,13 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from data.tasks import TASKS, Task
+import pydantic
+
+from data.tasks import Task
 
 MEASUREMENTS_FILE = "measurements.json"
 
@@ -64,9 +67,10 @@ class Run:
     stages: tuple[Stage, ...] | None = None
     last_statistics: str | None = None
 
-    @property
+    @cached_property
     def task(self) -> Task:
-        return TASKS[self.config["task"]]
+        task: Task = pydantic.TypeAdapter(Task).validate_python(self.config["task"])
+        return task
 
     def with_measurements(self, found: Mapping[str, Any]) -> Run:
         return dataclasses.replace(self, measurements=found)

@@ -11,7 +11,8 @@ TFX reads the annotations of a component function as objects, so this module can
 # mypy: disable-error-code="type-arg, arg-type, assignment, call-overload"
 
 import json
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from tfx.types import standard_artifacts
 from components.artifacts import IngestRecords
 from components.artifacts import ModelCard as ModelCardArtifact
 from data.files import write_whole
+
+_UNKNOWN = "not written down yet: see [about] in the task's task.toml"
 
 
 @component
@@ -51,29 +54,30 @@ def ModelCard(
         training_code_sha256: hash of the Trainer's code, which the card shows.
         code_sha256: hash of the code of this component; a part of the cache key only.
     """
-    from data.tasks import TASKS
     from pipeline.code_hash import library_versions
     from pipeline.evaluation import summary as evaluation_summary
     from pipeline.export.expected_signatures import SIGNATURES
     from pipeline.places import TRAINING_FILE
-    from pipeline.report.model_card_words import about
     from pipeline.transform.vocabulary import pieces_sha256
 
     settings = json.loads(config)
-    task = TASKS[settings["task"]]
-    words = about(task.name)
+    task, about = settings["task"], settings["about"]
     ledger = json.loads(Path(records.uri, "records.json").read_text("utf-8"))
     training = json.loads(Path(model_run.uri, TRAINING_FILE).read_text("utf-8"))
     infra = json.loads(Path(infra_blessing.uri, "report.json").read_text("utf-8"))
     source = ledger["source"]
     content = {
-        "task": task.name,
-        **words,
+        "task": task["name"],
+        "kind": task["kind"],
+        "classes": task["classes"],
+        **about,
+        "title": about["title"] or f"A Mamba model: {task['name']}",
+        "example": example_request(task["name"], about["example"]),
         "data": {
             "source": source["kind"],
             "sha256": source["sha256"],
             "examples": ledger["examples"],
-            "licence": words["licence"],
+            "licence": about["licence"],
         },
         "hashes": {
             "code": training_code_sha256,
@@ -82,11 +86,33 @@ def ModelCard(
         },
         "versions": library_versions(),
         "training": {name: settings[name] for name in ("preset", "seed", "model", "training")},
+        "chance": chance(ledger, task["classes"]),
         "metrics": (evaluation_summary.collect(evaluation.uri)["metrics"] or {}).get("eval"),
-        "serving": {"signatures": SIGNATURES[task.head], **infra["figures"]},
+        "serving": {"signatures": SIGNATURES[task["kind"]], **infra["figures"]},
     }
     write_whole(Path(card.uri, "model_card.json"), json.dumps(content, indent=2) + "\n")
     write_whole(Path(card.uri, "model_card.md"), as_markdown(content))
+
+
+def example_request(task: str, text: str) -> str:
+    """A request to the REST API, as a command."""
+    body = json.dumps({"instances": [{"text": text}]}, ensure_ascii=False)
+    return f"curl -d {shlex.quote(body)} http://localhost:8501/v1/models/{task}:predict"
+
+
+def chance(ledger: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any] | None:
+    """The class that is most frequent in split train, and what always answering it would reach on
+    split eval; None without classes or labels.
+    """
+    labels = {
+        split: facts.get("values", {}).get("label", {}) for split, facts in ledger["facts"].items()
+    }
+    train, held_out = labels.get("train"), labels.get("eval")
+    if not classes or not train or not held_out:
+        return None
+    most = max(train, key=lambda label: (train[label], label))
+    accuracy = held_out.get(most, 0) / sum(held_out.values())
+    return {"class": classes[int(most)], "accuracy": accuracy}
 
 
 def as_markdown(card: Mapping[str, Any]) -> str:
@@ -94,7 +120,7 @@ def as_markdown(card: Mapping[str, Any]) -> str:
     data, metrics, serving = card["data"], card["metrics"], card["serving"]
     limits = serving.get("limits", {})
     sections = [
-        f"# {card['title']}\n\n{card['description']}",
+        f"# {card['title']}\n\n{card['description']}" + _class_names(card["classes"]),
         "## Use\n\n"
         + _bullets(card["intended_use"])
         + "\n\nNot for:\n\n"
@@ -102,7 +128,9 @@ def as_markdown(card: Mapping[str, Any]) -> str:
         "## Known weaknesses\n\n" + _bullets(card["weaknesses"]),
         "## Quality\n\nOn split `eval`, which the model was not trained on. The 95% intervals show"
         " how much a figure varies with the choice of texts, not from one training to another.\n\n"
-        + _table(("metric", "value", "interval"), _metric_rows(metrics)),
+        + _table(("metric", "value", "interval"), _metric_rows(metrics))
+        + _chance(card["chance"]),
+        *_classes(metrics),
         *_slices(metrics),
         *_fairness(metrics),
         "## Data\n\n"
@@ -133,8 +161,21 @@ def as_markdown(card: Mapping[str, Any]) -> str:
     return "\n\n".join(sections) + "\n"
 
 
+def _class_names(classes: Iterable[str]) -> str:
+    return f"\n\nClasses: {', '.join(classes)}." if classes else ""
+
+
+def _chance(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    return (
+        f"\n\nAlways answering `{found['class']}`, the most frequent class of split `train`, has"
+        f" accuracy {found['accuracy']:.4g}."
+    )
+
+
 def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {line}" for line in lines) or f"- {_UNKNOWN}"
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -157,6 +198,17 @@ def _metric_rows(metrics: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
         bounds = metrics["intervals"].get(name)
         between = f"{bounds[0]:.4g} to {bounds[1]:.4g}" if bounds else ""
         yield name.replace("_", " "), f"{value:.4g}", between
+
+
+def _classes(metrics: Mapping[str, Any]) -> Iterable[str]:
+    if "classes" not in metrics:
+        return
+    names = ("precision", "recall", "f1", "auc")
+    rows = [
+        (of_class, *(f"{of.get(name, float('nan')):.4g}" for name in names))
+        for of_class, of in metrics["classes"].items()
+    ]
+    yield "## Classes\n\n" + _table(("", *names), rows)
 
 
 def _slices(metrics: Mapping[str, Any]) -> Iterable[str]:

@@ -50,7 +50,7 @@ def render(run: Run) -> Page:
     sections, failures = [], []
     for name, (title, module) in SECTIONS.items():
         if module is examples:
-            title = examples.TITLES[run.task.head]
+            title = examples.TITLES[run.task.kind]
         try:
             blocks = module.section(run)
         except Exception as error:

@@ -91,8 +91,8 @@ class WholeDocuments:
 class LabelledTexts:
     """Batches of a classifier: texts with labels, in length buckets, padded on the right.
 
-    A batch is (tokens (b, l) int32, labels (b,) float32, weights (b,) float32) with
-    (l, b) one of `buckets`. Rows of weight 0 fill up the last batch of a bucket.
+    A batch is (tokens (b, l) int32, labels (b,) int32, weights (b,) float32) with (l, b) one
+    of `buckets`. Rows of weight 0 fill up the last batch of a bucket; all others weigh 1.
     """
 
     def __init__(
@@ -101,10 +101,17 @@ class LabelledTexts:
         labels: np.ndarray,
         buckets: Sequence[tuple[int, int]],
         seed: int | None = None,
+        class_weights: Sequence[float] | None = None,
     ):
-        """`seed`: of the order, new in each epoch; None keeps the order, for evaluation."""
+        """Prepares the batches.
+
+        Args:
+            seed: of the order, new in each epoch; None keeps the order, for evaluation.
+            class_weights: for the loss, see `CompiledTraining.compile`; None: all classes weigh 1.
+        """
+        self.class_weights = class_weights
         self._texts = texts
-        self._labels = labels.astype(np.float32)
+        self._labels = labels.astype(np.int32)
         self._buckets = buckets
         self._seed = seed
         lengths = np.array([len(text) for text in texts])
@@ -126,7 +133,7 @@ class LabelledTexts:
         bucket, members = self._plan(epoch)[position]
         length, batch = self._buckets[bucket]
         tokens = np.full((batch, length), PADDING_ID, np.int32)
-        labels = np.zeros(batch, np.float32)
+        labels = np.zeros(batch, np.int32)
         weights = np.zeros(batch, np.float32)
         for row, member in enumerate(members):
             tokens[row, : len(self._texts[member])] = self._texts[member]

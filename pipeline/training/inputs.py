@@ -18,21 +18,22 @@ import tensorflow_transform as tft
 from tfx_bsl.public.tfxio import TensorFlowDatasetOptions
 
 from data import features
-from data.tasks import TASKS, Task
+from data.tasks import Task
 from mamba_model import (
     MambaConfig,
     NextTokenModel,
-    SentimentEnsemble,
-    SentimentModel,
+    TextClassifier,
+    TextClassifierEnsemble,
     load_checkpoint,
     native_scan,
 )
 from pipeline.config import TrainingConfig
 from pipeline.training.batches import LabelledTexts, WholeDocuments, Windows
+from pipeline.training.class_weights import class_weights
 from pipeline.transform import tokenization
 from pipeline.transform.vocabulary import read_vocabulary
 
-Model = SentimentModel | SentimentEnsemble | NextTokenModel
+Model = TextClassifier | TextClassifierEnsemble | NextTokenModel
 Labelled = tuple[list[np.ndarray], np.ndarray]  # token ids of each text, and the labels
 
 
@@ -54,18 +55,18 @@ class Inputs:
     def read(cls, fn_args: Any, pretraining: bool = False) -> Inputs:
         """Reads the files that fn_args names, and seeds this process.
 
-        Reads of fn_args.custom_config `config`: JSON of `task` (its name), `seed`, `model`
+        Reads of fn_args.custom_config `config`: JSON of `task` (Task), `seed`, `model`
         (MambaConfig) and `training` (TrainingConfig).
         """
         facts = json.loads(fn_args.custom_config["config"])
         depend_on_seed(facts["seed"])
         facts["training"]["scan"] = available_scan(facts["training"]["scan"])
-        label = TASKS[facts["task"]].label
+        labelled = facts["task"]["kind"] == "classification"
         transform = tft.TFTransformOutput(fn_args.transform_graph_path)
         vocabulary = read_vocabulary(fn_args.transform_graph_path)
 
         def read(files: Sequence[str]) -> Labelled:
-            return _read_examples(fn_args.data_accessor, files, transform, label)
+            return _read_examples(fn_args.data_accessor, files, transform, labelled)
 
         return cls.from_facts(
             facts | {"vocabulary": vocabulary, "pretraining": pretraining},
@@ -85,7 +86,7 @@ class Inputs:
         """The inverse of `facts`, with the vocabulary's size as the model's."""
         vocabulary = facts["vocabulary"]
         return cls(
-            task=TASKS[facts["task"]],
+            task=pydantic.TypeAdapter(Task).validate_python(facts["task"]),
             seed=facts["seed"],
             model=MambaConfig.from_dict(facts["model"] | {"vocabulary_size": len(vocabulary)}),
             training=pydantic.TypeAdapter(TrainingConfig).validate_python(facts["training"]),
@@ -99,7 +100,7 @@ class Inputs:
     def facts(self) -> dict[str, Any]:
         """All but the texts and the transform graph, as JSON values."""
         return {
-            "task": self.task.name,
+            "task": dataclasses.asdict(self.task),
             "seed": self.seed,
             "model": self.model.to_dict(),
             "training": dataclasses.asdict(self.training),
@@ -134,18 +135,23 @@ def prepare(
     Args:
         base_model: the folder of a pretrained model, whose backbone's weights the model
             starts from; None: Keras's random seed determines all first weights.
+
+    Raises:
+        UserError: if `training.class_weights` does not fit the classes and their texts.
     """
     training = inputs.training
     model: Model
     batches: LabelledTexts | Windows
     held_out: LabelledTexts | WholeDocuments | None
-    if inputs.task.head == "sentiment" and not inputs.pretraining:
+    if inputs.task.kind == "classification" and not inputs.pretraining:
+        classes = inputs.task.classes
         model = (
-            SentimentModel(inputs.model)
+            TextClassifier(inputs.model, len(classes))
             if training.members == 1
-            else SentimentEnsemble(inputs.model, training.members)
+            else TextClassifierEnsemble(inputs.model, len(classes), training.members)
         )
-        batches = LabelledTexts(*inputs.train, training.buckets, inputs.seed)
+        weights = class_weights(training.class_weights, classes, inputs.train[1])
+        batches = LabelledTexts(*inputs.train, training.buckets, inputs.seed, weights)
         held_out = LabelledTexts(*inputs.held_out, training.buckets)
     else:
         batches = Windows(inputs.train[0], training.batch, training.window, inputs.seed)
@@ -182,9 +188,9 @@ def available_scan(scan: str) -> str:
 
 
 def _read_examples(
-    data_accessor: Any, files: Sequence[str], transform: tft.TFTransformOutput, label: str | None
+    data_accessor: Any, files: Sequence[str], transform: tft.TFTransformOutput, labelled: bool
 ) -> Labelled:
-    """All token rows of transformed examples, and their labels (empty without a label).
+    """All token rows of transformed examples, and their labels; none if not `labelled`.
 
     Sorted, as the order of the files depends on the number of Beam's workers.
     """
@@ -198,8 +204,8 @@ def _read_examples(
     for batch in dataset:
         rows = batch[features.TOKENS]
         texts += np.split(rows.flat_values.numpy().astype(np.int32), rows.row_splits[1:-1].numpy())
-        if label:
-            labels.append(batch[label].numpy())
+        if labelled:
+            labels.append(batch[features.LABEL].numpy())
     of_text = np.concatenate(labels) if labels else np.zeros(len(texts))
     order = sorted(range(len(texts)), key=lambda i: (texts[i].tobytes(), of_text[i]))
-    return [texts[i] for i in order], of_text[order] if label else np.empty(0)
+    return [texts[i] for i in order], of_text[order] if labelled else np.empty(0)

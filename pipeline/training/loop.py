@@ -14,7 +14,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +86,8 @@ def fit(
         UserError: if loss or gradients are not finite, or the loss diverges; names the step,
             the texts of the batch, and the last good checkpoint.
     """
-    _compile(model, training, spread)
+    weights = batches.class_weights if isinstance(batches, LabelledTexts) else None
+    _compile(model, training, weights, spread)
     run = _Run(model, batches, training, checkpoints, held_out, to_texts)
     with TrainingLog(log_folder, _COLUMNS, training.steps, run.progress.rows) as log:
         run.train(log)
@@ -271,7 +272,9 @@ class _Run:
             self.progress.resumed_at.append(self.progress.step)
 
 
-def _compile(model: Any, training: TrainingConfig, spread: Any) -> None:
+def _compile(
+    model: Any, training: TrainingConfig, class_weights: Sequence[float] | None, spread: Any
+) -> None:
     moves = max(1, training.steps // training.accumulate)
     warmup = min(training.warmup_steps, moves - 1)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -292,6 +295,7 @@ def _compile(model: Any, training: TrainingConfig, spread: Any) -> None:
         ),
         scan=training.scan,
         label_smoothing=training.label_smoothing,
+        class_weights=class_weights,
         spread=spread,
     )
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.errors import UserError
-from data.tasks import TASKS
 from pipeline.config import RunConfig
 
 TF_CONFIG = "TF_CONFIG"
@@ -80,8 +79,8 @@ class Workers:
         from mamba_model.training_step import shards_of  # slow, as it imports TensorFlow
 
         training = config.training
-        sentiment = TASKS[config.task].head == "sentiment"
-        rows = max(b for _, b in training.buckets) if sentiment else training.batch
+        classifies = config.task.kind == "classification"
+        rows = max(b for _, b in training.buckets) if classifies else training.batch
         if len(self.names) > (shards := shards_of(rows)):
             raise UserError(
                 f"{TF_CONFIG}: {len(self.names)} workers, but a batch of {rows} rows is split"

@@ -2,7 +2,7 @@
 
 One definition serves both the corpus before training and each request to the served model.
 
-Inputs: features.TEXT (b, 1) string and, if the task has labels, features.LABEL (b, 1) int64.
+Inputs: features.TEXT (b, 1) string and, of a classification, features.LABEL (b, 1) int64.
 Outputs: features.TOKENS, ragged (b, l) int64, and the label (b,), unchanged.
 """
 
@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pydantic
 import tensorflow as tf
 
 from data import features
 from data.normal_form import NormalForm
-from data.tasks import TASKS
+from data.tasks import Task
 from pipeline.transform import tokenization
 from pipeline.transform.vocabulary import learned_vocabulary
 
@@ -22,7 +23,7 @@ from pipeline.transform.vocabulary import learned_vocabulary
 def normalize(strings: tf.Tensor, form: NormalForm) -> tf.Tensor:
     """Brings text (b,) into a normal form; bytes that are not UTF-8 become U+FFFD."""
     strings = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
-    for pattern, replacement in form.rules:
+    for pattern, replacement in form.all_rules:
         strings = tf.strings.regex_replace(strings, pattern, replacement)
     return tf.strings.lower(strings, encoding="utf-8") if form.lower else strings
 
@@ -40,16 +41,17 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
 
     Args:
         inputs: raw features by name.
-        custom_config: `task`, `vocabulary_size` and the fields of config.TransformConfig.
+        custom_config: `task`, a Task as a dict, `vocabulary_size` and the fields of
+            config.TransformConfig.
     """
-    task = TASKS[custom_config["task"]]
+    task = pydantic.TypeAdapter(Task).validate_python(custom_config["task"])
     text = normalize(tf.squeeze(inputs[features.TEXT], 1), task.normal_form)
     words = tokenization.split_words(text)
     vocabulary = learned_vocabulary(words, custom_config["vocabulary_size"])
     tokens = tokenization.encode(words, vocabulary)
-    if task.head == "sentiment":
-        tokens = head_and_tail(tokens, custom_config["head"], custom_config["tail"])
-    outputs = {features.TOKENS: tokens}
-    if task.label:
-        outputs[task.label] = tf.squeeze(inputs[task.label], 1)
-    return outputs
+    if task.kind == "next-token":
+        return {features.TOKENS: tokens}
+    return {
+        features.TOKENS: head_and_tail(tokens, custom_config["head"], custom_config["tail"]),
+        features.LABEL: tf.squeeze(inputs[features.LABEL], 1),
+    }

@@ -21,7 +21,7 @@ from pipeline.transform.tokenization import LONGEST_WORD, byte_alphabet
 
 VOCABULARY_ASSET = "vocabulary.txt"
 
-# The learner sees only the most frequent words: on the reviews' 94,000 distinct words,
+# The learner sees only the most frequent words: on a corpus of 94,000 distinct words,
 # using all of them took 8 times as long.
 _LEARNER_WORDS = 20_000
 

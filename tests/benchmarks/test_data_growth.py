@@ -2,10 +2,8 @@ import csv
 
 import pytest
 
-from benchmarks import data_growth
+from benchmarks import corpora, data_growth
 from data.facts import same_text
-from data.imdb.reader import open_source, read_shard
-from data.records import Record
 
 
 def _written(path):
@@ -34,9 +32,7 @@ def test_copies_are_distinct_texts_of_the_same_labels_and_lengths(written):
 
 
 def test_the_first_copy_is_the_reviews_and_a_seed_gives_the_same_again(written, tmp_path):
-    source = open_source()
-    real = {r.features["text"] for r in read_shard(source, source.shards[0], 10**6)
-            if isinstance(r, Record)}  # fmt: skip
+    real = {record.features["text"] for record in corpora.records(corpora.packaged("imdb"))}
     rows = _written(written)
     assert {row["text"] for row in rows[:20]} <= real
     assert not {row["text"] for row in rows[20:]} & real

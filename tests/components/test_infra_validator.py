@@ -9,8 +9,8 @@ from tfx.types import artifact_utils, channel_utils, standard_artifacts
 from tiny_exports import TEXTS, save
 
 from components import infra_validator
+from data import readers
 from data.errors import UserError
-from data.imdb import reader as imdb
 from pipeline.places import Places
 from pipeline.presets import preset
 from pipeline.settings import with_settings
@@ -22,7 +22,11 @@ def _pipeline(folder, *settings):
     from pipeline.orchestrators.definition import define
 
     config = with_settings(preset("imdb", "smoke"), settings)
-    return define(config, imdb.open_source(None), Places.below(folder), [])
+    return define(config, _source(config), Places.below(folder), [])
+
+
+def _source(config):
+    return readers.load(config.reading.reader).open_source(None, config.reading)
 
 
 def test_if_enabled_it_is_a_stage_and_its_blessing_gates_the_push(tmp_path):
@@ -133,5 +137,5 @@ def test_a_run_that_needs_docker_is_refused_before_its_first_stage(engine, tmp_p
     config = with_settings(preset("imdb", "smoke"), [ON])
     places = Places.below(tmp_path / "root")
     with pytest.raises(UserError, match="docker's engine does not run"):
-        local_runner.run(config, imdb.open_source(None), places)
+        local_runner.run(config, _source(config), places)
     assert not (places.runs / "artifacts").exists()

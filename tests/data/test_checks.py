@@ -1,120 +1,100 @@
-"""Each check of a corpus fires alone, at its bound, and is silent when it is switched off."""
-
-import copy
-import dataclasses
+"""Each check of a corpus, alone."""
 
 import pytest
 
-from data.checks import findings, markers
+from data import checks, facts
+from data.records import Record
 from data.tasks import Checks, WordRate
 
-CLASSES = ("billing", "delivery", "other")
-RATE = WordRate("domain", ("parcel", "invoice"), lowest=5.0, highest=20.0, remedy="Other letters?")
-# Bounds that LEDGER just keeps.
-CHECKS = Checks(
-    lowest_class_share=0.25, lowest_mean_words=10.0, word_rates=(RATE,), least_records=100,
-    least_words=2_000,
-)  # fmt: skip
-LEDGER = {
-    "repeats_across_splits": 0,
-    "facts": {
-        "train": {
-            "records": 200, "words": 2_000, "markers": {"parcel": 8, "invoice": 4},
-            "values": {"label": {"0": 100, "1": 50, "2": 50}},
-        },
-        "eval": {
-            "records": 100, "words": 1_000, "markers": {"parcel": 3},
-            "values": {"label": {"0": 30, "1": 30, "2": 40}},
-        },
-        "test": {},
-    },
-}  # fmt: skip
+CLASSES = ("billing", "login", "other")
+NO_CHECKS = Checks(
+    repeats_across_splits=False, every_class_in_every_split=False, least_records=0, least_words=0
+)
 
 
-def counts(split, **changes):
-    """A ledger in which some facts of a split differ."""
-    ledger = copy.deepcopy(LEDGER)
-    ledger["facts"][split] |= changes
-    return ledger
-
-
-def labels(split, *of_class):
-    numbers = {str(number): count for number, count in enumerate(of_class) if count}
-    return counts(split, values={"label": numbers})
-
-
-def test_a_corpus_that_just_keeps_every_bound_has_no_finding():
-    assert findings(CLASSES, CHECKS, LEDGER) == []
-
-
-FAULTS = [  # ledger; the finding; what switches the check off
-    (LEDGER | {"repeats_across_splits": 1}, "repeats: expected no text in two splits, got 1",
-     {"repeats_across_splits": False}),
-    (labels("train", 101, 50, 49),
-     "class balance: expected at least 25% of train in class other, got 24.5% of 200 records",
-     {"lowest_class_share": 0.0}),
-    (labels("eval", 50, 50, 0),
-     "classes: expected records of every class in eval, found none of other among 100",
-     {"every_class_in_every_split": False, "lowest_class_share": 0.0}),
-    (counts("train", words=1_999),
-     "length: expected at least 10 words a record on average, got 10",
-     {"lowest_mean_words": 0.0}),
-    (counts("train", markers={"parcel": 11}),
-     "domain: expected at least 5.0 of parcel, invoice per 1,000 words, got 4.7",
-     {"word_rates": ()}),
-    (counts("train", markers={"invoice": 58}),
-     "domain: expected at most 20.0 of parcel, invoice per 1,000 words, got 20.3",
-     {"word_rates": ()}),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("ledger", "finding", "off"), FAULTS, ids=range(len(FAULTS)))
-def test_each_check_fires_and_can_be_switched_off(ledger, finding, off):
-    found = findings(CLASSES, CHECKS, ledger)
-    assert found[0].startswith(finding)
-    # A class without records has too small a share as well.
-    assert {line.split(":")[0] for line in found[1:]} <= {"class balance"}
-    assert "\n" not in found[0]
-    assert findings(CLASSES, dataclasses.replace(CHECKS, **off), ledger) == []
-
-
-def test_only_the_balance_repeats_what_a_missing_class_says():
-    assert len(findings(CLASSES, CHECKS, FAULTS[2][0])) == 2
-    assert all(
-        len(findings(CLASSES, CHECKS, fault[0])) == 1 for fault in FAULTS if fault != FAULTS[2]
-    )
-
-
-def test_a_class_that_is_not_learned_stops_whatever_is_switched_off():
-    off = Checks(
-        repeats_across_splits=False, every_class_in_every_split=False, of_the_reader=False,
-        least_records=0, least_words=0,
-    )  # fmt: skip
-    (finding,) = findings(CLASSES, off, labels("train", 200, 0, 0))
-    assert finding == (
-        "classes: expected records of every class in train, found none of delivery, other among"
-        " 200. Add some, or remove the class from task.toml."
-    )
-
-
-def test_few_records_and_few_words_give_no_shares_means_and_rates():
-    few = {"records": 3, "words": 3, "values": {"label": {"0": 1, "1": 1, "2": 1}}}
-    ledger = {"facts": {"train": few, "eval": few, "test": {}}}
-    assert findings(CLASSES, dataclasses.replace(CHECKS, lowest_class_share=0.5), ledger) == []
-    bounds = dataclasses.replace(CHECKS, least_records=1, least_words=6)
-    assert [line.split(":")[0] for line in findings(CLASSES, bounds, ledger)] == [
-        "length",
-        "domain",
+def findings(counts, check=NO_CHECKS, classes=CLASSES, crossing=0, text="the cat sat"):
+    """Of records with these numbers of each label, by split."""
+    records = [
+        Record("", split, {"text": text, "label": label}, "", 0)
+        for split, of_label in counts.items()
+        for label, count in of_label.items()
+        for _ in range(count)
     ]
+    ledger = {
+        "facts": facts.split_facts(records, checks.markers(check)),
+        "repeats_across_splits": crossing,
+    }
+    return checks.findings(classes, check, ledger)
 
 
-def test_without_classes_no_class_is_asked_for():
-    ledger = copy.deepcopy(LEDGER)
-    for facts in ledger["facts"].values():
-        facts.pop("values", None)
-    assert findings((), CHECKS, ledger) == []
+EVEN = {"train": {0: 4, 1: 4, 2: 4}, "eval": {0: 1, 1: 1, 2: 1}}
 
 
-def test_the_words_to_count_are_those_of_all_rates_each_once():
-    other = WordRate("edition", ("invoice", "thou"))
-    assert markers(Checks(word_rates=(RATE, other))) == ("parcel", "invoice", "thou")
+def test_an_even_corpus_passes_and_an_empty_one_divides_by_nothing():
+    everything = Checks(
+        lowest_class_share=0.3,
+        lowest_mean_words=3,
+        word_rates=(WordRate("cats", ("cat",), 300, 400),),
+        least_records=0,
+        least_words=0,
+    )
+    assert findings(EVEN, everything) == []
+    assert findings({}, everything, classes=()) == []
+
+
+def test_a_class_without_training_rows_stops_whatever_is_switched_off():
+    (found,) = findings({"train": {0: 4, 2: 4}, "eval": {0: 1, 1: 1}})
+    assert found.startswith(
+        "classes: expected records of every class in train, found none of login among 8."
+    )
+
+
+def test_a_class_that_eval_lacks_is_a_finding_unless_switched_off():
+    counts = {**EVEN, "eval": {0: 3}}
+    assert findings(counts) == []
+    (found,) = findings(counts, Checks(every_class_in_every_split=True))
+    assert "in eval, found none of login, other among 3" in found
+
+
+def test_a_rare_class_is_a_finding_from_the_least_number_of_records_on():
+    counts = {**EVEN, "train": {0: 90, 1: 90, 2: 20}}
+    (found,) = findings(counts, Checks(lowest_class_share=0.2, least_records=200))
+    assert found.startswith(
+        "class balance: expected at least 20% of train in class other, got 10.0% of 200 records."
+    )
+    assert findings(counts, Checks(lowest_class_share=0.2, least_records=201)) == []
+
+
+def test_repeats_across_splits_are_a_finding_unless_switched_off():
+    (found,) = findings(EVEN, Checks(), crossing=2)
+    assert found.startswith("repeats: expected no text in two splits, got 2.")
+    assert findings(EVEN, crossing=2) == []
+
+
+def test_short_texts_are_a_finding():
+    (found,) = findings(EVEN, Checks(lowest_mean_words=3.5, least_records=15))
+    assert "expected at least 3.5 words a record on average, got 3" in found
+    assert findings(EVEN, Checks(lowest_mean_words=3.5, least_records=16)) == []
+
+
+@pytest.mark.parametrize(
+    ("rate", "what"),
+    [
+        (WordRate("pets", ("dog", "hen"), lowest=1.0), "at least 1.0 of dog, hen per 1,000 words"),
+        (
+            WordRate("pets", ("cat",), highest=2.0, remedy="Use dogs."),
+            "at most 2.0 of cat",
+        ),
+    ],
+)
+def test_words_that_are_too_rare_or_too_frequent_are_a_finding(rate, what):
+    (found,) = findings(EVEN, Checks(word_rates=(rate,), least_words=45))
+    assert found.startswith(f"pets: expected {what}")
+    assert found.endswith(rate.remedy or ".")
+    assert findings(EVEN, Checks(word_rates=(rate,), least_words=46)) == []
+
+
+def test_each_word_is_counted_once_and_next_token_has_no_classes():
+    rates = (WordRate("a", ("x", "y"), 1), WordRate("b", ("y", "z"), 1))
+    assert checks.markers(Checks(word_rates=rates)) == ("x", "y", "z")
+    assert findings({"train": {0: 3}}, classes=()) == []

@@ -44,3 +44,7 @@ def test_what_is_returned_can_be_written(content):
     text = read(content)
     printable(text).encode()
     (repaired(text) or "").encode()
+
+
+def test_half_a_sign_that_json_can_write_is_printable():
+    assert printable("one \ud83d two") == "one \ufffd two"

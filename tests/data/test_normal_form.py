@@ -81,6 +81,15 @@ def test_markup_becomes_text_and_what_is_no_tag_stays(text, expected):
     assert MARKUP.apply(text) == expected
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["<a href=<b>x>", "<i<b>mg>", "</b</a href=>>", "br<br<b>>", "b<br<i-->&gt;", "<b<lt;>&gt;"],
+)
+def test_a_tag_within_a_tag_leaves_no_tag(text):
+    once = MARKUP.apply(text)
+    assert MARKUP.apply(once) == once
+
+
 @FORMS
 @given(text=TEXTS)
 def test_applying_a_form_twice_is_applying_it_once(form, text):
@@ -94,6 +103,13 @@ def test_applying_a_form_twice_is_applying_it_once(form, text):
 @given(texts=st.lists(TEXTS, min_size=1, max_size=20))
 def test_graph_and_python_agree_on_any_text(form, texts):
     assert in_graph(form, texts) == [form.apply(text) for text in texts]
+
+
+@pytest.mark.slow  # importing TensorFlow
+def test_a_nul_costs_no_more_than_itself_in_lower_case():
+    form = NormalForm(lower=True)
+    assert in_graph(form, ["Be\x00fore", "\x00"]) == ["before", ""]
+    assert [form.apply(text) for text in ("Be\x00fore", "\x00")] == ["before", ""]
 
 
 @pytest.mark.slow

@@ -1,88 +1,66 @@
-"""How a reader is found: by module or by entry point; and what is no reader."""
+"""Readers by the name of a module or of an entry point."""
 
 import sys
 
 import pytest
-from own_corpora import own_task
-from read_corpora import read
+from read_corpora import BIBLE, opened, records
 
 from data import readers
 from data.errors import UserError
-from data.imdb import reader as imdb
-from data.records import ONE_SHARD, Source
 
-READER = '''
-"""One record per verse of a song."""
-
-from pathlib import Path
-
-from data.records import ONE_SHARD, Record, Source, file_sha256
-
+READER = """
+from data.records import Record, Source
 
 def open_source(path, reading):
-    return Source("song", path, file_sha256(Path(path)), (ONE_SHARD,))
-
+    return Source("acme", path or "", "", ("all",))
 
 def read_shard(source, shard, task, reading, max_characters):
-    for number, verse in enumerate(Path(source.path).read_text().split("\\n\\n")):
-        yield Record(f"{number:03d}", "train", {reading.text: verse}, source.path, 0)
-
-
-def check_corpus(source, ledger):
-    return [f"{source.kind}: {ledger['read']} verses"]
-'''
+    yield Record("1", "train", {"text": "A ticket."}, "", 1)
+"""
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
-    """An installed package with the reader `songs`, and a module that is no reader."""
-    info = tmp_path / "songbook-1.0.dist-info"
+def installed(tmp_path, monkeypatch):
+    """An installed package whose entry points are `acme`, a reader, and `empty`, which is none."""
+    (tmp_path / "acme_tickets.py").write_text(READER)
+    (tmp_path / "acme_empty.py").write_text("")
+    info = tmp_path / "acme-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: songbook\nVersion: 1.0\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[tf_mamba.readers]\nsongs = songbook_reader\nlost = songbook_lost\n"
+        f"[{readers.GROUP}]\nacme = acme_tickets\nempty = acme_empty\n"
     )
-    (tmp_path / "songbook_reader.py").write_text(READER)
-    (tmp_path / "songbook_other.py").write_text("def open_source(path, reading): ...\n")
-    (tmp_path / "songbook_broken.py").write_text("import no_such_library\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    yield tmp_path
-    for name in [name for name in sys.modules if name.startswith("songbook_")]:
-        del sys.modules[name]
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    for name in ("acme_tickets", "acme_empty"):
+        sys.modules.pop(name, None)
 
 
-@pytest.mark.parametrize("name", ["songs", "songbook_reader"])
-def test_a_reader_is_found_by_entry_point_or_module(package, name):
-    assert readers.module_name(name) == "songbook_reader"
-    (package / "song.txt").write_text("Sing unto the LORD\n\nA new song")
-    task = own_task("next-token", reader=name)
-    assert [item.features["text"] for item in read(task, package / "song.txt")] == [
-        "Sing unto the LORD",
-        "A new song",
-    ]
-    source = Source("song", "song.txt", "", (ONE_SHARD,))
-    assert readers.findings(name, source, {"read": 2}) == ["song: 2 verses"]
+def test_an_entry_point_names_a_module(installed):
+    assert readers.module_name("acme") == "acme_tickets"
+    assert readers.load("acme") is readers.load("acme_tickets")
+    source = readers.load("acme").open_source(None, BIBLE.reading)
+    assert readers.findings("acme", source, {}) == []
 
 
-def test_a_reader_of_this_project_is_found_by_its_module_and_may_have_no_checks():
-    assert readers.load("data.imdb.reader") is imdb
-    assert readers.findings("data.imdb.reader", Source("csv", "a.csv", "", ()), {}) == []
+def test_a_modules_name_is_its_own(installed):
+    assert readers.module_name("data.generic.reader") == "data.generic.reader"
+    assert readers.load("data.generic.reader").__name__ == "data.generic.reader"
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "what"),
     [
-        (
-            "no_such_reader",
-            r"^reading\.reader: 'no_such_reader' cannot be imported: No module named",
-        ),
-        ("lost", r"^reading\.reader: 'lost' cannot be imported: .*songbook_lost.*group tf_mamba"),
-        ("songbook_broken", r"'songbook_broken' cannot be imported: .*no_such_library"),
-        ("songbook_other", r"^reading\.reader: the module songbook_other has no read_shard$"),
-        ("json", r"^reading\.reader: the module json has no open_source and no read_shard$"),
+        ("data.no_such_reader", "'data.no_such_reader' cannot be imported: No module named"),
+        ("empty", "the module acme_empty has no open_source and no read_shard"),
+        ("data.errors", "the module data.errors has no open_source"),
     ],
 )
-def test_what_is_no_reader_is_told(package, name, message):
-    with pytest.raises(UserError, match=message) as caught:
+def test_what_is_no_reader_is_refused(installed, name, what):
+    with pytest.raises(UserError, match=rf"^reading\.reader: {what}"):
         readers.load(name)
-    assert "\n" not in str(caught.value)
+
+
+def test_all_records_are_those_that_can_be_used():
+    found = list(readers.all_records(opened(BIBLE), BIBLE.task, BIBLE.reading))
+    assert found == records(BIBLE)

@@ -87,15 +87,15 @@ def test_its_presets_change_those_of_the_task_that_it_is_based_on(folder):
         ('"delivery" }', '"parcels" }',
          r"reading\.aliases: expected one of billing, delivery, other for 'shipping'"),
         ('column = "customer", ', "", r"reading\.split\.column: expected the name of a column"),
-        ("eval = 0.2", "eval = 1.0", r"reading\.split: expected shares of eval and test that leave"),
-        ("eval = 0.2", "eval = 2", r"reading\.split\.eval: expected less than or equal to 1, got 2"),
+        ("eval = 0.2", "eval = 1.0", r"reading\.split: expected shares of eval and test that"),
+        ("eval = 0.2", "eval = 2", r"reading\.split\.eval: expected less than or equal to 1"),
         ("lowest_mean_words = 5", "lowest_mean_words = -1",
          r"checks\.lowest_mean_words: expected greater than or equal to 0, got -1"),
         ("steps = 700", 'steps = "many"',
          r"task\.toml: training\.steps: expected a valid integer.*, got 'many'"),
         ("steps = 700", "step = 700", r"task\.toml: training\.step: there is no such key"),
-        ("min_accuracy = 0.6", "min_accuracy = 60", r"evaluation\.min_accuracy: expected less than"),
-        ('like = "quick"', 'like = "mine"', r"presets\.mine\.like: there is no other preset 'mine'"),
+        ("min_accuracy = 0.6", "min_accuracy = 60", r"evaluation\.min_accuracy: expected less"),
+        ('like = "quick"', 'like = "mine"', r"presets\.mine\.like: there is no other preset"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_file_key_and_expectation(folder, old, new, message):
@@ -114,9 +114,7 @@ def test_a_missing_schema_is_told(folder):
 
 
 def test_an_unknown_task_is_told_with_those_that_there_are(folder):
-    with pytest.raises(
-        UserError, match=r"^mails: .* one of bible, imdb, tickets or, in .*tf-mamba"
-    ):
+    with pytest.raises(UserError, match=r"^mails: .* one of bible, imdb, tickets or, in "):
         task_files.find("mails", folder)
 
 

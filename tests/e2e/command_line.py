@@ -1,13 +1,14 @@
-"""`tf-mamba` as a user starts it: in a process of its own, with a root folder of its own."""
+"""`tf-mamba` in a process of its own, with a root folder of its own."""
 
 import contextlib
 import io
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from warm_process import WarmProcess
 
 from pipeline import cli
 from pipeline.places import Places
@@ -18,25 +19,15 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class CommandLine:
-    """`tf-mamba` with a root folder of its own."""
+    """`tf-mamba` with a root folder of its own, started in `folder`."""
 
     root: Path
+    folder: Path = PROJECT
 
-    def start(self, *arguments: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "pipeline.cli",
-                arguments[0],
-                "--root",
-                self.root,
-                *arguments[1:],
-            ],
-            cwd=PROJECT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+    def start(self, command: str, *arguments: str) -> WarmProcess:
+        return WarmProcess(
+            [command, "--root", str(self.root), *arguments],
+            cwd=self.folder,
             env=os.environ | {"PYTHONPATH": str(PROJECT)},
         )
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 from command_line import PROJECT
+from read_corpora import BIBLE, IMDB, opened
 
-from data.bible import reader as bible
-from data.imdb import reader as imdb
 from pipeline import cli
 from pipeline.places import Places
 from pipeline.presets import preset
@@ -42,11 +41,11 @@ def test_airflow_reads_the_stages_and_what_each_waits_for(tmp_path):
     )
     bag = json.loads(read.stdout.splitlines()[-1])
     assert bag["errors"] == {}
-    for reader in (bible, imdb):
-        task = reader.__name__.split(".")[-1]
+    for file in (BIBLE, IMDB):
+        task = file.task.name
         dag = bag["dags"][f"tf_mamba_{task}"]
         assert (dag["schedule"], dag["max_active_runs"], dag["max_active_tasks"]) == ("None", 1, 1)
-        config, source = preset(task, compiled[task]), reader.open_source(None)
+        config, source = preset(task, compiled[task]), opened(file)
         pipeline = define(config, source, Places.below(root), Beam().pipeline_args())
         expected = {
             stage.id: sorted(other.id for other in stage.upstream_nodes)

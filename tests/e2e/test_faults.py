@@ -7,22 +7,11 @@ import subprocess
 
 import pytest
 from command_line import CommandLine
+from read_corpora import BIBLE, IMDB, records
 
-from data.bible import reader as bible
 from data.imdb import reader as imdb
-from data.records import Record
 
 pytestmark = pytest.mark.slow
-
-
-def _records(reader):
-    source = reader.open_source(None)
-    return [
-        item
-        for shard in source.shards
-        for item in reader.read_shard(source, shard, 10**6)
-        if isinstance(item, Record)
-    ]
 
 
 @pytest.fixture
@@ -40,7 +29,7 @@ def _fails(command, *arguments):
 
 
 def test_too_many_bad_rows_stop_the_run_and_are_kept_to_look_at(command, tmp_path):
-    rows = [[r.features["text"], r.features["label"]] for r in _records(imdb)[::100]]
+    rows = [[r.features["text"], r.features["label"]] for r in records(IMDB)[::100]]
     for row, label in zip(rows[::40], ("2", "good", "-1", "", "1.0", "7", "x"), strict=True):
         row[1] = label
     file = tmp_path / "reviews.csv"
@@ -57,7 +46,7 @@ def test_a_modernised_bible_stops_at_the_gate(command, tmp_path):
               "saith": "says", "unto": "to", "shalt": "shall"}  # fmt: skip
     file = tmp_path / "modern.tsv"
     with file.open("w", encoding="utf-8") as stream:
-        for record in _records(bible):
+        for record in records(BIBLE):
             for number, verse in enumerate(record.features["text"].split("\n"), 1):
                 words = [modern.get(word, word) for word in verse.split(" ")]
                 place = f"{record.features['book']}\t{record.features['chapter']}\t{number}"

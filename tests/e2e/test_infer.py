@@ -1,15 +1,13 @@
 """`tf-mamba infer` with the pushed models, killed and resumed."""
 
 import csv
-import itertools
 import json
 import time
 
 import numpy as np
 import pytest
+from read_corpora import IMDB, records
 
-from data.imdb import reader as imdb_reader
-from data.records import Record
 from pipeline.pushed_models import model as pushed_model
 from serving.served_model import ServedModel
 
@@ -21,10 +19,7 @@ def _read(path):
 
 
 def _reviews(most):
-    source = imdb_reader.open_source(None)
-    items = imdb_reader.read_shard(source, source.shards[0], 10**6)
-    records = (item for item in items if isinstance(item, Record))
-    return [record.features["text"] for record in itertools.islice(records, most)]
+    return [record.features["text"] for record in records(IMDB)[:most]]
 
 
 def test_reviews_of_a_csv_file_are_labelled_even_after_a_kill(imdb, tmp_path):

@@ -88,7 +88,7 @@ def test_the_confusion_matrix_agrees_with_the_evaluator(imdb):
 
 def test_the_bits_of_the_books_agree_with_the_evaluator(bible):
     files = (bible.root / "runs" / "artifacts" / "bible").glob("RunReport/*/*/measurements.json")
-    books = json.loads(next(files).read_text("utf-8"))["model"]["books"]
+    books = json.loads(next(files).read_text("utf-8"))["model"]["slices"]["book"]
     bits, characters = (sum(book[i] for book in books) for i in (1, 2))
     metrics = bible.summary("bible")["metrics"]["eval"]
     assert bits / characters == pytest.approx(metrics["bits_per_char"], rel=1e-4)

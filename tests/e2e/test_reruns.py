@@ -8,13 +8,12 @@ import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from command_line import PROJECT
+from warm_process import WarmProcess
 
 from data.imdb import reader as imdb_reader
 
@@ -73,19 +72,16 @@ class EditedProject:
         """Runs a task's pipeline and returns the stages that did not come from the cache."""
         source = ("--source", str(self._reviews)) if task == "imdb" else ()
         settings = (*_SMALL, *_OPTIONS[task])
-        done = subprocess.run(
+        process = WarmProcess(
             [
-                *(sys.executable, "-m", "pipeline.cli", "run", task, "--preset", "smoke"),
-                *("--root", str(self._root), *source),
+                *("run", task, "--preset", "smoke", "--root", str(self._root), *source),
                 *(argument for setting in settings for argument in ("--set", setting)),
             ],
             cwd=self.code,
             env=os.environ | {"PYTHONPATH": str(self.code)},
-            capture_output=True,
-            text=True,
-            timeout=600,
         )
-        assert done.returncode in (0, 3), done.stderr  # 3: such a small model is not blessed
+        _, err = process.communicate(timeout=600)
+        assert process.returncode in (0, 3), err  # 3: such a small model is not blessed
         summary = json.loads((self._root / "runs" / task / "latest" / "summary.json").read_text())
         return set(summary["seconds"]) - set(summary["cached"]) - {"Baseline"}  # never cached
 

@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 import pytest
 from command_line import CommandLine
 from copied_root import copy_root
+from read_corpora import IMDB, opened
 
-from data.imdb import reader as imdb_reader
 from pipeline.places import Places
 from pipeline.runs import lineage
 from pipeline.runs import store as metadata
@@ -75,7 +75,7 @@ def test_lineage_leads_from_the_pushed_model_to_the_hash_of_the_source(imdb):
     pushed = imdb.summary("imdb")["pushed_path"]
     found = lineage.of_model(Places.below(imdb.root), pushed)
     (source,) = [node for node in found.nodes if node.kind == "source"]
-    assert source.details["sha256"] == imdb_reader.open_source(None).sha256
+    assert source.details["sha256"] == opened(IMDB).sha256
     reached, waiting = set(), list(found.ends)
     while waiting:
         reached.add(node := waiting.pop())
@@ -91,7 +91,7 @@ def test_lineage_leads_from_the_pushed_model_to_the_hash_of_the_source(imdb):
 def test_lineage_is_shown_as_text_json_and_drawings(imdb):
     text = imdb.succeeds("lineage", "imdb")
     assert text.startswith("PushedModel")
-    assert imdb_reader.open_source(None).sha256[:12] in text
+    assert opened(IMDB).sha256[:12] in text
     as_json = json.loads(imdb.tells("lineage", "imdb", "--format", "json"))
     drawing = ET.fromstring(imdb.tells("lineage", "imdb", "--format", "svg"))
     boxes = drawing.findall(".//{http://www.w3.org/2000/svg}rect")

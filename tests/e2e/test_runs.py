@@ -6,10 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from data.bible import reader as bible_reader
-from data.imdb import reader as imdb_reader
-from data.records import Record
+from read_corpora import BIBLE, IMDB, records
 
 pytestmark = pytest.mark.slow
 
@@ -19,13 +16,9 @@ STAGES = {
 }  # fmt: skip
 
 
-def _held_out(reader, most):
-    source = reader.open_source(None)
-    for shard in source.shards:
-        for item in reader.read_shard(source, shard, 10**6):
-            if isinstance(item, Record) and item.split == "eval" and most > 0:
-                most -= 1
-                yield item.features
+def _held_out(task, most):
+    held_out = (record for record in records(task) if record.split == "eval")
+    return [record.features for record in held_out][:most]
 
 
 @pytest.fixture(params=["bible", "imdb"])
@@ -137,7 +130,7 @@ def test_generation_continues_the_prompt_the_same_way_twice(bible):
 
 def test_score_of_the_held_out_chapters_is_what_the_evaluator_found(bible, tmp_path):
     # The smoke run's own eval chapters are a part of these.
-    texts = [features["text"] for features in _held_out(bible_reader, 20)]
+    texts = [features["text"] for features in _held_out(BIBLE, 20)]
     file = tmp_path / "chapters.txt"
     file.write_text("\n\n".join(texts) + "\n", "utf-8")
     score = json.loads(bible.succeeds("score", "bible", str(file)))
@@ -150,7 +143,7 @@ def test_score_of_the_held_out_chapters_is_what_the_evaluator_found(bible, tmp_p
 def test_score_of_reviews_gives_accuracy_auc_and_log_loss(imdb, tmp_path):
     import csv
 
-    rows = [(f["text"], f["label"]) for f in _held_out(imdb_reader, 1500)]
+    rows = [(f["text"], f["label"]) for f in _held_out(IMDB, 1500)]
     rows = rows[:200] + rows[-200:]  # sorted by label
     file = tmp_path / "reviews.csv"
     with file.open("w", newline="", encoding="utf-8") as stream:

@@ -1,7 +1,6 @@
 """Pushed models behind `tf-mamba serve`, asked by clients."""
 
 import http.client
-import itertools
 import json
 import signal
 import subprocess
@@ -13,10 +12,9 @@ from dataclasses import dataclass
 import grpc
 import numpy as np
 import pytest
+from read_corpora import IMDB, records
 from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_grpc
 
-from data.imdb import reader as imdb_reader
-from data.records import Record
 from pipeline.pushed_models import model as pushed_model
 from serving.client import Client
 from serving.served_model import ServedModel
@@ -63,10 +61,7 @@ def served_bible(bible):
 
 @pytest.fixture(scope="module")
 def reviews():
-    source = imdb_reader.open_source(None)
-    items = imdb_reader.read_shard(source, source.shards[0], 10**6)
-    records = (item for item in items if isinstance(item, Record))
-    return [record.features["text"] for record in itertools.islice(records, 60)]
+    return [record.features["text"] for record in records(IMDB)[:60]]
 
 
 def _rest(served, path, body):
@@ -80,8 +75,10 @@ def test_both_apis_give_what_the_model_gives_alone(served_imdb, reviews):
     model = ServedModel(served_imdb.model)
     expected = model.predict("serving_default", text=reviews)["probability"]
     with Client(served_imdb.grpc) as client, ThreadPoolExecutor(16) as pool:
-        together = [s.probability for s in client.classify_text(reviews)]
-        batched = pool.map(lambda text: client.classify_text([text])[0].probability, reviews)
+        together = [each.scores["positive"] for each in client.classify_text(reviews, "imdb")]
+        batched = pool.map(
+            lambda text: client.classify_text([text], "imdb")[0].scores["positive"], reviews
+        )
         np.testing.assert_allclose(list(batched), expected, atol=1e-5)
     np.testing.assert_allclose(together, expected, atol=1e-5)
     status, answer = _rest(served_imdb, "/v1/models/imdb:predict", {"instances": reviews})
@@ -92,9 +89,10 @@ def test_both_apis_give_what_the_model_gives_alone(served_imdb, reviews):
 
 def test_odd_texts_get_an_answer_each(served_imdb, served_bible):
     with Client(served_imdb.grpc) as client:
-        assert all(0 < s.probability < 1 for s in client.classify_text(ODD_TEXTS))
+        answers = client.classify_text(ODD_TEXTS, "imdb")
+        assert all(0 < each.scores["positive"] < 1 for each in answers)
     with Client(served_bible.grpc) as client:
-        assert all(score.bits >= 0 for score in client.score(ODD_TEXTS))
+        assert all(score.bits >= 0 for score in client.score(ODD_TEXTS, "bible"))
 
 
 @pytest.mark.parametrize("task", ["imdb", "bible"])
@@ -118,31 +116,34 @@ def test_classify_gives_the_probabilities_of_both_classes(served_imdb):
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         (classified,) = stub.Classify(request, timeout=60).result.classifications
     with Client(served_imdb.grpc) as client:
-        (alone,) = client.classify_text([text])
+        (alone,) = client.classify_text([text], "imdb")
     assert [c.label for c in classified.classes] == ["negative", "positive"]
     scores = [c.score for c in classified.classes]
-    assert scores == pytest.approx([1 - alone.probability, alone.probability], abs=1e-5)
+    assert scores == pytest.approx(list(alone.scores.values()), abs=1e-5)
     body = {"signature_name": "classify", "examples": [{"text": text}]}
     status, answer = _rest(served_imdb, "/v1/models/imdb:classify", body)
     assert status == 200
-    assert answer["results"][0][1] == ["positive", pytest.approx(alone.probability, abs=1e-5)]
+    assert answer["results"][0][1] == [
+        "positive",
+        pytest.approx(alone.scores["positive"], abs=1e-5),
+    ]
 
 
 def test_generation_takes_settings_and_has_defaults(served_bible):
     prompts = ["And the LORD said unto Moses,", "In the beginning"]
     with Client(served_bible.grpc, timeout=120) as client:
-        first = client.generate(prompts, max_new_tokens=12, seed=5)
-        assert first == client.generate(prompts, max_new_tokens=12, seed=5)
-        assert first != client.generate(prompts, max_new_tokens=12, seed=6)
+        first = client.generate(prompts, "bible", max_new_tokens=12, seed=5)
+        assert first == client.generate(prompts, "bible", max_new_tokens=12, seed=5)
+        assert first != client.generate(prompts, "bible", max_new_tokens=12, seed=6)
         assert all(0 < c.tokens <= 12 and c.log_probability < 0 for c in first)
-        (alone,) = client.generate(prompts[1:], max_new_tokens=12, seed=5)
+        (alone,) = client.generate(prompts[1:], "bible", max_new_tokens=12, seed=5)
         assert alone.text == first[1].text
     body = {"instances": prompts}
     status, answer = _rest(served_bible, "/v1/models/bible:predict", body)
     assert status == 200
     assert all(0 < row["tokens"] <= 100 for row in answer["predictions"])
     with Client(served_bible.grpc) as client, pytest.raises(grpc.RpcError) as caught:
-        client.generate(prompts, max_new_tokens=10**6)
+        client.generate(prompts, "bible", max_new_tokens=10**6)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -162,9 +163,9 @@ def test_its_memory_does_not_grow_with_requests(served_imdb, reviews):
         return float(line.split()[1])
 
     with Client(served_imdb.grpc) as client, ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda text: client.classify_text([text]), reviews * 2))
+        list(pool.map(lambda text: client.classify_text([text], "imdb"), reviews * 2))
         before = resident()
-        list(pool.map(lambda text: client.classify_text([text]), reviews * 8))
+        list(pool.map(lambda text: client.classify_text([text], "imdb"), reviews * 8))
     assert resident() < 1.15 * before
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 from copied_root import copy_root
+from read_corpora import BIBLE, opened
 
-from data.bible import reader as bible_reader
 from pipeline.orchestrators.beam import Beam
 from pipeline.places import Places
 from pipeline.presets import preset
@@ -19,7 +19,7 @@ RUN = "20240229-120000-000000-airflow"  # by another clock than the local run's
 def run(bible, tmp_path_factory):
     """Of the bible at preset smoke, in a root of its own."""
     places = Places.below(copy_root(bible.root, tmp_path_factory.mktemp("copy") / "root"))
-    return preset("bible", "smoke"), bible_reader.open_source(None), places
+    return preset("bible", "smoke"), opened(BIBLE), places
 
 
 def start(run, stage, run_id=RUN):
@@ -39,7 +39,7 @@ def test_stages_under_one_id_are_one_run_with_the_summary_of_a_local_one(bible):
 
     # In the shared root itself: TFX's cache does not know the files of a copy again.
     local = bible.summary("bible")
-    config, source = preset("bible", "smoke"), bible_reader.open_source(None)
+    config, source = preset("bible", "smoke"), opened(BIBLE)
     run = config, source, (places := Places.below(bible.root))
     stages = list(stage_runner.upstream(config, source, places))
     assert all(start(run, stage) for stage in stages)

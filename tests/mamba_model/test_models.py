@@ -8,8 +8,8 @@ import tensorflow as tf
 from mamba_model import (
     MambaConfig,
     NextTokenModel,
-    SentimentEnsemble,
-    SentimentModel,
+    TextClassifier,
+    TextClassifierEnsemble,
     adamw,
 )
 from mamba_model.models import PADDING
@@ -22,9 +22,9 @@ def language(config):
 
 
 @pytest.fixture
-def sentiment(config):
+def classifier(config):
     keras.utils.set_random_seed(3)
-    return SentimentModel(config)
+    return TextClassifier(config, classes=4)
 
 
 def test_logits_are_tied_to_the_embedding(language, genesis):
@@ -59,15 +59,15 @@ def test_padding_targets_count_neither_in_loss_nor_accuracy(language, genesis):
     assert measured["accuracy"] == pytest.approx(hits.mean())
 
 
-def test_sentiment_does_not_depend_on_padding_nor_on_its_neighbours(sentiment, genesis):
+def test_a_class_does_not_depend_on_padding_nor_on_other_texts(classifier, genesis):
     lengths = [11, 3, 1]
     tokens = np.zeros((3, 13), np.int32)
     for row, length in enumerate(lengths):
         tokens[row, :length] = genesis[row * 20 :][:length]
-    together = sentiment(tokens)
-    assert together.shape == (3,)
+    together = classifier(tokens)
+    assert together.shape == (3, 4)
     for row, length in enumerate(lengths):
-        alone = sentiment(tokens[row : row + 1, :length])
+        alone = classifier(tokens[row : row + 1, :length])
         np.testing.assert_allclose(together[row], alone[0], atol=1e-6)
 
 
@@ -81,16 +81,16 @@ def test_sentiment_does_not_depend_on_padding_nor_on_its_neighbours(sentiment, g
     ],
 )
 def test_pooling_takes_real_positions_only(pooling, pool, config, genesis):
-    model = SentimentModel(dataclasses.replace(config, pooling=pooling))
+    model = TextClassifier(dataclasses.replace(config, pooling=pooling), classes=4)
     lengths = [8, 3, 1]
     tokens = genesis[: 3 * 8].reshape(3, 8) * tf.sequence_mask(lengths, 8, tf.int32)
     features = model.backbone(tokens).numpy()
     kernel, bias = model.head.get_weights()
     expected = [
-        pool(row[:n]) @ kernel[:, 0] + bias[0] for row, n in zip(features, lengths, strict=True)
+        [0, *(pool(row[:n]) @ kernel + bias)] for row, n in zip(features, lengths, strict=True)
     ]
     np.testing.assert_allclose(model(tokens), expected, atol=1e-6)
-    np.testing.assert_array_equal(model(np.zeros((2, 5), np.int32)), [0, 0])
+    np.testing.assert_array_equal(model(np.zeros((2, 5), np.int32)), np.zeros((2, 4)))
 
 
 def test_a_bidirectional_model_reads_from_both_ends(config, genesis):
@@ -98,20 +98,21 @@ def test_a_bidirectional_model_reads_from_both_ends(config, genesis):
     tokens = np.tile(genesis[:9], (2, 1))
     tokens[1, 0] += 1
     for bidirectional in (False, True):
-        model = SentimentModel(dataclasses.replace(config, bidirectional=bidirectional))
+        model = TextClassifier(dataclasses.replace(config, bidirectional=bidirectional), 4)
         first_feature = model.backbone(tokens[:, ::-1])[:, 0].numpy()
         assert (first_feature[0] != first_feature[1]).any() == bidirectional
         padded = np.pad(tokens, [(0, 0), (0, 3)])
         np.testing.assert_allclose(model(padded), model(tokens), atol=1e-6)
 
 
-def test_a_text_of_padding_alone_gets_the_bias_of_the_head(sentiment):
-    sentiment.head.bias.assign([0.25])
-    np.testing.assert_array_equal(sentiment(np.zeros((2, 5), np.int32)), [0.25, 0.25])
+def test_a_text_of_padding_alone_gets_the_bias_of_the_head(classifier):
+    classifier.head.bias.assign([0.25, -1, 3])
+    logits = classifier(np.zeros((2, 5), np.int32))
+    np.testing.assert_array_equal(logits, [[0, 0.25, -1, 3]] * 2)
 
 
 def test_word_dropout_drops_whole_tokens(genesis):
-    model = SentimentModel(MambaConfig(vocabulary_size=70, d_model=12, word_dropout=0.5))
+    model = TextClassifier(MambaConfig(vocabulary_size=70, d_model=12, word_dropout=0.5), 2)
     embedded = model.backbone.embedding(genesis[None, :200])
     dropped = model.backbone.word_dropout(embedded, training=True).numpy()[0]
     gone = (dropped == 0).all(axis=-1)
@@ -127,7 +128,7 @@ def test_dropout_under_xla_is_set_by_the_seed_and_moves_on_with_each_step(config
 
     def make(seed):
         keras.utils.set_random_seed(seed)
-        model = SentimentModel(config)
+        model = TextClassifier(config, classes=3)
         return model, [tf.convert_to_tensor(v) for v in model.non_trainable_variables]
 
     def compiled(model):
@@ -141,27 +142,29 @@ def test_dropout_under_xla_is_set_by_the_seed_and_moves_on_with_each_step(config
     np.testing.assert_array_equal(run(seeds)[0], logits)
     np.testing.assert_array_equal(compiled(again)(same_seeds)[0], logits)
     for others in (next_seeds, other_seeds):
-        assert (run(others)[0] != logits).numpy().all()
+        assert (run(others)[0] != logits).numpy()[:, 1:].all()
 
 
 def test_an_ensemble_answers_by_the_mean_of_its_members(config, genesis):
-    model = SentimentEnsemble(config, members=3)
+    model = TextClassifierEnsemble(config, classes=5, members=3)
     tokens = genesis[: 4 * 9].reshape(4, 9)
     of_members = [member(tokens).numpy() for member in model.members]
     assert len({logits.tobytes() for logits in of_members}) == 3
+    assert model(tokens).shape == (4, 5)
+    assert model(tokens, training=True).shape == (4, 3, 5)
     np.testing.assert_allclose(model(tokens), np.mean(of_members, axis=0), atol=1e-6)
     parts = [member.embed(tokens) for member in model.members]
     np.testing.assert_array_equal(model.embed(tokens), np.concatenate(parts, axis=1))
 
-    copy = SentimentEnsemble.from_config(model.get_config())
+    copy = TextClassifierEnsemble.from_config(model.get_config())
     copy.set_weights(model.get_weights())
     np.testing.assert_array_equal(copy(tokens), model(tokens))
 
 
 def test_members_of_an_ensemble_learn_as_if_alone(config, genesis):
-    tokens, labels = tf.constant(genesis[: 4 * 9].reshape(4, 9)), tf.constant([0, 1, 1, 0])
-    model = SentimentEnsemble(config, members=2)
-    alone = [SentimentModel(config) for _ in model.members]
+    tokens, labels = tf.constant(genesis[: 4 * 9].reshape(4, 9)), tf.constant([0, 2, 1, 0])
+    model = TextClassifierEnsemble(config, classes=3, members=2)
+    alone = [TextClassifier(config, classes=3) for _ in model.members]
     for each, member in zip(alone, model.members, strict=True):
         each.set_weights(member.get_weights())
     losses = []
@@ -174,18 +177,29 @@ def test_members_of_an_ensemble_learn_as_if_alone(config, genesis):
             np.testing.assert_allclose(ours, expected, atol=1e-5, err_msg=ours.path)
 
 
-@pytest.mark.parametrize("make", [NextTokenModel, SentimentModel])
+@pytest.mark.parametrize(
+    "make",
+    [
+        NextTokenModel,
+        lambda config: TextClassifier(
+            dataclasses.replace(config, bidirectional=True, pooling="mean"), classes=3
+        ),
+        lambda config: TextClassifierEnsemble(config, classes=3, members=2),
+    ],
+    ids=["next token", "classifier", "ensemble"],
+)
 def test_a_saved_model_gives_the_same_output_and_goes_on_training(make, config, genesis, tmp_path):
-    if make is SentimentModel:
-        config = dataclasses.replace(config, bidirectional=True, pooling="mean")
     model = make(config)
     tokens = genesis[: 4 * 9].reshape(4, 9)
-    targets = tokens if make is NextTokenModel else np.array([0, 1, 1, 0])
-    model.compile(adamw(1e-2), run_eagerly=True)
+    language = isinstance(model, NextTokenModel)
+    targets = tokens if language else np.array([0, 2, 1, 0])
+    weights = None if language else [0.5, 1, 2]
+    model.compile(adamw(1e-2), run_eagerly=True, class_weights=weights)
     model.fit(tokens, targets, verbose=0)
     model.save(tmp_path / "model.keras")
     copy = keras.models.load_model(tmp_path / "model.keras")
-    assert copy.config == config
+    assert copy.config == model.config
+    assert copy.class_weights == weights
     np.testing.assert_array_equal(copy(tokens), model(tokens))
     for each in (model, copy):
         each.run_eagerly = True

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.framework.config import disable_op_determinism
 
-from mamba_model import MambaConfig, NextTokenModel, SentimentModel, adamw
+from mamba_model import MambaConfig, NextTokenModel, TextClassifier, TextClassifierEnsemble, adamw
 from mamba_model.training_step import CompiledTraining
 
 native = pytest.param("native", marks=pytest.mark.needs_compiler)
@@ -113,8 +113,9 @@ def test_callbacks_see_loss_and_accuracy_per_token(genesis, config):
 
 @pytest.mark.slow
 def test_batches_of_several_shapes_train_in_one_fit(genesis):
-    """Bucketed lengths in one dataset, as the reviews come."""
-    model = SentimentModel(MambaConfig(vocabulary_size=70, d_model=12, n_layer=1, word_dropout=0.2))
+    """Bucketed lengths in one dataset, as labelled texts come."""
+    config = MambaConfig(vocabulary_size=70, d_model=12, n_layer=1, word_dropout=0.2)
+    model = TextClassifier(config, classes=2)
     shapes = [(4, 16), (2, 32), (4, 16), (2, 32)]
     batches = [
         (genesis[i * 64 :][: b * l].reshape(b, l), np.arange(b) % 2)
@@ -128,9 +129,9 @@ def test_batches_of_several_shapes_train_in_one_fit(genesis):
 
 
 def test_sample_weights_weigh_loss_and_accuracy(genesis, config):
-    model = SentimentModel(config)
+    model = TextClassifier(config, classes=3)
     model.compile(adamw(1e-3), run_eagerly=True)
-    tokens, labels = genesis[: 3 * 9].reshape(3, 9), np.array([0, 1, 1])
+    tokens, labels = genesis[: 3 * 9].reshape(3, 9), np.array([0, 1, 2])
     weight = np.array([1.0, 0.0, 3.0], np.float32)
     measured = model.evaluate(tokens, labels, sample_weight=weight, verbose=0, return_dict=True)
     loss, correct, _ = model.score(labels, model(tokens))
@@ -138,20 +139,50 @@ def test_sample_weights_weigh_loss_and_accuracy(genesis, config):
     assert measured["accuracy"] == pytest.approx(np.average(correct, weights=weight))
 
 
+@pytest.mark.parametrize("members", [None, 2])
+def test_class_weights_weigh_the_loss_in_training_alone(genesis, config, members):
+    """Gradients are those of the weighted losses over the number of texts."""
+    keras.utils.set_random_seed(1)
+    model = (
+        TextClassifierEnsemble(config, classes=3, members=members)
+        if members
+        else TextClassifier(config, classes=3)
+    )
+    tokens, labels = tf.constant(genesis[: 5 * 9].reshape(5, 9)), tf.constant([0, 1, 2, 2, 0])
+    filled = tf.constant([1.0, 1.0, 1.0, 1.0, 0.0])
+    weights = [0.5, 3.0, 1.0]
+    model.compile(keras.optimizers.SGD(1.0), run_eagerly=True, class_weights=weights)
+    measured = model.evaluate(tokens, labels, sample_weight=filled, verbose=0, return_dict=True)
+    with tf.GradientTape() as tape:
+        losses, correct, _ = model.score(labels, model(tokens, training=True))
+        loss = tf.reduce_sum(losses[:4] * [0.5, 3.0, 1.0, 1.0]) / 4
+    unweighted, _, _ = model.score(labels, model(tokens))
+    assert measured["loss"] == pytest.approx(float(tf.reduce_mean(unweighted[:4])), rel=1e-5)
+    before = [v.numpy() for v in model.trainable_variables]
+    gradients = tape.gradient(loss, model.trainable_variables)
+    model.reset_metrics()
+    trained = model.train_step((tokens, labels, filled))
+    assert float(trained["loss"]) == pytest.approx(float(loss), rel=1e-5)
+    assert float(trained["accuracy"]) == pytest.approx(float(tf.reduce_mean(correct[:4])))
+    for v, first, gradient in zip(model.trainable_variables, before, gradients, strict=True):
+        moved = first - v.numpy()
+        np.testing.assert_allclose(moved, tf.convert_to_tensor(gradient), atol=5e-6, err_msg=v.path)
+
+
 def test_shards_drop_different_places(config):
     """With one seed for all, equal rows would stay equal."""
-    model = SentimentModel(dataclasses.replace(config, pooled_dropout=0.5))
+    model = TextClassifier(dataclasses.replace(config, pooled_dropout=0.5), classes=2)
     model.compile(adamw(1e-3), run_eagerly=True, shards=2)
     seen = []
     score = model.score
     model.score = lambda y, p, smoothing: seen.append(p) or score(y, p, smoothing)
     model.fit(np.tile(np.arange(1, 10), (4, 1)), np.ones(4), epochs=2, verbose=0)
-    assert len({float(p[0]) for p in seen}) == 4  # two shards, two steps
+    assert len({float(p[0, 1]) for p in seen}) == 4  # two shards, two steps
 
 
 @pytest.mark.parametrize("rows", [1, 5])
 def test_a_batch_smaller_than_or_not_divided_by_the_shards_trains(config, rows):
-    model = SentimentModel(config)
+    model = TextClassifier(config, classes=2)
     model.compile(adamw(1e-3), run_eagerly=True, shards=4)
     tokens = np.tile(np.arange(1, 10), (rows, 1))
     history = model.fit(tokens, np.ones(rows), batch_size=rows, epochs=2, verbose=0).history
@@ -160,12 +191,12 @@ def test_a_batch_smaller_than_or_not_divided_by_the_shards_trains(config, rows):
 
 def test_shards_must_be_a_count(config):
     with pytest.raises(ValueError, match="shards must be an integer of at least 1, got 0"):
-        SentimentModel(config).compile(adamw(1e-3), shards=0)
+        TextClassifier(config, 2).compile(adamw(1e-3), shards=0)
 
 
 def test_scan_must_be_a_known_one(config):
     with pytest.raises(ValueError, match=r"scan must be .xla. or .native., got .cuda."):
-        SentimentModel(config).compile(adamw(1e-3), scan="cuda")
+        TextClassifier(config, 2).compile(adamw(1e-3), scan="cuda")
 
 
 def test_only_matrices_decay_and_not_A_log(config):
@@ -255,11 +286,14 @@ def test_label_smoothing_is_the_loss_of_mixed_targets(config):
         loss, tf.nn.softmax_cross_entropy_with_logits(mixed, logits), rtol=1e-5
     )
     np.testing.assert_array_equal(correct, model.score(y, logits)[1])
-    labels, logit = tf.constant([0.0, 1.0]), tf.constant([0.3, 2.0])
-    loss, *_ = SentimentModel(config).score(labels, logit, 0.2)
+    classifier = TextClassifier(config, classes=5)
+    loss, correct, _ = classifier.score(y[:, 0], logits[:, 0], 0.2)
     np.testing.assert_allclose(
-        loss, tf.nn.sigmoid_cross_entropy_with_logits([0.1, 0.9], logit), rtol=1e-6
+        loss, tf.nn.softmax_cross_entropy_with_logits(mixed[:, 0], logits[:, 0]), rtol=1e-5
     )
+    np.testing.assert_array_equal(correct, tf.argmax(logits[:, 0], 1) == tf.cast(y[:, 0], "int64"))
+    _, correct, _ = classifier.score(tf.constant([0, 1]), tf.zeros((2, 5)))
+    np.testing.assert_array_equal(correct, [1, 0])  # of equal logits the first
     with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\), got 1"):
         model.compile(adamw(1e-3), label_smoothing=1)
 

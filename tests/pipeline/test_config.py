@@ -18,7 +18,9 @@ def test_texts_that_transform_leaves_fit_the_longest_bucket():
 
 
 def test_unknown_task_and_preset_are_named_with_the_known_ones():
-    with pytest.raises(UserError, match="koran: there is no such task; expected one of bible, imdb;"):
+    with pytest.raises(
+        UserError, match="koran: there is no such task; expected one of bible, imdb;"
+    ):
         preset("koran", "quick")
     with pytest.raises(UserError, match="expected one of quick, full, best, smoke, got 'huge'"):
         preset("bible", "huge")

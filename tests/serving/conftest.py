@@ -1,15 +1,12 @@
 """The small model, servers of it, and real texts."""
 
-import itertools
 import shutil
 from pathlib import Path
 
 import pytest
+from ingested import reviews  # noqa: F401  fixture
 from running_server import serving
 from small_model import save
-
-from data.imdb import reader as imdb_reader
-from data.records import Record
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +26,9 @@ def small(saved_version, tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def reviews():
-    """Texts of real reviews."""
-    source = imdb_reader.open_source(None)
-    items = imdb_reader.read_shard(source, source.shards[0], 10_000)
-    records = (item for item in items if isinstance(item, Record))
-    return [record.features["text"] for record in itertools.islice(records, 40)]
+def texts(reviews):  # noqa: F811
+    """Real texts."""
+    return [text for text, _ in reviews[:40]]
 
 
 @pytest.fixture(scope="module")

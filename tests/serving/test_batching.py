@@ -55,8 +55,8 @@ def test_settings_of_one_row_are_each_requests_own(patient):
     assert [list(a.outputs["scaled"].float_val) for a in answers] == [[1, 2], [4, 8], [4, 40]]
 
 
-def test_a_batch_gives_what_each_request_gets_alone(saved_version, patient, reviews):
-    requests = [predict_request({"text": [text]}) for text in reviews[:8]]
+def test_a_batch_gives_what_each_request_gets_alone(saved_version, patient, texts):
+    requests = [predict_request({"text": [text]}) for text in texts[:8]]
     batched = [a.outputs["probability"].float_val[0] for a in _together(patient, requests)]
     with serving(saved_version.parent, batching=None) as alone:
         one_by_one = [

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from small_model import CLASSES
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -36,13 +37,15 @@ def _refused(call, request, code, message):
     assert (caught.value.code(), message in caught.value.details()) == (code, True)
 
 
-def test_classify_gives_each_examples_classes_with_their_scores(server, reviews):
-    response = server.prediction.Classify(_classify_request(reviews))
-    expected = server.predict({"text": reviews}).outputs["probability"].float_val
+def test_classify_gives_each_examples_classes_with_their_scores(server, texts):
+    response = server.prediction.Classify(_classify_request(texts))
+    expected = server.predict({"text": texts}).outputs["probability"].float_val
     assert response.model_spec.version.value == 1
     classified = response.result.classifications
-    assert [[c.label for c in of.classes] for of in classified] == [["negative", "positive"]] * 40
-    np.testing.assert_allclose([of.classes[1].score for of in classified], expected, rtol=1e-6)
+    assert [[c.label for c in of.classes] for of in classified] == [list(CLASSES)] * len(texts)
+    scores = [[c.score for c in of.classes] for of in classified]
+    np.testing.assert_allclose(np.square(expected), np.array(scores)[:, 2], rtol=1e-5)
+    np.testing.assert_allclose(np.sum(scores, axis=1), 1, rtol=1e-6)
 
 
 def test_classify_merges_the_context_into_each_example(server):
@@ -50,14 +53,14 @@ def test_classify_merges_the_context_into_each_example(server):
     request.model_spec.name = "small"
     request.model_spec.signature_name = "classify"
     examples = request.input.example_list_with_context
-    examples.context.CopyFrom(_example(text="A fine film."))
+    examples.context.CopyFrom(_example(text="A fine word."))
     examples.examples.add()
     examples.examples.add().CopyFrom(_example(year="1994"))
     scores = [
-        of.classes[1].score for of in server.prediction.Classify(request).result.classifications
+        of.classes[2].score for of in server.prediction.Classify(request).result.classifications
     ]
-    expected = server.predict({"text": ["A fine film."]}).outputs["probability"].float_val[0]
-    assert scores == [pytest.approx(expected)] * 2
+    expected = server.predict({"text": ["A fine word."]}).outputs["probability"].float_val[0]
+    assert scores == [pytest.approx(expected**2)] * 2
 
 
 def test_classify_refuses_wrong_requests(server):

@@ -34,21 +34,21 @@ def _statuses(server):
     return {s.version: s for s in server.model.GetModelStatus(request).model_version_status}
 
 
-def test_no_request_fails_while_versions_change(small, reviews):
+def test_no_request_fails_while_versions_change(small, texts):
     with serving(small) as server:
         failed, versions, ended = [], set(), threading.Event()
 
         def ask(name):
-            texts = itertools.cycle(reviews)
+            endless = itertools.cycle(texts)
             while not ended.is_set():
                 try:
                     if name == "rest":
                         status, answer = server.rest(
-                            "/v1/models/small:predict", {"instances": [next(texts)]}
+                            "/v1/models/small:predict", {"instances": [next(endless)]}
                         )
                         assert status == 200, answer
                     else:
-                        response = server.predict({"text": [next(texts)]})
+                        response = server.predict({"text": [next(endless)]})
                         versions.add(response.model_spec.version.value)
                 except Exception as error:
                     failed.append(error)
@@ -70,10 +70,10 @@ def test_no_request_fails_while_versions_change(small, reviews):
 def test_the_new_version_gives_its_own_answers_and_the_old_one_is_freed(small):
     with serving(small) as server:
         old = weakref.ref(server.server.versions._current)
-        before = server.predict({"text": ["A film."]}).outputs["probability"].float_val[0]
+        before = server.predict({"text": ["A word."]}).outputs["probability"].float_val[0]
         save(small / "2", bias=0.25)
         _wait_until(lambda: server.server.versions.version == 2)
-        after = server.predict({"text": ["A film."]}).outputs["probability"].float_val[0]
+        after = server.predict({"text": ["A word."]}).outputs["probability"].float_val[0]
         assert after == pytest.approx(before + 0.25)
         _wait_until(lambda: _statuses(server)[1].state == _statuses(server)[1].END)
         gc.collect()

@@ -5,13 +5,14 @@ import json
 import urllib.request
 
 import pytest
+from small_model import CLASSES
 
 PREDICT = "/v1/models/small:predict"
 
 
-def test_rows_come_back_as_predictions(server, reviews):
-    expected = server.predict({"text": reviews}).outputs
-    status, answer = server.rest(PREDICT, {"instances": reviews})
+def test_rows_come_back_as_predictions(server, texts):
+    expected = server.predict({"text": texts}).outputs
+    status, answer = server.rest(PREDICT, {"instances": texts})
     assert status == 200
     labels = [row["label"] for row in answer["predictions"]]
     assert [label.encode() for label in labels] == list(expected["label"].string_val)
@@ -19,17 +20,17 @@ def test_rows_come_back_as_predictions(server, reviews):
         answer["predictions"], expected["probability"].float_val, strict=True
     ):
         assert row["probability"] == pytest.approx(probability, rel=1e-7)
-    named = [{"text": text} for text in reviews]
+    named = [{"text": text} for text in texts]
     assert server.rest(PREDICT, {"instances": named}) == (200, answer)
     versioned = "/v1/models/small/versions/1:predict"
-    assert server.rest(versioned, {"instances": reviews}) == (200, answer)
+    assert server.rest(versioned, {"instances": texts}) == (200, answer)
 
 
 def test_columns_come_back_as_outputs(server):
-    texts = ["A film.", "Another."]
+    texts = ["A word.", "Another."]
     status, answer = server.rest(PREDICT, {"inputs": {"text": texts}})
     assert status == 200
-    assert set(answer["outputs"]) == {"label", "probability"}
+    assert set(answer["outputs"]) == {"label", "classes", "scores", "probability"}
     assert len(answer["outputs"]["label"]) == 2
     assert server.rest(PREDICT, {"inputs": texts}) == (200, answer)
 
@@ -67,12 +68,12 @@ def test_classify_gives_results(server):
     body = {
         "signature_name": "classify",
         "context": {"year": 1994, "stars": [1.5, 2.5]},
-        "examples": [{"text": "A film."}, {"text": {"b64": "QSBmaWxtLg=="}}],
+        "examples": [{"text": "A word."}, {"text": {"b64": "QSB3b3JkLg=="}}],
     }
     status, answer = server.rest("/v1/models/small:classify", body)
     assert status == 200
     first, second = answer["results"]
-    assert [label for label, _ in first] == ["negative", "positive"]
+    assert [label for label, _ in first] == list(CLASSES)
     assert first == second
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from running_server import predict_request
+from small_model import CLASSES
 from tensorflow.core.framework import tensor_pb2
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -17,14 +18,14 @@ def _refused(server, message, *arguments, code=INVALID, **more):
     assert message in caught.value.details()
 
 
-def test_outputs_are_in_the_typed_fields_that_clients_read(server, reviews):
-    outputs = server.predict({"text": reviews}).outputs
-    assert len(outputs["probability"].float_val) == len(reviews)
+def test_outputs_are_in_the_typed_fields_that_clients_read(server, texts):
+    outputs = server.predict({"text": texts}).outputs
+    assert len(outputs["probability"].float_val) == len(texts)
     assert not outputs["probability"].tensor_content
-    assert set(outputs["label"].string_val) <= {b"negative", b"positive"}
-    of_slow = server.predict({"text": reviews}, "slow").outputs
-    assert [t.decode() for t in of_slow["text_bytes"].string_val] == reviews
-    lengths = [len(t.encode()) for t in reviews]
+    assert set(outputs["label"].string_val) <= {name.encode() for name in CLASSES}
+    of_slow = server.predict({"text": texts}, "slow").outputs
+    assert [t.decode() for t in of_slow["text_bytes"].string_val] == texts
+    lengths = [len(t.encode()) for t in texts]
     np.testing.assert_allclose(of_slow["scaled"].float_val, np.array(lengths) * 0.5)
 
 
@@ -38,12 +39,12 @@ def test_inputs_may_be_tensor_content_or_one_value_for_all(server):
 
 
 def test_only_the_outputs_of_the_filter_come_back(server):
-    response = server.predict({"text": ["A film."]}, outputs=["label"])
+    response = server.predict({"text": ["A word."]}, outputs=["label"])
     assert list(response.outputs) == ["label"]
     _refused(
         server,
         "output tensor alias not found in signature: score Outputs expected to be in the set"
-        " {label,probability}.",
+        " {classes,label,probability,scores}.",
         {"text": ["a"]},
         outputs=["score"],
     )
@@ -52,7 +53,7 @@ def test_only_the_outputs_of_the_filter_come_back(server):
 
 
 def test_a_response_names_model_version_and_signature(server):
-    spec = server.predict({"text": ["A film."]}).model_spec
+    spec = server.predict({"text": ["A word."]}).model_spec
     assert (spec.name, spec.version.value, spec.signature_name) == ("small", 1, "serving_default")
 
 

@@ -57,7 +57,7 @@ def vocabulary(run: Run) -> dict[str, Any]:
     examples = read_examples(run, "eval", _TEXTS)
     texts = [run.task.normal_form.apply(example[features.TEXT]) for example in examples]
     most = _SLICE
-    if run.task.head == "sentiment":  # Transform drops the middle of longer texts
+    if run.task.kind == "classification":  # Transform drops the middle of longer texts
         most = run.config["transform"]["head"] + run.config["transform"]["tail"]
     slices = [part for text in texts for part in _slices(text, most)]
     counts = _counts(tft.TFTransformOutput(folder), slices, len(pieces))

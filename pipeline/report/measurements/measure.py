@@ -1,6 +1,6 @@
 """Makes the measurements that the page shows and no stage records; they are kept beside the page.
 
-    {"words": {...}, "vocabulary": {...}, "model": {...}}
+    {"words": {...}, "vocabulary": {...}, "model": {...}, "baselines": {...}}
 
 The functions that measure a part describe it. If a part fails, it is {"error": "..."}, and the page
 shows the error instead.
@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.report.inputs import Run
+from pipeline.report.measurements import baselines as baselines_measurements
+from pipeline.report.measurements import classification as classification_measurements
 from pipeline.report.measurements import corpus as corpus_measurements
 from pipeline.report.measurements import next_token as next_token_measurements
-from pipeline.report.measurements import sentiment as sentiment_measurements
 
 Measurements = dict[str, Any]
 
@@ -26,7 +27,10 @@ def measure(run: Run, known: Measurements | None = None) -> Measurements:
         run: its `artifacts` and `task` are read.
         known: earlier measurements; only failed or missing parts are measured again.
     """
-    of_head = {"sentiment": sentiment_measurements, "next_token": next_token_measurements}
+    measurements = {
+        "classification": classification_measurements,
+        "next-token": next_token_measurements,
+    }
 
     def measure_model() -> Any:
         from tfx.utils import path_utils
@@ -34,7 +38,7 @@ def measure(run: Run, known: Measurements | None = None) -> Measurements:
         from serving.served_model import ServedModel
 
         model = ServedModel(path_utils.serving_model_path(run.artifacts["Trainer.model"]))
-        return of_head[run.task.head].measure(run, model)
+        return measurements[run.task.kind].measure(run, model)
 
     parts: dict[str, tuple[tuple[str, ...], Callable[[], Any]]] = {
         "words": ((), lambda: corpus_measurements.frequent_words(run)),
@@ -43,6 +47,10 @@ def measure(run: Run, known: Measurements | None = None) -> Measurements:
             lambda: corpus_measurements.vocabulary(run),
         ),
         "model": (("Trainer.model",), measure_model),
+        "baselines": (
+            ("TextExampleGen.records",),
+            lambda: baselines_measurements.measure(run),
+        ),
     }
     found = {name: part for name, part in (known or {}).items() if "error" not in part}
     for name, (needs, function) in parts.items():

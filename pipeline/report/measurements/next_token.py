@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,20 +30,22 @@ _SETTINGS = {
 def measure(run: Run, model: ServedModel) -> dict[str, Any]:
     """Lets the model score and continue held-out texts.
 
-    Returns: `count` of texts; `books`, [name, bits, characters, texts], sorted by name; `texts`,
-    [name, bits per character] of the hardest and the easiest, hardest first; `samples`, each with
-    the prompt, the model's continuation and the text's own; `settings` of the sampling.
+    Returns: `count` of texts; `slices`, by feature [value, bits, characters, texts], sorted by
+    value; `texts`, [name, bits per character] of the hardest and the easiest, hardest first;
+    `samples`, each with the prompt, the model's continuation and the text's own; `settings` of the
+    sampling.
     """
     rows = list(read_examples(run, "eval", _MOST))
     rows.sort(key=lambda row: (len(row[features.TEXT]), row[features.TEXT]))  # little padding
     texts = [row[features.TEXT] for row in rows]
     bits, characters = _scores(model, texts)
-    names = [_name(row) for row in rows]
+    sliced_by = run.config["evaluation"]["slices"]
+    names = [_name(row, sliced_by) for row in rows]
     order = sorted(range(len(rows)), key=lambda i: (-bits[i] / characters[i], names[i]))
     shown = order[:_EXTREMES] + order[_EXTREMES:][-_EXTREMES:]
     return {
         "count": len(rows),
-        "books": _by_book(rows, bits, characters),
+        "slices": {name: _by(name, rows, bits, characters) for name in sliced_by},
         "texts": [[names[i], float(bits[i] / characters[i])] for i in shown],
         "samples": _samples(model, texts),
         "settings": _SETTINGS,
@@ -58,13 +61,14 @@ def _scores(model: ServedModel, texts: list[str]) -> tuple[np.ndarray, np.ndarra
     return bits.astype(float), characters.astype(float)
 
 
-def _by_book(rows: list[dict[str, Any]], bits: Any, characters: Any) -> list[list[Any]]:
+def _by(feature: str, rows: list[dict[str, Any]], bits: Any, characters: Any) -> list[list[Any]]:
     sums: dict[str, list[float]] = {}
     for row, b, c in zip(rows, bits, characters, strict=True):
-        if features.BOOK in row:
-            of_book = sums.setdefault(row[features.BOOK], [0.0, 0.0, 0])
-            sums[row[features.BOOK]] = [of_book[0] + b, of_book[1] + c, of_book[2] + 1]
-    return [[book, *sums[book]] for book in sorted(sums)]
+        if feature in row:
+            of_value = sums.setdefault(str(row[feature]), [0.0, 0.0, 0])
+            for i, number in enumerate((b, c, 1)):
+                of_value[i] += number
+    return [[value, *sums[value]] for value in sorted(sums)]
 
 
 def _samples(model: ServedModel, texts: list[str]) -> list[dict[str, str]]:
@@ -80,7 +84,8 @@ def _samples(model: ServedModel, texts: list[str]) -> list[dict[str, str]]:
     return samples
 
 
-def _name(row: dict[str, Any]) -> str:
-    if features.BOOK in row:
-        return f"{row[features.BOOK]} {row[features.CHAPTER]}"
-    return row[features.TEXT][:40]
+def _name(row: dict[str, Any], sliced_by: Sequence[str]) -> str:
+    """The values of the features that texts are sliced by, and the beginning of the text."""
+    values = [str(row[name]) for name in sliced_by if name in row]
+    beginning = " ".join(row[features.TEXT].split())[:40]
+    return ": ".join([", ".join(values), beginning]) if values else beginning

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report.blocks import Block, Fold, Sentence, Table
+from pipeline.report.blocks import Block, Fold, Passage, Sentence, Table
 from pipeline.report.inputs import Run
 
 
 def section(run: Run) -> list[Block]:
     rows = [
-        ("task", run.config["task"]),
+        ("task", run.task.name),
+        ("kind", run.task.kind),
+        *((("classes", ", ".join(run.task.classes)),) if run.task.classes else ()),
         ("preset", run.config["preset"]),
         ("seed", str(run.config["seed"])),
     ]
@@ -36,6 +38,7 @@ def section(run: Run) -> list[Block]:
                 if isinstance(section, Mapping)
             ],
         ),
+        Fold("The schema", [Passage("The reviewed schema", [(run.config["schema"], "")])]),
     ]
     if run.code:
         hashes = [(name, digest[:16]) for name, digest in run.code.items()]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data import features
+from data.tasks import Task
 from pipeline.report import figures
 from pipeline.report.blocks import Block, Drawing, Fold, Sentence, Table
 from pipeline.report.inputs import Run, split_names
@@ -30,7 +31,7 @@ def section(run: Run) -> list[Block]:
         _accounts(ledger),
         *_dead_letters(run, ledger),
         _splits(ledger),
-        *_values(ledger),
+        *_values(ledger, run.task),
         *_lengths(run),
         *_words(run),
         *_findings(run),
@@ -83,15 +84,16 @@ def _splits(ledger: Mapping[str, Any]) -> Table:
     return Table("Splits", head, rows)
 
 
-def _values(ledger: Mapping[str, Any]) -> list[Block]:
-    """Counts of the values of each feature that has only a few different ones."""
+def _values(ledger: Mapping[str, Any], task: Task) -> list[Block]:
+    """Counts of the values of each feature that has only a few different ones; labels by name."""
     blocks: list[Block] = []
     splits = [split for split, facts in sorted(ledger["facts"].items()) if facts]
     values: dict[str, dict[str, dict[str, int]]] = {}
     for split in splits:
         for feature, counts in ledger["facts"][split].get("values", {}).items():
             for value, number in counts.items():
-                values.setdefault(feature, {}).setdefault(value, {})[split] = number
+                name = task.classes[int(value)] if feature == features.LABEL else value
+                values.setdefault(feature, {}).setdefault(name, {})[split] = number
     for feature, of_value in sorted(values.items()):
         rows = [
             (value, *(count(of_split.get(split, 0)) for split in splits))

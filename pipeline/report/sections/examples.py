@@ -1,8 +1,8 @@
-"""Single texts: reviews that the model gets wrong, or text that it generates."""
+"""Single texts: those that the model gets wrong, or text that it generates."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.report.blocks import Block, Passage, Sentence
@@ -10,34 +10,35 @@ from pipeline.report.inputs import Run
 from pipeline.report.measurements.corpus import WORD
 from pipeline.report.missing import not_measured
 
-TITLES = {"sentiment": "Examples that it gets wrong", "next_token": "Generated samples"}  # by head
-_LABELS = ("negative", "positive")
+TITLES = {"classification": "Examples that it gets wrong", "next-token": "Generated samples"}
 
 
 def section(run: Run) -> list[Block]:
     found = run.measurements.get("model")
     if found is None or "error" in found:
-        return [not_measured(TITLES[run.task.head], found)]
-    return _wrong(found) if run.task.head == "sentiment" else _samples(found)
+        return [not_measured(TITLES[run.task.kind], found)]
+    if run.task.kind == "classification":
+        return _wrong(found, run.task.classes)
+    return _samples(found)
 
 
-def _wrong(found: Mapping[str, Any]) -> list[Block]:
+def _wrong(found: Mapping[str, Any], classes: Sequence[str]) -> list[Block]:
     if not found["wrong"]:
         return [Sentence("No text that is short enough to show was predicted wrongly.")]
     blocks: list[Block] = [
         Sentence(
             "The texts of at most 200 words that the model was most sure of, but got wrong. The"
             " words with the largest weights are marked. A word's weight is how much the log-odds"
-            " of positive fall without it (erasure; Li, Monroe and Jurafsky 2016,"
-            " arXiv:1612.08220). Solid underline: towards positive; dashed: towards negative."
+            " of the predicted class fall without it (erasure; Li, Monroe and Jurafsky 2016,"
+            " arXiv:1612.08220). Solid underline: towards this class; dashed: away from it."
         )
     ]
     for each in found["wrong"]:
         weights = {word: weight for word, weight in each["words"]}
         blocks.append(
             Passage(
-                f"{_LABELS[each['label']].capitalize()}, but predicted"
-                f" {_LABELS[1 - each['label']]} (positive: {each['probability']:.3f})",
+                f"{classes[each['label']]}, but predicted"
+                f" {classes[each['predicted']]} ({each['score']:.3f})",
                 _marked(each["text"], weights),
                 "Weights: " + ", ".join(f"{word} {weight:+.2f}" for word, weight in each["words"]),
             )

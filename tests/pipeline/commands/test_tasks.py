@@ -49,7 +49,9 @@ def test_every_command_takes_it(root):
 def test_an_unknown_task_is_told_on_one_line(root, capsys):
     assert cli.main(("run", "mails", "--root", str(root))) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("tf-mamba: mails: there is no such task; expected one of bible, imdb, posts")
+    assert line.startswith(
+        "tf-mamba: mails: there is no such task; expected one of bible, imdb, posts"
+    )
 
 
 def test_a_command_for_the_other_kind_refuses_it(root, capsys):

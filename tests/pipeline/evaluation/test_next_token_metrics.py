@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from tensorflow_model_analysis.metrics.metric_types import StandardMetricInputs
 
-from pipeline.evaluation.next_token_metrics import BitsPerChar
+from pipeline.evaluation.next_token_metrics import NextTokenMetrics
 
 
 def _value(bits, characters, bundles=1):
-    """The metric's value over examples with one prediction each, added in several bundles."""
-    (computation,) = BitsPerChar().computations()
+    """Bits per character over examples with one prediction each, added in several bundles."""
+    (computation,) = NextTokenMetrics().computations()
     combiner = computation.combiner
     accumulators = [combiner.create_accumulator() for _ in range(bundles)]
     for i, (top, bottom) in enumerate(zip(bits, characters, strict=True)):
@@ -18,8 +18,8 @@ def _value(bits, characters, bundles=1):
         predictions |= {"tokens": np.array([1]), "correct": np.array([0])}
         element = StandardMetricInputs({"predictions": predictions})
         accumulators[i % bundles] = combiner.add_input(accumulators[i % bundles], element)
-    (value,) = combiner.extract_output(combiner.merge_accumulators(accumulators)).values()
-    return value
+    values = combiner.extract_output(combiner.merge_accumulators(accumulators))
+    return next(value for key, value in values.items() if key.name == "bits_per_char")
 
 
 def test_order_and_number_of_bundles_do_not_change_a_bit_of_the_ratio():

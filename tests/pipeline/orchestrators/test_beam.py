@@ -1,4 +1,5 @@
 import pytest
+from read_corpora import BIBLE, opened
 
 from data.errors import UserError
 from pipeline.orchestrators.beam import Beam
@@ -70,14 +71,13 @@ def test_a_clusters_options_reach_every_beam_stage_and_are_read_by_beam(
     from tfx.dsl.compiler import compiler
     from tfx.orchestration.local import runner_utils
 
-    from data.bible import reader as bible
     from pipeline.orchestrators.definition import define
     from pipeline.places import Places
     from pipeline.presets import preset
 
     pipeline = define(
         preset("bible", "smoke"),
-        bible.open_source(None),
+        opened(BIBLE),
         Places.below(tmp_path),
         Beam(runner=runner, arguments=given).pipeline_args(),
     )

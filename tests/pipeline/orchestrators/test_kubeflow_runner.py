@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from read_corpora import BIBLE, IMDB, opened
 
-from data.bible import reader as bible
 from data.errors import UserError
-from data.imdb import reader as imdb
 from pipeline.commands import compile as compile_command
 from pipeline.orchestrators import kubeflow_runner
 from pipeline.orchestrators.beam import Beam
@@ -33,7 +32,7 @@ def kubeflow(tmp_path_factory) -> Path:
     """The spec of a run of the reviews' preset `full`, which has all stages."""
     path = tmp_path_factory.mktemp("kubeflow") / "imdb.yaml"
     cluster = Cluster.kubeflow(IMAGE, "minio://mlpipeline/tf_mamba", VOLUME)
-    source = imdb.open_source(None)
+    source = opened(IMDB)
     compiled = kubeflow_runner.compile_spec(preset("imdb", "full"), source, cluster, Beam(2))
     kubeflow_runner.write_spec(compiled, path)
     return path
@@ -101,7 +100,7 @@ def test_vertex_takes_a_job_that_keeps_all_in_one_bucket(tmp_path):
 
     cluster = Cluster.vertex(IMAGE, "gs://bucket/tf_mamba/")
     compiled = kubeflow_runner.compile_spec(
-        preset("bible", "smoke"), bible.open_source(None), cluster, Beam()
+        preset("bible", "smoke"), opened(BIBLE), cluster, Beam()
     )
     kubeflow_runner.write_spec(compiled, tmp_path / "bible.json")
     # As Vertex AI's own client reads it, before it is sent.
@@ -153,7 +152,7 @@ def test_an_image_without_a_name_is_refused():
 def test_a_source_that_containers_do_not_see_is_refused(tmp_path):
     reviews = tmp_path / "reviews.csv"
     reviews.write_text('text,label\n"A moving film.",pos\n')
-    source = imdb.open_source(str(reviews))
+    source = opened(IMDB, reviews)
     with pytest.raises(UserError, match=r"do not see this path. Put it below /mnt/tf_mamba"):
         Cluster.kubeflow(IMAGE, "s3://bucket/folder", VOLUME).check_source(source)
     Cluster.kubeflow(IMAGE, "s3://bucket/folder", Volume("v", tmp_path)).check_source(source)

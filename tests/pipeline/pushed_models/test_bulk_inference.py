@@ -30,6 +30,36 @@ def model(tmp_path_factory):
     return folder
 
 
+class _Moods(tf.Module):
+    """Tells a question and an exclamation from a statement."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def serving_default(self, text):
+        classes = tf.constant(["statement", "question", "exclamation"])
+        ends = [tf.strings.regex_full_match(text, f".*[{sign}]") for sign in "?!"]
+        first = ~(ends[0] | ends[1])
+        scores = 0.2 + 0.4 * tf.cast(tf.stack([first, *ends], axis=1), tf.float32)
+        return {
+            "label": tf.gather(classes, tf.argmax(scores, axis=1)),
+            "classes": tf.tile(classes[None], [tf.shape(text)[0], 1]),
+            "scores": scores,
+        }
+
+
+def test_a_classifiers_scores_are_written_by_class(tmp_path):
+    module = _Moods()
+    folder = tmp_path / "moods" / "1"
+    tf.saved_model.save(module, str(folder), {"serving_default": module.serving_default})
+    file, out = tmp_path / "texts.txt", tmp_path / "out.jsonl"
+    file.write_text("Where art thou?\nIn the beginning.\nHear, O Israel!\n")
+    bulk_inference.infer(folder, bulk_inference.CLASSIFY, file, out)
+    rest = {"statement": 0.2, "question": 0.2, "exclamation": 0.2}
+    labels = ("question", "statement", "exclamation")
+    assert _read(out) == [
+        {"row": i, "label": label, "scores": {**rest, label: 0.6}} for i, label in enumerate(labels)
+    ]
+
+
 @pytest.fixture
 def texts():
     lengths = np.random.default_rng(0).integers(1, 900, 50)

@@ -5,25 +5,27 @@ import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+from read_corpora import BIBLE, IMDB, records
 
-from data.bible import reader as bible
 from data.errors import UserError
-from data.records import Record
+from pipeline.evaluation.formulas import area_under_curve
 from pipeline.pushed_models import scoring
 from pipeline.pushed_models.scoring import Part, parts
-from pipeline.report.measurements import sentiment
+from pipeline.report.measurements import classification
 from serving.served_model import ServedModel
+
+_BINS = 1 << 16  # of a score
 
 
 class _SaysWhatItReads(tf.Module):
-    """Reads each text as its probability, which may be at most 1."""
+    """Reads each text as the score of the second class, which may be at most 1."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def serving_default(self, text):
         probability = tf.strings.to_number(text)
         check = tf.debugging.Assert(tf.reduce_all(probability <= 1), ["expected", 1, "at most"])
         with tf.control_dependencies([check]):
-            return {"probability": tf.identity(probability)}
+            return {"scores": tf.stack([1 - probability, probability], axis=1)}
 
 
 @pytest.fixture(scope="module")
@@ -34,26 +36,28 @@ def reader(tmp_path_factory):
     return folder
 
 
-def test_a_probability_of_one_half_counts_as_negative(reader, tmp_path):
+def _score(reader, file):
+    return scoring.score_labelled(reader, file, IMDB.task, IMDB.reading)
+
+
+def test_a_tie_goes_to_the_first_class(reader, tmp_path):
     file = tmp_path / "reviews.csv"
     file.write_text("text,label\n0.5,0\n0.5,1\n0.75,1\n0.25,1\n0.75,0\n")
-    assert scoring.score_reviews(reader, file)["accuracy"] == 2 / 5
+    assert _score(reader, file)["accuracy"] == 2 / 5
     texts, labels = ["0.5", "0.5", "0.75", "0.25"], np.array([0, 1, 1, 1])
-    probabilities = sentiment._probabilities(ServedModel(reader), texts)
-    assert sentiment._most_wrong(texts, labels, probabilities) == [3, 1]
+    scores = classification._scores(ServedModel(reader), texts, 2)
+    assert classification._most_wrong(texts, labels, scores) == [3, 1]
 
 
 def test_a_text_that_the_model_refuses_is_a_users_mistake(reader, tmp_path):
     file = tmp_path / "reviews.csv"
     file.write_text("text,label\n2,1\n")
     with pytest.raises(UserError, match=r"^expected 1 at most$"):
-        scoring.score_reviews(reader, file)
+        _score(reader, file)
 
 
 def _chapters(most):
-    source = bible.open_source(None)
-    items = bible.read_shard(source, source.shards[0], 10**6)
-    return [i.features["text"] for i in itertools.islice(items, most) if isinstance(i, Record)]
+    return [record.features["text"] for record in records(BIBLE)[:most]]
 
 
 def _parts_of(tmp_path, text):
@@ -127,10 +131,10 @@ def test_only_the_last_part_of_a_batch_continues_in_the_next():
     ).filter(lambda rows: len({label for label, _ in rows}) == 2)
 )
 def test_auc_is_the_share_of_pairs_in_the_right_order(rows):
-    counts = np.zeros((2, scoring._BINS), np.int64)
-    bins = [(label, min(int(p * scoring._BINS), scoring._BINS - 1)) for label, p in rows]
+    counts = np.zeros((2, _BINS), np.int64)
+    bins = [(label, min(int(p * _BINS), _BINS - 1)) for label, p in rows]
     for label, at in bins:
         counts[label, at] += 1
     pairs = [(n, p) for ln, n in bins for lp, p in bins if (ln, lp) == (0, 1)]
     expected = np.mean([1.0 if p > n else 0.5 if p == n else 0.0 for n, p in pairs])
-    assert scoring._auc(*counts) == pytest.approx(expected)
+    assert area_under_curve(*counts) == pytest.approx(expected)

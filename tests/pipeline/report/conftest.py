@@ -1,3 +1,3 @@
 """Fixtures of the report's tests."""
 
-from ingested import ingest, reviews, write_reviews  # noqa: F401  fixtures
+from ingested import chapters, ingest, reviews, write_reviews, write_verses  # noqa: F401  fixtures

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 from page_reader import PageReader, check
+from read_corpora import IMDB
 
 from pipeline.code_hash import Code
+from pipeline.evaluation.verdict import Verdict
 from pipeline.presets import preset
 from pipeline.report import figures, page
+from pipeline.report.evaluation import Evaluation
 from pipeline.report.inputs import Item, Run, Stage
 from pipeline.report.measurements import corpus
+from pipeline.report.sections import evaluation as evaluation_section
 from pipeline.report.sections import examples as examples_section
 
 HOSTILE = "<script>alert('$x$')</script> & \"quotes\" </table>"
@@ -42,7 +46,7 @@ def test_a_run_without_artifacts_gets_every_section_and_no_failure(task):
 
 def test_the_data_section_shows_the_ledger_and_escapes_the_text(ingest, reviews, write_reviews):
     rows = [*reviews[:40], (f"{HOSTILE} {reviews[0][0]}", "neither"), (reviews[1][0], 1)]
-    ingested = ingest("data.imdb.reader", write_reviews(rows), max_dead_letter_share=0.5)
+    ingested = ingest(IMDB, write_reviews(rows), max_dead_letter_share=0.5)
     run = _run(
         artifacts={"TextExampleGen.records": ingested.records.uri,
                    "TextExampleGen.examples": ingested.examples.uri},
@@ -124,6 +128,83 @@ def test_words_with_weights_are_marked_by_sign():
         ("DULL", "down"),
         ("great", "up"),
     ]
+
+
+CLASSES = ("law", "poetry", "history")
+
+
+def test_the_confusion_matrix_has_a_row_and_a_column_per_class():
+    found = {"count": 60, "confusion": [[10, 5, 5], [0, 20, 0], [1, 0, 19]]}
+    table = evaluation_section._confusion(found, CLASSES)
+    assert table.head == ("label", *CLASSES, "correct")
+    assert table.rows == [
+        ("law", "10", "5", "5", "0.500"),
+        ("poetry", "0", "20", "0", "1.000"),
+        ("history", "1", "0", "19", "0.950"),
+    ]
+
+
+def test_of_many_classes_the_most_confused_pairs_are_shown():
+    classes = [f"book {i}" for i in range(30)]
+    confusion = [[40 if i == j else 0 for j in range(30)] for i in range(30)]
+    confusion[7][3], confusion[3][7], confusion[29][0] = 10, 2, 160
+    table = evaluation_section._confusion({"count": 1372, "confusion": confusion}, classes)
+    assert table.rows == [
+        ("book 29", "book 0", "160", "80.00%"),
+        ("book 7", "book 3", "10", "20.00%"),
+        ("book 3", "book 7", "2", "4.76%"),
+    ]
+
+
+def _evaluated(classes):
+    return Evaluation(
+        values={"accuracy": 0.9, "macro_f1": 0.85, "auc": 0.95},
+        last={},
+        intervals={},
+        classes=classes,
+        class_intervals={},
+        slices={},
+        slice_intervals={},
+        reliability=(),
+        verdict=Verdict(True, ()),
+        not_checked=(),
+    )
+
+
+def test_the_classes_with_the_lowest_f1_come_first():
+    classes = {
+        f"book {i}": {"precision": 0.9, "recall": 0.8, "f1": (50 + i * 7 % 20) / 100}
+        for i in range(20)
+    }
+    del classes["book 4"]["f1"]  # a class without texts
+    table, fold = evaluation_section._classes(_evaluated(classes))
+    assert table.caption == "The 12 of 20 classes with the lowest F1"
+    assert [row[0] for row in table.rows[:3]] == ["book 0", "book 3", "book 6"]
+    assert [row[3] for row in table.rows] == sorted(row[3] for row in table.rows)
+    assert len(fold.blocks[0].rows) == 20
+    assert fold.blocks[0].rows[-1] == ["book 4", "0.9000", "0.8000", "", ""]
+
+
+def test_the_model_is_shown_beside_chance_and_a_simple_model():
+    of_texts = {"texts": 1200, "of": 1200, "characters": 10_000}
+    found = {
+        "train": of_texts,
+        "held_out": {**of_texts, "texts": 300},
+        "majority": {"accuracy": 0.25, "macro_f1": 0.13, "log_loss": 1.4, "class": "law"},
+        "tfidf_logistic": {"accuracy": 0.8, "macro_f1": 0.75, "log_loss": 0.6},
+        "seconds": 0.5,
+    }
+    run = _run(measurements={"baselines": found})
+    table = evaluation_section._baselines(run, _evaluated({}).values)
+    assert "1,200 texts to learn from, 300 of split eval" in table.caption
+    assert table.head == ("", "accuracy", "macro_f1", "log_loss")
+    assert table.rows == [
+        ("this model", "0.9000", "0.8500", ""),
+        ("always the most frequent class", "0.2500", "0.1300", "1.4000"),
+        ("logistic regression of words", "0.8000", "0.7500", "0.6000"),
+    ]
+    none = _run(measurements={"baselines": found | {"majority": None, "tfidf_logistic": None}})
+    assert "too few" in evaluation_section._baselines(none, {}).text
 
 
 def test_slices_are_cut_before_spaces_and_join_to_the_text(reviews):

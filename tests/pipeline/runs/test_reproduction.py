@@ -6,10 +6,9 @@ import shutil
 
 import pytest
 import tensorflow as tf
+from read_corpora import BIBLE, opened, records
 
-from data.bible import reader as bible
 from data.errors import UserError
-from data.records import Record
 from pipeline import cli
 from pipeline.commands.reproduce import rerun
 from pipeline.places import Places
@@ -19,9 +18,7 @@ from pipeline.runs import summary as run_summary
 
 
 def _examples(most):
-    source = bible.open_source(None)
-    read = bible.read_shard(source, source.shards[0], 10**6)
-    for record in [item for item in read if isinstance(item, Record)][:most]:
+    for record in records(BIBLE)[:most]:
         values = {name: str(value).encode() for name, value in record.features.items()}
         yield {
             name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
@@ -171,7 +168,7 @@ def collected(tmp_path_factory):
     file.write_text("Genesis\t1\t1\tIn the beginning God created the heaven and the earth.\n")
     places = Places(folder / "runs", folder / "serving_models")
     config = preset("bible", "smoke")
-    return run_summary.collect(config, bible.open_source(str(file)), places, "20260101-smoke")
+    return run_summary.collect(config, opened(BIBLE, file), places, "20260101-smoke")
 
 
 @pytest.fixture
@@ -205,7 +202,7 @@ def test_the_source_must_exist_unchanged(summary, tmp_path):
 
 def test_the_packaged_corpus_has_no_path_in_a_summary(tmp_path):
     places = Places(tmp_path / "runs", tmp_path / "serving_models")
-    summary = run_summary.collect(preset("bible", "smoke"), bible.open_source(), places, "1")
+    summary = run_summary.collect(preset("bible", "smoke"), opened(BIBLE), places, "1")
     assert summary["source"] is None
     assert reproduction.open_source_of(summary).kind == "packaged"
 

@@ -70,6 +70,7 @@ def test_every_text_comes_once_an_epoch_in_the_smallest_bucket_that_holds_it():
     texts = _labelled(seed=4)
     batches = [texts[i] for i in range(texts.batches_per_epoch)]
     assert {batch[0].shape for batch in batches} == {(3, 4), (2, 9)}
+    assert {batch[1].dtype for batch in batches} == {np.dtype(np.int32)}
     rows = _rows(batches)
     assert sorted(label for label, _ in rows) == list(range(7))
     originals = _documents([1, 9, 4, 5, 2, 3, 8])

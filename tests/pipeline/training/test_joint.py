@@ -3,7 +3,6 @@ import pytest
 import tensorflow as tf
 
 from data.errors import UserError
-from data.tasks import TASKS
 from pipeline.presets import preset
 from pipeline.settings import with_settings
 from pipeline.training import joint as joint_training
@@ -68,7 +67,7 @@ def inputs(genesis):
     settings = ["model.d_model=8", "model.d_state=2", "training.window=16", "training.steps=4"]
     config = with_settings(preset("bible", "smoke"), [*settings, "model.vocabulary_size=80"])
     return Inputs(
-        task=TASKS["bible"],
+        task=config.task,
         seed=config.seed,
         model=config.model,
         training=config.training,
@@ -107,7 +106,7 @@ def test_a_job_holds_all_inputs_of_the_training(inputs, tmp_path):
     joint_training._write(job, inputs, joint_training._variables(model))
     again, variables = joint_training._read(job.read_bytes())
     assert again.sha256() == inputs.sha256()
-    assert (again.model, again.training) == (inputs.model, inputs.training)
+    assert (again.task, again.model, again.training) == (inputs.task, inputs.model, inputs.training)
     assert len(variables) == len(joint_training._variables(model))
 
 

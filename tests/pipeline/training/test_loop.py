@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.python.framework.config import disable_op_determinism
 
 from data.errors import UserError
-from mamba_model import MambaConfig, NextTokenModel, SentimentModel, adamw
+from mamba_model import MambaConfig, NextTokenModel, TextClassifier, adamw
 from pipeline.config import TrainingConfig
 from pipeline.training.batches import LabelledTexts, WholeDocuments, Windows
 from pipeline.training.checkpoints import Checkpoints
@@ -164,21 +164,24 @@ def test_documents_evaluated_in_windows_score_as_in_one_piece(genesis):
 
 
 @pytest.mark.slow
-def test_reviews_train_by_the_same_loop(genesis, tmp_path):
+def test_labelled_texts_train_by_the_same_loop(genesis, tmp_path):
     texts = [genesis[i : i + 20] for i in range(0, 400, 20)]
-    labels = np.array([text[0] % 2 for text in texts])
+    labels = np.array([text[0] % 3 for text in texts])
+    assert set(labels) == {0, 1, 2}
     keras.utils.set_random_seed(1)
-    classifier = SentimentModel(MambaConfig(vocabulary_size=80, d_model=8, n_layer=1, d_state=2))
+    config = MambaConfig(vocabulary_size=80, d_model=8, n_layer=1, d_state=2)
+    classifier = TextClassifier(config, classes=3)
     settings = dataclasses.replace(SETTINGS, steps=60, evaluate_every=25, label_smoothing=0.1)
     summary = fit(
         classifier,
-        LabelledTexts(texts, labels, ((20, 10),), seed=1),
+        LabelledTexts(texts, labels, ((20, 10),), seed=1, class_weights=[0.5, 1.5, 1.0]),
         settings,
         checkpoints=Checkpoints(tmp_path),
         log_folder=str(tmp_path),
         held_out=LabelledTexts(texts, labels, ((20, 10),)),
     )
     assert summary["steps"] == 60 and summary["tokens"] == 60 * 200
-    assert summary["eval"]["loss"] < 0.69
+    assert classifier.class_weights == [0.5, 1.5, 1.0]
+    assert summary["eval"]["loss"] < 1.09  # log(3)
     rows = csv.DictReader((tmp_path / "training.csv").open())
     assert [int(row["step"]) for row in rows if row["eval_loss"]] == [25, 50, 60]

@@ -6,8 +6,8 @@ import numpy as np
 from mamba_model import (
     MambaConfig,
     NextTokenModel,
-    SentimentEnsemble,
-    SentimentModel,
+    TextClassifier,
+    TextClassifierEnsemble,
     native_scan,
     save_checkpoint,
 )
@@ -30,7 +30,8 @@ def test_without_a_compiler_it_trains_by_xla_and_says_so(monkeypatch, capsys):
 def test_a_classifier_starts_with_the_backbone_of_a_next_token_model(tmp_path):
     pretrained = NextTokenModel(CONFIG)
     save_checkpoint(pretrained, tmp_path)
-    model = SentimentModel(dataclasses.replace(CONFIG, word_dropout=0.3, pooled_dropout=0.5))
+    config = dataclasses.replace(CONFIG, word_dropout=0.3, pooled_dropout=0.5)
+    model = TextClassifier(config, classes=3)
     head = model.head.get_weights()
     start_from(model, str(tmp_path))
     tokens = np.arange(1, 13).reshape(2, 6)
@@ -42,7 +43,7 @@ def test_a_classifier_starts_with_the_backbone_of_a_next_token_model(tmp_path):
 def test_all_members_of_an_ensemble_start_with_it(tmp_path):
     pretrained = NextTokenModel(CONFIG)
     save_checkpoint(pretrained, tmp_path)
-    model = SentimentEnsemble(CONFIG, members=2)
+    model = TextClassifierEnsemble(CONFIG, classes=3, members=2)
     start_from(model, str(tmp_path))
     tokens = np.arange(1, 13).reshape(2, 6)
     for backbone in model.backbones:
@@ -50,7 +51,7 @@ def test_all_members_of_an_ensemble_start_with_it(tmp_path):
 
 
 def test_each_weight_of_an_ensemble_has_its_hash():
-    model = SentimentEnsemble(CONFIG, members=2)
+    model = TextClassifierEnsemble(CONFIG, classes=3, members=2)
     hashes = weights_sha256(model)
     assert len(hashes) == len(model.trainable_variables)
     assert hashes["member_0/head/kernel"] != hashes["member_1/head/kernel"]

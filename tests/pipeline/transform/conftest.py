@@ -2,19 +2,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data.bible import reader as bible
-from data.imdb import reader as imdb
-from data.records import all_records
+from data import readers, task_files
+from data.records import Record
 from pipeline.transform import tokenization, vocabulary
 
 
 @pytest.fixture(scope="session")
 def texts():
     """All texts of the packaged corpora, by task."""
-    return {
-        reader.TASK: [record.features["text"] for record in all_records(reader, source)]
-        for reader, source in ((bible, bible.open_source()), (imdb, imdb.open_source()))
-    }
+    return {name: list(_texts(task_files.find(name))) for name in task_files.built_in_tasks()}
+
+
+def _texts(file):
+    reader = readers.load(file.reading.reader)
+    source = reader.open_source(None, file.reading)
+    for shard in source.shards:
+        for item in reader.read_shard(source, shard, file.task, file.reading, 10**6):
+            if isinstance(item, Record):
+                yield item.features["text"]
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.tasks import TASKS
+from data import task_files
+from data.normal_form import NormalForm
 from pipeline.transform import tokenization
 from pipeline.transform.preprocessing import head_and_tail, normalize
 from pipeline.transform.token_ids import LINE_END_ID
@@ -40,25 +41,26 @@ def test_decoding_restores_any_bytes(vocabulary_file, raw):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", task_files.built_in_tasks())
 def test_decoding_restores_the_normal_form_of_the_whole_corpus(vocabulary_file, texts, task):
+    form = task_files.find(task).task.normal_form
     for start in range(0, len(texts[task]), 500):
-        normal = normalize(tf.constant(texts[task][start : start + 500]), TASKS[task].normal_form)
+        normal = normalize(tf.constant(texts[task][start : start + 500]), form)
         words = tokenization.split_words(normal)
         ids = tokenization.encode(words, tf.constant(str(vocabulary_file)))
         assert _decoded(ids, vocabulary_file) == normal.numpy().tolist()
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", task_files.built_in_tasks())
 def test_graph_and_python_agree_on_the_normal_form(texts, task):
-    form, some = TASKS[task].normal_form, texts[task][:500]
+    form, some = task_files.find(task).task.normal_form, texts[task][:500]
     assert [text.decode() for text in normalize(tf.constant(some), form).numpy()] == [
         form.apply(text) for text in some
     ]
 
 
 def test_invalid_utf8_becomes_the_replacement_character():
-    normal = normalize(tf.constant([b"a\xff b"]), TASKS["bible"].normal_form)
+    normal = normalize(tf.constant([b"a\xff b"]), NormalForm())
     assert normal.numpy()[0].decode() == "a\ufffd b"
 
 

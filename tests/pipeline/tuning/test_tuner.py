@@ -68,7 +68,10 @@ def test_a_zero_has_no_logarithm():
 
 
 def test_a_search_belongs_to_all_that_determines_its_trials(tmp_path):
-    config, source = preset("bible", "smoke"), bible_reader.open_source(None, preset("bible", "smoke").reading)
+    config, source = (
+        preset("bible", "smoke"),
+        bible_reader.open_source(None, preset("bible", "smoke").reading),
+    )
     every = ranges(config)
 
     def folder(config, every, code="c0de"):

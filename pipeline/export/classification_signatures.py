@@ -1,11 +1,12 @@
-"""Signatures of a sentiment model."""
+"""Signatures of a classifier."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
-from data import features
-from mamba_model import SentimentModel
+from mamba_model import TextClassifier, TextClassifierEnsemble
 from pipeline.config import ExportConfig
 from pipeline.export.requests import (
     Outputs,
@@ -15,23 +16,28 @@ from pipeline.export.requests import (
     signature,
 )
 
-CLASSES = ("negative", "positive")
 
-
-def sentiment_signatures(
-    model: SentimentModel, to_tokens: ToTokens, limits: ExportConfig
+def classification_signatures(
+    model: TextClassifier | TextClassifierEnsemble,
+    classes: Sequence[str],
+    to_tokens: ToTokens,
+    limits: ExportConfig,
 ) -> Signatures:
-    """The signatures; see the package's docstring."""
+    """The signatures; see the package's docstring.
+
+    Args:
+        classes: n names, in the order of the model's logits (b, n).
+    """
 
     def answers(text: tf.Tensor) -> Outputs:
-        probability = tf.sigmoid(model(dense(to_tokens(text))))
-        classes = tf.constant([CLASSES])
-        return {
-            "label": tf.where(features.is_positive(probability), classes[0, 1], classes[0, 0]),
-            "probability": probability,
-            "classes": tf.tile(classes, [tf.shape(text)[0], 1]),
-            "scores": tf.stack([1 - probability, probability], axis=1),
+        scores = tf.nn.softmax(model(dense(to_tokens(text))))  # (b, n)
+        names = tf.constant(list(classes))
+        outputs = {
+            "label": tf.gather(names, tf.argmax(scores, axis=1)),  # the first of equal scores
+            "classes": tf.tile(names[None], [tf.shape(text)[0], 1]),
+            "scores": scores,
         }
+        return outputs | ({"probability": scores[:, 1]} if len(classes) == 2 else {})
 
     def embeddings(text: tf.Tensor) -> Outputs:
         return {"embedding": model.embed(dense(to_tokens(text)))}
