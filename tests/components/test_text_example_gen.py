@@ -1,11 +1,8 @@
-import csv
-import json
 import tarfile
 import zlib
 from pathlib import Path
 
 import pytest
-from own_corpora import own_task
 from read_corpora import BIBLE, IMDB, ledger_of, opened, records
 
 from components.text_example_gen.component import source_identity
@@ -14,7 +11,6 @@ from data.bible import reader as bible
 from data.errors import UserError
 from data.imdb import reader as imdb
 from data.records import BAD_SPLIT, REASONS
-from data.tasks import Split
 
 
 def add_faults(path: Path) -> Path:
@@ -226,38 +222,3 @@ def test_the_identity_of_a_file_changes_with_its_content_and_not_with_its_time(
     assert source_identity(opened(IMDB, path)) == before
     write_reviews([(reviews[0][0] + "!", reviews[0][1]), *reviews[1:]])
     assert source_identity(opened(IMDB, path)) != before
-
-
-def test_a_folder_of_tables_of_ones_own_is_read_in_parts_and_split_by_a_column(
-    ingest, reviews, tmp_path
-):
-    """Three classes in three files; a column of splits, one of whose values names none."""
-    folder = tmp_path / "letters"
-    folder.mkdir()
-    parts = ("train", "train", "dev", "old")
-    for file in range(3):
-        texts = [text for text, _ in reviews[100 * file : 100 * file + 100]]
-        with (folder / f"{file}.tsv").open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, delimiter="\t")
-            writer.writerow(["text", "label", "part"])
-            writer.writerows((t, "abc"[n % 3], parts[n % 4]) for n, t in enumerate(texts))
-    split = Split(by="column", column="part", names={"dev": "eval"})
-    task = own_task(classes=("a", "b", "c"), split=split, columns=("file", "part"))
-    one, two = (ingest(task, folder, workers=n, max_dead_letter_share=0.25) for n in (1, 2))
-    assert one.files == two.files
-    assert one.ledger == two.ledger == ledger_of(task, folder)
-    assert one.ledger["examples"] == {"train": 150, "eval": 75, "test": 0}
-    assert one.ledger["dead_letters"] == {"bad_split": 75}
-    assert one.ledger["facts"]["eval"]["values"]["label"] == {"0": 24, "1": 24, "2": 27}
-    assert {row["part"] for row in one.read("eval")} == {"dev"}
-    assert {row["file"] for row in one.read("train")} == {"0", "1", "2"}
-
-
-def test_the_ledger_keeps_no_values_of_a_column_of_identifiers(ingest, chapters, tmp_path):
-    verses = [verse for chapter in chapters[:60] for verse in chapter.features["text"].split("\n")]
-    lines = [json.dumps({"text": verse, "verse": n, "of": n % 7}) for n, verse in enumerate(verses)]
-    (tmp_path / "verses.jsonl").write_text("\n".join(lines), "utf-8")
-    task = own_task("next-token", columns=("verse", "of"))
-    train = ingest(task, tmp_path / "verses.jsonl").ledger["facts"]["train"]
-    assert train["records"] > 1_000
-    assert list(train["values"]) == ["of"]
