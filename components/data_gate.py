@@ -92,4 +92,3 @@ def schema_findings(anomalies: Artifact, source: str, task: str) -> list[str]:
             what = " ".join("; ".join(reasons).split())
             findings.append(f"split {split}, feature {feature}: {what} {remedy}")
     return findings
-

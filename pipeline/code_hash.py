@@ -22,6 +22,9 @@ from pathlib import Path
 from data.errors import UserError
 
 DECLARATIONS = ("data.tasks", "pipeline.config")
+# Runs before the stages; what it reads reaches them as parameters too.
+_READS_DECLARATIONS = "data.task_files"
+_NOT_COUNTED = (*DECLARATIONS, _READS_DECLARATIONS)
 _PACKAGES = ("components", "data", "mamba_model", "pipeline", "serving")
 _LIBRARIES = ("tfx", "tensorflow", "keras", "tensorflow-text", "tensorflow-transform")
 
@@ -48,8 +51,8 @@ class Code:
         """
         parts = [
             f"{name}\n{code}\n"
-            for name, code in self._reachable(modules, opaque=DECLARATIONS).items()
-            if name not in DECLARATIONS
+            for name, code in self._reachable(modules, opaque=_NOT_COUNTED).items()
+            if name not in _NOT_COUNTED
         ]
         parts += [f"{name}=={version}\n" for name, version in library_versions().items()]
         return hashlib.sha256("".join(parts).encode()).hexdigest()

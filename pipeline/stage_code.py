@@ -10,8 +10,8 @@ from data.tasks import Kind
 from pipeline.code_hash import Code
 
 _METRICS: dict[Kind, tuple[str, ...]] = {
-    "classification": ("pipeline.evaluation.calibration", "pipeline.evaluation.intervals"),
-    "next-token": ("pipeline.evaluation.next_token_metrics", "pipeline.evaluation.intervals"),
+    "classification": ("pipeline.evaluation.classification_metrics",),
+    "next-token": ("pipeline.evaluation.next_token_metrics",),
 }
 
 

@@ -10,8 +10,6 @@ A table's columns are those of the task's Reading. Text files have the columns `
 
 from __future__ import annotations
 
-import glob
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,10 +18,10 @@ from data import features
 from data.decoding import printable
 from data.errors import DataError
 from data.generic import delimited, json_lines, parquet, text_files
+from data.generic.formats import CSV, JSON, TEXT, files_of, kind_of
 from data.generic.labels import Labels, checked, checked_text
 from data.generic.rows import DOCUMENT, FILE, FOLDER, Row, given_values, wanted_columns
 from data.generic.splits import split_of
-from data.generic.streams import first_bytes
 from data.records import (
     BAD_SPLIT,
     EMPTY_TEXT,
@@ -37,20 +35,6 @@ from data.records import (
 )
 from data.tasks import Reading, Task
 
-CSV, JSON, PARQUET, TEXT = "csv", "json", "parquet", "text"
-_SUFFIXES = {
-    ".csv": CSV,
-    ".tsv": CSV,
-    ".tab": CSV,
-    ".json": JSON,
-    ".jsonl": JSON,
-    ".ndjson": JSON,
-    ".parquet": PARQUET,
-    ".pq": PARQUET,
-    ".txt": TEXT,
-    ".text": TEXT,
-    ".md": TEXT,
-}
 _NO_VALUE = "(none)"  # of a kept column whose field is empty
 _WHOLE = "."  # the shard of a text that is one file
 _TEXT_COLUMNS = (FILE, FOLDER, DOCUMENT)  # of text files, beside the text
@@ -79,8 +63,8 @@ def open_source(path: str | None, reading: Reading) -> Source:
         raise DataError(
             'the task names no source: write `source = "..."` into its task.toml, or add --source'
         )
-    root, files = _files(path)
-    kinds = sorted({_kind(file) for file in files})
+    root, files = files_of(path)
+    kinds = sorted({kind_of(file) for file in files})
     if len(kinds) > 1:
         raise DataError(
             f"{path}: expected files of one format, got {' and '.join(kinds)}. Name one of them by"
@@ -128,8 +112,8 @@ def labelled_rows(
     Raises:
         DataError: if the file is no table, cannot be read or lacks a column.
     """
-    _, (file, *_) = _files(str(path))
-    if (kind := _kind(file)) == TEXT:
+    _, (file, *_) = files_of(str(path))
+    if (kind := kind_of(file)) == TEXT:
         raise DataError(f"{path}: expected a table with a text and a label in each row, got text.")
     labels = Labels(task.classes, reading.aliases)
     columns = (reading.text, reading.label)
@@ -148,10 +132,10 @@ def raw_rows(path: str, reading: Reading) -> Iterator[Mapping[str, str | None] |
         path: as in `open_source`.
         reading: only `documents_at` counts.
     """
-    root, files = _files(path)
+    root, files = files_of(path)
     whole = Path(path).is_file()
     for file in files:
-        given, kind = given_values(root, file), _kind(file)
+        given, kind = given_values(root, file), kind_of(file)
         if kind == TEXT:
             for row in _text_rows(file, given, whole, True, reading.documents_at, 20_000):
                 yield row if isinstance(row, DeadLetter) else row.values
@@ -196,7 +180,7 @@ def _record(
 def _shard_rows(
     source: Source, shard: str, task: Task, reading: Reading, max_characters: int
 ) -> Iterator[Row | DeadLetter]:
-    root, files = _files(source.path)
+    root, files = files_of(source.path)
     if source.kind != TEXT:
         file = root / shard
         required = _required(task, reading)
@@ -315,52 +299,3 @@ def _check_columns(file: Path, kind: str, reading: Reading) -> None:
         return
     names = (reading.text, *reading.columns)
     next(iter(_table_rows(kind, file, names, names, given_values(file.parent, file))), None)
-
-
-def _files(path: str) -> tuple[Path, list[Path]]:
-    """The folder of a source and its files, sorted."""
-    place = Path(path)
-    if place.is_file():
-        return place.parent, [place]
-    if place.is_dir():
-        files = sorted(
-            file
-            for file in place.rglob("*")
-            if file.is_file()
-            and not any(part.startswith(".") for part in file.relative_to(place).parts)
-            and _by_suffix(file) is not None
-            and file.suffix.lower() != ".md"  # a README beside the data
-        )
-        if not files:
-            raise DataError(
-                f"{path}: expected files that end in {', '.join(_SUFFIXES)}, found none. Name the"
-                " folder that holds them."
-            )
-        return place, files
-    if glob.has_magic(path):
-        found = map(Path, glob.glob(path, recursive=True))
-        files = sorted(file for file in found if file.is_file())
-        if not files:
-            raise DataError(f"{path}: expected files that match the pattern, found none.")
-        fixed = itertools.takewhile(lambda part: not glob.has_magic(part), place.parts[:-1])
-        return Path(*fixed), files
-    raise DataError(f"{path}: no such file or folder.")
-
-
-def _by_suffix(file: Path) -> str | None:
-    return _SUFFIXES.get(Path(file.name.removesuffix(".gz")).suffix.lower())
-
-
-def _kind(file: Path) -> str:
-    """The format of a file, by its name or else by its first bytes."""
-    if (kind := _by_suffix(file)) is not None:
-        return kind
-    start = first_bytes(file, 64).lstrip()
-    if start.startswith(parquet.MAGIC):
-        return PARQUET
-    if start.startswith((b"{", b"[")):
-        return JSON
-    raise DataError(
-        f"{file}: expected a name that ends in {', '.join(_SUFFIXES)}, which tells the format (also"
-        " with .gz). Rename it."
-    )

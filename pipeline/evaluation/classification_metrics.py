@@ -10,6 +10,7 @@ A metric that is undefined, such as the recall of a class that no text has, is n
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ from tensorflow_model_analysis.metrics import metric_types
 
 from pipeline.evaluation.calibration import bins, calibration_error
 from pipeline.evaluation.formulas import area_under_curve, f1, mean, of_class, share
+from pipeline.evaluation.intervals import intervals_of
 from pipeline.evaluation.sums import RANK, RANKS, Sums, add_texts, of_sums, ratio
 
 
@@ -26,6 +28,13 @@ class ClassificationMetrics(metric_types.Metric):
     def __init__(self, classes: Sequence[str], name: str = "classification", code_sha256: str = ""):
         computations = of_sums(add_texts, lambda _, sums: figures(classes, sums) | bins(sums))
         super().__init__(computations, name=name)
+
+
+class ClassificationIntervals(metric_types.Metric):
+    """`<metric>_lower` and `<metric>_upper` of each metric of this module."""
+
+    def __init__(self, classes: Sequence[str], name: str = "intervals", code_sha256: str = ""):
+        super().__init__(intervals_of(add_texts, functools.partial(figures, classes)), name=name)
 
 
 def figures(classes: Sequence[str], sums: Sums) -> dict[str, float]:

@@ -31,15 +31,14 @@ def eval_config(config: RunConfig, code_sha256: str) -> config_pb2.EvalConfig:
             signature_name="serving_examples", label_key=features.LABEL, prediction_key="scores"
         )
         thresholds = _of_classification(config)
-        metrics = {
-            "ClassificationMetrics": "classification_metrics",
-            "ClassificationIntervals": "intervals",
-        }
+        module = "pipeline.evaluation.classification_metrics"
+        metrics = ("ClassificationMetrics", "ClassificationIntervals")
         arguments: dict[str, Any] = {"classes": list(config.task.classes)}
     else:
         model = config_pb2.ModelSpec(signature_name="score_examples")
         thresholds = _of_next_token(config)
-        metrics = {"NextTokenMetrics": "next_token_metrics", "NextTokenIntervals": "intervals"}
+        module = "pipeline.evaluation.next_token_metrics"
+        metrics = ("NextTokenMetrics", "NextTokenIntervals")
         arguments = {}
     arguments["code_sha256"] = code_sha256
     return config_pb2.EvalConfig(
@@ -55,10 +54,10 @@ def eval_config(config: RunConfig, code_sha256: str) -> config_pb2.EvalConfig:
                     *(
                         config_pb2.MetricConfig(
                             class_name=name,
-                            module=f"pipeline.evaluation.{module}",
-                            config=json.dumps(arguments | {"name": module}),
+                            module=module,
+                            config=json.dumps(arguments | {"name": name}),
                         )
-                        for name, module in metrics.items()
+                        for name in metrics
                     ),
                 ],
                 per_slice_thresholds={

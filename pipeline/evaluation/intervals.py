@@ -13,18 +13,16 @@ The intervals cover other texts, not other trainings: another seed gives another
 
 from __future__ import annotations
 
-import functools
 import math
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types
 
 from data import features
-from pipeline.evaluation import classification_metrics, next_token_metrics
-from pipeline.evaluation.sums import Sums, add_documents, add_texts, add_to, of_sums
+from pipeline.evaluation.sums import Sums, add_to, of_sums
 
 GROUPS = 20
 LEAST_GROUPS = 5  # groups with texts in them; with fewer, the interval is nan
@@ -33,21 +31,6 @@ _CONFIDENCE = 0.95
 
 _UNBOUNDED = ("log_loss", "bits_per_char")  # metrics that may be above 1
 Figures = Callable[[Sums], Mapping[str, float]]
-
-
-class ClassificationIntervals(metric_types.Metric):
-    """`<metric>_lower` and `<metric>_upper` of each metric of a classification."""
-
-    def __init__(self, classes: Sequence[str], name: str = "intervals", code_sha256: str = ""):
-        figures = functools.partial(classification_metrics.figures, classes)
-        super().__init__(_intervals(add_texts, figures), name=name)
-
-
-class NextTokenIntervals(metric_types.Metric):
-    """`<metric>_lower` and `<metric>_upper` of each metric of a next-token model."""
-
-    def __init__(self, name: str = "intervals", code_sha256: str = ""):
-        super().__init__(_intervals(add_documents, next_token_metrics.figures), name=name)
 
 
 def jackknife(groups: list[Sums], figures: Figures) -> dict[str, tuple[float, float]]:
@@ -85,8 +68,13 @@ def _group(element: Any) -> str:
     return f"{zlib.crc32(text if isinstance(text, bytes) else str(text).encode()) % GROUPS:02d} "
 
 
-def _intervals(add: Callable[..., None], figures: Figures) -> Callable[..., Any]:
-    """The computations of a metric that gives the intervals of `figures`."""
+def intervals_of(add: Callable[..., None], figures: Figures) -> Callable[..., Any]:
+    """Builds what a TFMA metric is made from that gives `<metric>_lower` and `<metric>_upper`.
+
+    Args:
+        add: adds an element to sums, as in `of_sums`.
+        figures: computes the metrics by name from sums, which may be empty.
+    """
 
     def add_to_group(sums: Sums, element: Any, **names: Any) -> None:
         of_text: Sums = {}

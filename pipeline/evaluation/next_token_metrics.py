@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tensorflow_model_analysis.metrics import metric_types
 
+from pipeline.evaluation.intervals import intervals_of
 from pipeline.evaluation.sums import Sums, add_documents, of_sums, ratio
 
 
@@ -15,6 +16,13 @@ class NextTokenMetrics(metric_types.Metric):
 
     def __init__(self, name: str = "next_token", code_sha256: str = ""):
         super().__init__(of_sums(add_documents, lambda _, sums: figures(sums)), name=name)
+
+
+class NextTokenIntervals(metric_types.Metric):
+    """`<metric>_lower` and `<metric>_upper` of both."""
+
+    def __init__(self, name: str = "intervals", code_sha256: str = ""):
+        super().__init__(intervals_of(add_documents, figures), name=name)
 
 
 def figures(sums: Sums) -> dict[str, float]:

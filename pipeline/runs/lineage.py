@@ -171,7 +171,7 @@ def _source(text: str) -> tuple[str, dict[str, str]]:
     details = {"sha256": source["sha256"]}
     if source["path"]:
         details["path"] = source["path"]
-    return f"{source['task']}, {source['kind']}", details
+    return source["kind"], details
 
 
 def _artifact_details(artifact: pb.Artifact) -> dict[str, str]:

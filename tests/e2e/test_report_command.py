@@ -65,7 +65,7 @@ def test_the_artifact_is_the_page_before_the_end_with_its_measurements(finished)
     for file in pages:
         assert "end only: see report.html" in check(file.read_text("utf-8")).text
         measured = json.loads(file.with_name("measurements.json").read_text("utf-8"))
-        assert set(measured) == {"words", "vocabulary", "model"}
+        assert set(measured) == {"words", "vocabulary", "model", "baselines"}
         assert not [part for part in measured.values() if "error" in part]
 
 

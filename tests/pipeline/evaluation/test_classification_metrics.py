@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from tensorflow_model_analysis.metrics.metric_types import StandardMetricInputs
 
-from pipeline.evaluation.classification_metrics import ClassificationMetrics, figures
-from pipeline.evaluation.intervals import ClassificationIntervals
+from pipeline.evaluation.classification_metrics import (
+    ClassificationIntervals,
+    ClassificationMetrics,
+    figures,
+)
 from pipeline.evaluation.sums import add_text
 
 CLASSES = ("billing", "fault: urgent", "praise", "other")
