@@ -173,3 +173,15 @@ def test_a_text_over_the_limit_is_a_dead_letter(tmp_path, rows):
     long = sum(len(text) > 900 for text, _ in rows)
     assert [reason for reason, _ in dead(read(file, limit=900))] == ["too_long"] * long
     assert 0 < long < len(rows)
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.jsonl.gz", "a.json.gz", "a.parquet"])
+@pytest.mark.parametrize("damage", ["cut", "overwritten"])
+def test_damage_behind_the_header_stops_with_one_line(tmp_path, rows, name, damage):
+    content = write_table(tmp_path / name, rows).read_bytes()
+    half = len(content) // 2
+    overwritten = content[:half] + b"x" * 500 + content[half + 500 :]
+    (tmp_path / name).write_bytes(content[:-1000] if damage == "cut" else overwritten)
+    with pytest.raises(DataError, match=rf"{name}: .*Get the file again\.$") as caught:
+        read(tmp_path / name)
+    assert "\n" not in str(caught.value)

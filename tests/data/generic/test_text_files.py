@@ -83,6 +83,31 @@ def test_a_text_on_one_line_is_cut_at_spaces(tmp_path, book):
     assert all(1_900 <= len(text) <= 4_000 for text in texts[:-1])
 
 
+def test_a_text_without_a_space_is_cut_within_a_word(tmp_path, book):
+    line = "".join(book.split())
+    (tmp_path / "a.txt").write_text(line)
+    texts = [text for text, _ in contents(read(tmp_path / "a.txt", NEXT, PLAIN))]
+    assert "".join(texts) == line
+    assert max(map(len, texts)) <= 4_000
+
+
+@pytest.mark.parametrize("limit", [300, 20_000])
+@pytest.mark.parametrize("documents_at", ["", "^CHAPTER "])
+def test_a_whole_book_loses_no_text_whatever_the_limit(tmp_path, chapters, documents_at, limit):
+    whole = "\n\n".join(
+        f"CHAPTER {each.features['chapter']}\n{each.features['text']}" for each in chapters
+    )
+    (tmp_path / "book.txt").write_text(whole, "utf-8")
+    reading = Reading(documents_at=documents_at)
+    items = read(tmp_path / "book.txt", NEXT, reading, limit)
+    texts = [text for text, _ in contents(items)]
+    assert words(texts) == whole.split()
+    assert max(map(len, texts)) <= limit
+    assert len({item.key for item in items}) == len(items)
+    if documents_at and limit > 12_991 + 20:  # the longest chapter
+        assert len(items) == 1_189
+
+
 def test_a_long_text_is_not_held_in_memory(tmp_path, book):
     file = tmp_path / "book.txt"
     with file.open("w", encoding="utf-8") as stream:
