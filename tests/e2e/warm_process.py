@@ -34,7 +34,8 @@ LIBRARIES = (
     "matplotlib.pyplot",
     "scipy.stats",
 )
-_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# Read by C++ code as it is imported, so that commands set them too late here.
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE"}
 
 
 class WarmProcess:
@@ -108,17 +109,16 @@ class WarmProcess:
 
 @functools.cache
 def _context() -> multiprocessing.context.ForkServerContext:
-    """With its server started, in whose environment TensorFlow's C++ code logs nothing."""
+    """With its server started, in whose environment C++ code logs nothing."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(LIBRARIES))
-    before = os.environ.get(_LOG_LEVEL)
-    os.environ[_LOG_LEVEL] = "3"
+    before = dict(os.environ)
+    os.environ.update(_QUIET)
     try:
         forkserver.ensure_running()
     finally:
-        del os.environ[_LOG_LEVEL]
-        if before is not None:
-            os.environ[_LOG_LEVEL] = before
+        os.environ.clear()
+        os.environ.update(before)
     return context
 
 

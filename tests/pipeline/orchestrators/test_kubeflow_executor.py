@@ -75,9 +75,10 @@ def test_a_first_run_compares_with_nothing(tmp_path, monkeypatch):
 def test_a_users_mistake_is_one_line_and_leaves_no_report(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(LOCAL_ROOT, str(tmp_path))
     blessing = {"uri": "gs://bucket/b", "type": {"schemaTitle": "tf_mamba.DataBlessing"}}
+    names = ("task", "reader", "checks", "mode", "code_sha256")
     asked = {
         "inputs": {
-            "parameterValues": {"reader": "data.bible.reader", "mode": "halt", "code_sha256": ""},
+            "parameterValues": {name: "" for name in names} | {"mode": "halt"},
             "artifacts": {
                 "anomalies": {"artifacts": [{"uri": "gs://bucket/anomalies"}]},
                 "records": {"artifacts": [{"uri": "gs://bucket/records"}]},
@@ -88,7 +89,6 @@ def test_a_users_mistake_is_one_line_and_leaves_no_report(tmp_path, monkeypatch,
             "outputFile": str(tmp_path / "told.json"),
         },
     }
-    names = ("reader", "mode", "code_sha256")
     types = {"anomalies": "tfx.ExampleAnomalies", "records": "tf_mamba.IngestRecords"}
     takes = {
         "parameters": {name: {"parameterType": "STRING"} for name in names},
