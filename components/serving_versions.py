@@ -48,8 +48,10 @@ def publish(base: Path, write: Callable[[Path], object]) -> int:
         write(unfinished)
         _synchronize(unfinished)
         unfinished.rename(base / str(version))
-    finally:
+    except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    # After the rename another process may claim the same name, so it is not removed here.
     _synchronize_folder(base)
     return version
 
