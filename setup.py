@@ -48,6 +48,7 @@ setup(
         "rensa>=0.5,<1",  # MinHash, to find texts that nearly repeat across splits
         "safetensors>=0.8,<1",
         "scikit-learn>=1.5,<2",
+        "sentencepiece>=0.2,<0.3",
         "tabulate>=0.9,<1",
         "tensorboard>=2.16,<2.22",  # TensorFlow writes its logs through it, and no longer brings it
         "tensorflow>=2.16,<2.22",

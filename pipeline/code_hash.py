@@ -26,7 +26,14 @@ DECLARATIONS = ("data.tasks", "pipeline.config")
 _READS_DECLARATIONS = "data.task_files"
 _NOT_COUNTED = (*DECLARATIONS, _READS_DECLARATIONS)
 _PACKAGES = ("components", "data", "mamba_model", "pipeline", "serving")
-_LIBRARIES = ("tfx", "tensorflow", "keras", "tensorflow-text", "tensorflow-transform")
+_LIBRARIES = (
+    "tfx",
+    "tensorflow",
+    "keras",
+    "sentencepiece",
+    "tensorflow-text",
+    "tensorflow-transform",
+)
 
 
 def library_versions() -> dict[str, str]:

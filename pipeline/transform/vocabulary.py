@@ -1,12 +1,13 @@
 """The vocabulary: learned in Transform's analyze phase, then read from the TransformGraph.
 
-Pieces in the order of their ids: the reserved ones, the 256 bytes, then learned pieces by
-decreasing count. Source of the learner: tensorflow_text's wordpiece_tokenizer_learner_lib.
+Pieces in the order of their ids: the reserved ones, the 256 bytes, then the pieces that byte-pair
+encoding (Sennrich et al. 2016, https://arxiv.org/abs/1508.07909) merges, in SentencePiece's order.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Iterable
 
@@ -20,10 +21,6 @@ from pipeline.transform.token_ids import RESERVED
 from pipeline.transform.tokenization import LONGEST_WORD, byte_alphabet
 
 VOCABULARY_ASSET = "vocabulary.txt"
-
-# The learner sees only the most frequent words: on a corpus of 94,000 distinct words,
-# using all of them took 8 times as long.
-_LEARNER_WORDS = 20_000
 
 
 def read_vocabulary(transform_graph_folder: str) -> list[str]:
@@ -82,7 +79,7 @@ def learn(counts: Iterable[tuple[bytes, int]], size: int) -> list[str]:
 
     The result does not depend on the order of `counts`.
     """
-    from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
+    import sentencepiece
 
     bytes_first = [*RESERVED, *byte_alphabet()]
     if size <= len(bytes_first):
@@ -91,19 +88,34 @@ def learn(counts: Iterable[tuple[bytes, int]], size: int) -> list[str]:
             f" (padding, start and 256 bytes), got {size}"
         )
     by_count = sorted(((w.decode(), n) for w, n in counts), key=lambda item: (-item[1], item[0]))
-    pieces = learner.learn(
-        by_count,
-        vocab_size=size,
-        # Upper bound in the search for the minimum count of a piece: `size` pieces with higher
-        # counts would hold more text than all words.
-        upper_thresh=max(10, 2 * sum(n for _, n in by_count) // size),
-        reserved_tokens=bytes_first,
-        max_input_tokens=_LEARNER_WORDS,
-        max_token_length=LONGEST_WORD + 1,
-        include_joiner_token=False,
-        joiner="",
+    if not by_count:
+        return bytes_first
+    characters = {character for word, _ in by_count for character in word}
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=(f"{word}\t{n}" for word, n in by_count),
+        input_format="tsv",
+        model_writer=model,
+        model_type="bpe",
+        # It counts its sign for unknown text and the single characters.
+        vocab_size=1 + len(characters) + size - len(bytes_first),
+        hard_vocab_limit=False,  # a short text has fewer pieces
+        character_coverage=1.0,
+        max_sentencepiece_length=LONGEST_WORD + 1,
+        # The words are already as they should be.
+        normalization_rule_name="identity",
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        split_by_unicode_script=False,
+        split_by_number=False,
+        bos_id=-1,
+        eos_id=-1,
+        num_threads=1,
+        minloglevel=2,
     )
-    return pieces[:size]  # the learner may return a few too many
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    pieces = [processor.id_to_piece(number) for number in range(1, len(processor))]
+    return [*bytes_first, *(piece for piece in pieces if len(piece) > 1)]
 
 
 def _pairs(batch: tuple[np.ndarray, np.ndarray]) -> Iterable[tuple[bytes, int]]:
