@@ -68,8 +68,9 @@ class TrainingConfig:
     evaluate_every: Natural = 0
     patience: Natural = 0  # evaluations without improvement that end training; 0: no early stop
     checkpoint_every: Count = 100  # steps; a killed training loses at most as many
-    # "native" trains with the scan in C++: faster, needs a compiler, differs in the last bits.
-    scan: Literal["xla", "native"] = "xla"
+    # "native": the scan in C++, which is faster, needs a compiler and differs in the last bits;
+    # "auto": native where it can be built, else xla.
+    scan: Literal["auto", "native", "xla"] = "auto"
 
 
 @dataclass(frozen=True)

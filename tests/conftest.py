@@ -34,6 +34,16 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
 
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("needs_compiler"):
+        from mamba_model import native_scan
+
+        try:
+            native_scan.compile_command(pathlib.Path("source"), pathlib.Path("library"))
+        except native_scan.NativeScanError as error:
+            pytest.skip(str(error))
+
+
 @pytest.fixture(scope="session")
 def genesis():
     """Characters of the King James text from its beginning, as ids from 1: (20,000,) int32."""

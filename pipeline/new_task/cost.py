@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.config import RunConfig, TrainingConfig
 from pipeline.training.checkpoints import Checkpoints
-from pipeline.training.inputs import Inputs, available_scan, prepare
+from pipeline.training.inputs import Inputs, prepare
 from pipeline.training.log import CSV_FILE
 from pipeline.training.loop import fit
 
@@ -58,7 +58,6 @@ def _tokens_per_second(
         buckets=((length, rows),),
         evaluate_every=1,  # a row of the log for each step, as there is nothing to evaluate
         patience=0,
-        scan=available_scan(training.scan),  # type: ignore[arg-type]
     )
     inputs = Inputs(
         task=config.task,

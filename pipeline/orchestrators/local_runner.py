@@ -34,6 +34,7 @@ from pipeline.runs import page as run_page
 from pipeline.runs import store as metadata
 from pipeline.runs import summary as run_summary
 from pipeline.stage_code import stage_hashes
+from pipeline.training import scan_choice
 from pipeline.training.checkpoints import FROM_NOTHING
 from pipeline.tuning import search_space
 from pipeline.tuning.search_space import Range
@@ -77,6 +78,7 @@ def run(
     beam = beam or Beam()
     started = datetime.datetime.now()
     run_id = f"{started:%Y%m%d-%H%M%S-%f}-{config.preset}"
+    config = scan_choice.resolve(config)
     places.runs.mkdir(parents=True, exist_ok=True)
     with run_lock.hold(places.runs, config.task.name, run_id), _from_nothing(not cached):
         metadata.open_store(places, create=True)
@@ -133,6 +135,7 @@ def tune(
         Exception: what a stage raised.
     """
     run_id = f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}-tune"
+    config = scan_choice.resolve(config)
     hashes = stage_hashes(config.task.kind, config.reading.reader)
     code = {
         stage: hashes[stage] for stage in ("TextExampleGen", "Transform", "Pretrainer", "Tuner")

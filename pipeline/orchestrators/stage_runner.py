@@ -21,6 +21,7 @@ from pipeline.places import Places
 from pipeline.runs import lock as run_lock
 from pipeline.runs import store as metadata
 from pipeline.runs import summary as run_summary
+from pipeline.training import scan_choice
 
 
 class StageError(UserError):
@@ -54,6 +55,7 @@ def run(
             this run, another process holds the task's lock, or the disk is full.
         Exception: what the stage raised.
     """
+    config = scan_choice.resolve(config)
     places.runs.mkdir(parents=True, exist_ok=True)
     with run_lock.hold(places.runs, config.task.name, run_id):
         metadata.open_store(places, create=True)
@@ -81,6 +83,7 @@ def end(config: RunConfig, source: Source, places: Places, run_id: str) -> dict[
     Returns:
         The summary, see runs/summary.py; `error` names the stages that did not succeed.
     """
+    config = scan_choice.resolve(config)
     with run_lock.hold(places.runs, config.task.name, run_id):
         ended = run_summary.stages_that_ended_well(places, run_id)
         missing = [name for name in upstream(config, source, places) if name not in ended]

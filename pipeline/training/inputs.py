@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,9 +24,9 @@ from mamba_model import (
     TextClassifier,
     TextClassifierEnsemble,
     load_checkpoint,
-    native_scan,
 )
 from pipeline.config import TrainingConfig
+from pipeline.training import scan_choice
 from pipeline.training.batches import LabelledTexts, WholeDocuments, Windows
 from pipeline.training.class_weights import class_weights
 from pipeline.transform import tokenization
@@ -60,7 +59,7 @@ class Inputs:
         """
         facts = json.loads(fn_args.custom_config["config"])
         depend_on_seed(facts["seed"])
-        facts["training"]["scan"] = available_scan(facts["training"]["scan"])
+        facts["training"]["scan"] = scan_choice.available(facts["training"]["scan"])
         labelled = facts["task"]["kind"] == "classification"
         transform = tft.TFTransformOutput(fn_args.transform_graph_path)
         vocabulary = read_vocabulary(fn_args.transform_graph_path)
@@ -174,17 +173,6 @@ def start_from(model: Model, folder: str) -> None:
     for backbone in model.backbones:
         for variable, first in zip(backbone.trainable_variables, pretrained, strict=True):
             variable.assign(first)
-
-
-def available_scan(scan: str) -> str:
-    """`scan`, or "xla" with a warning if the native scan cannot be built."""
-    if scan == "native":
-        try:
-            native_scan.load()
-        except native_scan.NativeScanError as error:
-            print(f"warning: training with XLA's scan instead: {error}", file=sys.stderr)
-            return "xla"
-    return scan
 
 
 def _read_examples(

@@ -25,6 +25,7 @@ import tensorflow as tf
 from data.errors import UserError
 from mamba_model import adamw
 from pipeline.config import TrainingConfig
+from pipeline.training import scan_choice
 from pipeline.training.batches import LabelledTexts, WholeDocuments, Windows
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.log import Row, TrainingLog
@@ -293,7 +294,7 @@ def _compile(
             average=training.average_momentum,
             accumulate=training.accumulate,
         ),
-        scan=training.scan,
+        scan=scan_choice.available(training.scan),
         label_smoothing=training.label_smoothing,
         class_weights=class_weights,
         spread=spread,

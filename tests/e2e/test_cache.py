@@ -15,6 +15,7 @@ from data.imdb import reader as imdb_reader
 from pipeline.places import Places
 from pipeline.presets import preset
 from pipeline.settings import with_settings
+from pipeline.training import scan_choice
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +62,7 @@ def stages_that_run(places: Places, settings=(), source=None) -> set[str]:
     from pipeline.orchestrators.definition import define
     from pipeline.runs import store as metadata
 
-    config = with_settings(preset("imdb", "smoke"), settings)
+    config = scan_choice.resolve(with_settings(preset("imdb", "smoke"), settings))
     source = source or imdb_reader.open_source(None, config.reading)
     pipeline = define(config, source, places, Beam().pipeline_args())
     compiled = local_runner.compile_for(pipeline, f"run-{uuid.uuid4()}")

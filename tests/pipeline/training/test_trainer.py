@@ -8,23 +8,12 @@ from mamba_model import (
     NextTokenModel,
     TextClassifier,
     TextClassifierEnsemble,
-    native_scan,
     save_checkpoint,
 )
-from pipeline.training.inputs import available_scan, start_from
+from pipeline.training.inputs import start_from
 from pipeline.training.trainer import weights_sha256
 
 CONFIG = MambaConfig(vocabulary_size=30, d_model=8, n_layer=2, d_state=3)
-
-
-def test_without_a_compiler_it_trains_by_xla_and_says_so(monkeypatch, capsys):
-    monkeypatch.setenv("PATH", "/nonexistent")
-    monkeypatch.delenv("CXX", raising=False)
-    native_scan.load.cache_clear()
-    assert available_scan("native") == "xla"
-    assert "warning: training with XLA's scan instead: the native scan needs a C++ compiler" in (
-        capsys.readouterr().err
-    )
 
 
 def test_a_classifier_starts_with_the_backbone_of_a_next_token_model(tmp_path):
