@@ -1,16 +1,19 @@
-"""Resolver strategy: the last pushed model other than the candidate.
+"""Resolver strategy: the last pushed model other than the candidate, if it is undamaged.
 
 TFX's LatestBlessedModelStrategy considers only the Evaluator's blessing, so a model that could not
 be served would become the baseline. And a repeated run, whose candidate comes from the cache and
 is already blessed, would compare the model with itself.
 """
 
-from collections.abc import Collection, Iterator
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import ml_metadata
 from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx import types
 from tfx.dsl.components.common.resolver import ResolverStrategy
+
+from components import content
 
 _INPUT, _OUTPUT = pb.Event.INPUT, pb.Event.OUTPUT
 
@@ -31,12 +34,31 @@ class LastPushedModel(ResolverStrategy):
         model_of = {
             push: model for push, model in _read_by_pushers(store, pushes) if model in models
         }
-        last = sorted(model_of)[-1:]
+        last = _newest_undamaged(sorted(model_of, reverse=True), model_of, models)
         # TFX requires each input in the result; otherwise the Resolver fails.
         return input_dict | {
             "model": [models[model_of[push]] for push in last],
             "pushed_model": [pushes[push] for push in last],
         }
+
+
+def _newest_undamaged(
+    newest_first: Sequence[int],
+    model_of: Mapping[int, int],
+    models: Mapping[int, types.Artifact],
+) -> list[int]:
+    """The first push whose model is as it was made; tells of each that is passed over."""
+    for push in newest_first:
+        model = models[model_of[push]]
+        found = content.differences(model.uri, content.of_artifact(model))
+        if not found:
+            return [push]
+        print(
+            f"warning: a pushed model is not as it was made: {found[0]}: the new one is compared"
+            " with the model pushed before it, if there is one",
+            file=sys.stderr,
+        )
+    return []
 
 
 def _read_by_pushers(

@@ -23,7 +23,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from data.errors import UserError
 from data.records import Source
 from pipeline.config import RunConfig
-from pipeline.orchestrators import partial_run
+from pipeline.orchestrators import checked_artifacts, partial_run
 from pipeline.orchestrators.beam import Beam
 from pipeline.orchestrators.definition import define, without_past_runs
 from pipeline.pipeline import create_tuning_pipeline
@@ -238,7 +238,8 @@ def run_stages(compiled: pipeline_pb2.Pipeline, places: Places, beam: Beam) -> N
     hide_password = metadata.HidePassword()
     tfx_log.addFilter(hide_password)
     try:
-        LocalDagRunner().run_with_ir(compiled)
+        with checked_artifacts.checked():
+            LocalDagRunner().run_with_ir(compiled)
     except Exception as error:
         if _is_disk_full(error, places):
             raise DiskFullError(

@@ -1,8 +1,9 @@
-"""A copy of a root folder whose records name the copy's files."""
+"""A copy of a root folder whose records name the copy's files, or a root lent and put back."""
 
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 
@@ -20,3 +21,18 @@ def copy_root(original: Path, copy: Path) -> Path:
             )
         database.commit()
     return copy
+
+
+@contextmanager
+def lent_root(root: Path) -> Iterator[Path]:
+    """The root itself, to be changed; afterwards it is as before.
+
+    TFX's cache keys hold paths, so stages of a copied root find nothing in the cache.
+    """
+    kept = root.with_name(f"{root.name}-kept")
+    shutil.copytree(root, kept, symlinks=True)
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root)
+        kept.rename(root)
