@@ -23,6 +23,7 @@ import keras
 import tensorflow as tf
 
 from mamba_model.config import MambaConfig
+from mamba_model.projection import Projection
 from mamba_model.scan import selective_scan, selective_scan_step
 
 register = keras.saving.register_keras_serializable(package="mamba_model")
@@ -126,10 +127,10 @@ class MambaBlock(ConfiguredLayer):
         # start with n_layer times its variance.
         self.out_proj = self._linear("out_proj", c.d_model, 1 / math.sqrt(c.n_layer))
 
-    def _linear(self, name: str, width: int, scale: float = 1.0) -> keras.layers.Dense:
+    def _linear(self, name: str, width: int, scale: float = 1.0) -> Projection:
         """A projection without bias, uniform in scale / sqrt(fan in): PyTorch's default."""
         initializer = keras.initializers.VarianceScaling(scale**2 / 3, "fan_in", "uniform")
-        return keras.layers.Dense(
+        return Projection(
             width,
             use_bias=False,
             kernel_initializer=initializer,

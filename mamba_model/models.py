@@ -13,6 +13,7 @@ import tensorflow as tf
 from mamba_model.backbone import MambaBackbone
 from mamba_model.block import SavedByConfig, register
 from mamba_model.config import MambaConfig
+from mamba_model.projection import Projection, matmul
 from mamba_model.training_step import CompiledTraining
 
 PADDING = 0
@@ -81,7 +82,7 @@ class NextTokenModel(_HeadedModel):
     def logits(self, features):
         """(..., d_model) -> (..., vocabulary_size) float32, with the embedding matrix."""
         table = tf.cast(self.backbone.embedding.embeddings, features.dtype)
-        return tf.cast(tf.matmul(features, table, transpose_b=True), tf.float32)
+        return tf.cast(matmul(features, table, transpose_b=True), tf.float32)
 
     def stepper(self):
         """One step of generation, for loops over many tokens; see `MambaBackbone.stepper`.
@@ -96,7 +97,7 @@ class NextTokenModel(_HeadedModel):
 
         def logits(token, states):
             features, states = step(token, states)
-            return tf.cast(tf.matmul(features, table), tf.float32), states
+            return tf.cast(matmul(features, table), tf.float32), states
 
         return logits
 
@@ -136,7 +137,7 @@ class TextClassifier(_HeadedModel):
         super().__init__(config, **kwargs)
         self.classes = classes
         self.pooled_dropout = keras.layers.Dropout(config.pooled_dropout, dtype=self.dtype_policy)
-        self.head = keras.layers.Dense(classes - 1, dtype=self.dtype_policy, name="head")
+        self.head = Projection(classes - 1, dtype=self.dtype_policy, name="head")
         self.build()
 
     def build(self, tokens_shape=None):

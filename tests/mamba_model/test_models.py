@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -220,6 +221,24 @@ def test_half_precision_gives_float32_logits_near_those_of_float32(config, genes
     assert half(tokens).dtype == tf.float32
     np.testing.assert_allclose(half(tokens), expected, atol=0.05 * np.abs(expected).max())
     assert {v.dtype for v in half.trainable_variables} == {"float32"}
+
+
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="GPUs multiply bfloat16")
+@pytest.mark.parametrize("model", [NextTokenModel, functools.partial(TextClassifier, classes=3)])
+def test_without_a_gpu_no_product_is_in_bfloat16_which_cpus_with_amx_refuse(config, model, genesis):
+    model = model(config, dtype="mixed_bfloat16")
+    tokens = tf.constant(genesis[: 5 * 273].reshape(5, 273))
+
+    @tf.function
+    def gradients(tokens):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model(tokens))
+        return tape.gradient(loss, model.trainable_variables)
+
+    graph = gradients.get_concrete_function(tokens).graph.as_graph_def()
+    nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+    products = [node for node in nodes if "MatMul" in node.op]
+    assert products and {node.attr["T"].type for node in products} == {tf.float32.as_datatype_enum}
 
 
 @pytest.mark.slow
