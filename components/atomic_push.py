@@ -27,6 +27,7 @@ from tfx.utils import io_utils
 
 from components import serving_versions
 from components.artifacts import ModelCard
+from serving import checksums
 
 _CARD = "model_card"
 _INFRA_VALIDATOR_BLESSING = "infra_validator_blessing"
@@ -48,7 +49,7 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes the model if it is blessed, then deletes old versions.
+        """Pushes the model if it is blessed, with checksums of its files; deletes old versions.
 
         `keep_versions` of `custom_config` is the number of versions to keep; 0: all.
         """
@@ -67,6 +68,7 @@ class Executor(executor.Executor):
         io_utils.copy_dir(model, pushed.uri)  # the artifact's own copy, as TFX's Pusher keeps one
         for card in input_dict.get(_CARD, ()):
             shutil.copytree(card.uri, Path(pushed.uri, "assets.extra"), dirs_exist_ok=True)
+        checksums.write_sums(Path(pushed.uri))
         version = serving_versions.publish(
             base, lambda folder: shutil.copytree(pushed.uri, folder, dirs_exist_ok=True)
         )

@@ -19,6 +19,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 from components import serving_versions
+from serving import checksums
 
 ABSENT = "absent"  # custom property of an empty artifact
 
@@ -31,13 +32,15 @@ def NewestServedModel(
     """Copies the newest pushed version to where an Evaluator finds it.
 
     Args:
-        model: the copy; if no model was pushed yet, it is empty, with custom property `absent` 1.
+        model: the copy, of the newest version whose files are as they were pushed; if there is
+            none, it is empty, with custom property `absent` 1.
         serving_models: the folder of versions.
     """
     base = Path(serving_models)
-    versions = serving_versions.versions(base)
-    if not versions:
+    versions = [base / str(version) for version in serving_versions.versions(base)]
+    undamaged = [version for version in versions if not checksums.damage(version)]
+    if not undamaged:
         model.set_int_custom_property(ABSENT, 1)
         return
     # The version's files: the graph, the model card and the warm-up requests.
-    shutil.copytree(base / str(versions[-1]), path_utils.serving_model_dir(model.uri))
+    shutil.copytree(undamaged[-1], path_utils.serving_model_dir(model.uri))

@@ -33,6 +33,7 @@ _COMMANDS = {
     "infer": "Run the newest pushed model over a file of texts.",
     "runs": "List past runs, show one, or compare two.",
     "report": "Print the path of a run's page, or open the page.",
+    "verify": "Check the files of a run or a pushed model against their checksums.",
     "lineage": "Trace a pushed model back to its text.",
     "rollback": "Serve a former version again.",
     "clean": "Remove files that no recent run and no pushed or blessed model needs.",

@@ -1,4 +1,8 @@
-"""SHA-256 of the files of a folder, and what differs from them."""
+"""SHA-256 of the files of a folder, and what differs from them.
+
+A pushed version carries its own in assets.extra/SHA256SUMS. That is sha256sum's format, so that
+`sha256sum -c assets.extra/SHA256SUMS` checks a version too, from inside its folder.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+SUMS = "assets.extra/SHA256SUMS"  # of a version
 _BYTES = 1 << 20  # read at a time
+_ADDED = "has been added"
 
 
 def of_files(path: Path) -> dict[str, str]:
@@ -40,10 +46,38 @@ def differences(path: Path, expected: Mapping[str, str]) -> list[str]:
     ]
 
 
+def write_sums(version: Path) -> None:
+    """Writes SUMS of a version that is not published yet; replaces those of a copied one."""
+    sums = version / SUMS
+    sums.unlink(missing_ok=True)  # may be a hard link to another version's
+    lines = [f"{sha256}  {name}\n" for name, sha256 in of_files(version).items()]
+    sums.parent.mkdir(exist_ok=True)
+    sums.write_text("".join(lines), "utf-8")
+
+
+def damage(version: Path) -> list[str]:
+    """What has changed or is missing of the files in a version's SUMS, one line a file.
+
+    Empty for a version without SUMS. Files that were added, warm-up requests for example, are no
+    damage.
+    """
+    try:
+        lines = (version / SUMS).read_text("utf-8").splitlines()
+        expected = {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        return [f"{version / SUMS} cannot be read: {error}"]
+    if not expected or not all(expected):  # a line without a name
+        return [f"{version / SUMS} has changed"]
+    found = differences(version, expected)
+    return [line for line in found if not line.endswith(_ADDED)]
+
+
 def _difference(found: str | None, expected: str | None) -> str:
     if found is None:
         return "is missing"
-    return "has been added" if expected is None else "has changed"
+    return _ADDED if expected is None else "has changed"
 
 
 def _sha256(path: Path) -> str:

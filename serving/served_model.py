@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pathlib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the ops that split text into words
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from serving import checksums
 from serving.batching import Arrays, BatchingParameters, Function, batched
 from serving.errors import ServingError, deadline_exceeded, invalid_argument, of_tensorflow
 from serving.tensors import check_names, with_defaults
@@ -56,6 +58,7 @@ class ServedModel:
         slots: taken by each run outside a batch, to limit how many run at once; None: no limit.
 
     Raises:
+        ServingError: DATA_LOSS if a file differs from the version's checksums.
         Exception: whatever TensorFlow raises if the folder is not a complete SavedModel.
     """
 
@@ -70,6 +73,8 @@ class ServedModel:
         self.version = int(name) if name.isdecimal() else 0
         self._slots: contextlib.AbstractContextManager[Any] = slots or contextlib.nullcontext()
         self._session = tf.compat.v1.Session(graph=tf.Graph())
+        if damage := checksums.damage(pathlib.Path(self.folder)):
+            raise ServingError(grpc.StatusCode.DATA_LOSS, "; ".join(damage))
         with self._session.graph.as_default():
             loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], self.folder)
         self.definitions = loaded.signature_def

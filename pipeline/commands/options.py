@@ -103,11 +103,11 @@ def newest_model(options: argparse.Namespace) -> Path:
     """The folder of the task's newest pushed model.
 
     Raises:
-        UserError: if none was pushed.
+        UserError: if none was pushed, or its files have changed since.
     """
-    from pipeline.pushed_models.model import latest_version
+    from pipeline.pushed_models.model import latest_version, undamaged
 
-    return latest_version(options.root / "serving_models", options.task)
+    return undamaged(latest_version(options.root / "serving_models", options.task))
 
 
 def add_generation(parser: argparse._ActionsContainer) -> None:

@@ -149,7 +149,10 @@ def _at_least(name: str, value: int, least: int) -> None:
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    return shared.newest_model(options).parent.absolute()
+    from pipeline.pushed_models.model import latest_version
+
+    # The server itself passes over a damaged version.
+    return latest_version(options.root / "serving_models", options.task).parent.absolute()
 
 
 def _is_loopback(host: str) -> bool:

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.orchestration import data_types_utils
 from tfx.orchestration.portable import cache_utils, data_types, launcher
@@ -75,7 +74,7 @@ class _CheckedLauncher(launcher.Launcher):
     def _publish_successful_execution(
         self,
         execution_id: int,
-        contexts: list[metadata_store_pb2.Context],
+        contexts: list[Any],
         output_dict: Any,
         executor_output: execution_result_pb2.ExecutorOutput,
     ) -> None:

@@ -3,12 +3,14 @@
     python -m pipeline.orchestrators.kubeflow_executor --executor_class_path MODULE.CLASS
         --json_serialized_invocation_args '{"inputs": ..., "outputs": ...}' [options of Beam]
 
-It extends TFX's `kubeflow_v2_run_executor` in three ways:
+It extends TFX's `kubeflow_v2_run_executor` in four ways:
 
 - Artifacts are files. Their URIs name an object store; Kubeflow's launcher copies inputs from
   there to a folder before a stage and outputs back after it, and Vertex AI mounts the store as
   that folder. So stages need no client of a store.
 - It finds our own artifact types by their names, and the types of inputs in the spec.
+- It compares inputs with the checksums that they carry, and gives outputs theirs, see
+  components/content.py.
 - It drops an input that stands for none, such as the model that a first run is compared with.
 """
 
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
     from tfx.utils import name_utils
 
-    from components import artifacts
+    from components import artifacts, content
     from data.errors import UserError
     from data.files import write_whole
 
@@ -64,15 +66,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     takes = json.loads(options.json_serialized_inputs_spec_args)
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch, "stage", "executor_output.json")
-        options.json_serialized_invocation_args = json.dumps(in_container(asked, takes, report))
+        inside = in_container(asked, takes, report)
+        options.json_serialized_invocation_args = json.dumps(inside)
         try:
+            _check(inside["inputs"]["artifacts"])
             kubeflow_v2_run_executor.main((options, of_beam))
         except UserError as error:
             print(f"tf-mamba: {error}", file=sys.stderr)
             return 1
-        told = _outside(json.loads(report.read_text("utf-8")), asked)
+        told = json.loads(report.read_text("utf-8"))
+        for found in told.get("artifacts", {}).values():
+            for each in found["artifacts"]:
+                each["metadata"] = each.get("metadata", {}) | content.properties(each["uri"])
+        told = _outside(told, asked)
         write_whole(local_path(asked["outputs"]["outputFile"]), json.dumps(told))
     return 0
+
+
+def _check(inputs: Mapping[str, Any]) -> None:
+    """Raises UserError if an input's files are not as the stage that made them left them."""
+    from components import content
+    from data.errors import UserError
+
+    for name, found in inputs.items():
+        for each in found["artifacts"]:
+            if damage := content.differences(each["uri"], each.get("metadata", {})):
+                raise UserError(f"input {name} is not as it was made: {damage[0]}")
 
 
 def in_container(

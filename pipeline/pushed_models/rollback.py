@@ -19,6 +19,7 @@ from components import serving_versions
 from data.errors import UserError
 from data.files import write_whole
 from pipeline.pushed_models.model import latest_version
+from serving import checksums
 
 NOTE = "assets.extra/rolled_back.json"
 
@@ -36,7 +37,7 @@ def rollback(serving_models: Path, task: str, to: int | None = None) -> tuple[in
         The new version, the version whose content it has, the version that served before.
 
     Raises:
-        UserError: if there is no former version, or no version `to`.
+        UserError: if there is no former version, no version `to`, or its files have changed.
         OSError: if the new version cannot be written; nothing has changed then.
     """
     base = serving_models / task
@@ -55,6 +56,8 @@ def rollback(serving_models: Path, task: str, to: int | None = None) -> tuple[in
         raise UserError(f"{base}: there is no version {to}; expected one of {listed}")
     if to == serving:
         raise UserError(f"{base}: version {to} serves now; expected one of {listed}")
+    if damage := checksums.damage(base / str(to)):
+        raise UserError(f"{damage[0]} since it was pushed; --to chooses another version: {listed}")
 
     def write(folder: Path) -> None:
         # Versions never change, so two of them can share files by hard links.
@@ -63,6 +66,7 @@ def rollback(serving_models: Path, task: str, to: int | None = None) -> tuple[in
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         note = {"rolled_back_from": serving, "content_of": content_of(base, to), "at": now}
         write_whole(folder / NOTE, json.dumps(note, indent=2) + "\n")
+        checksums.write_sums(folder)
 
     return serving_versions.publish(base, write), to, serving
 

@@ -16,10 +16,10 @@ from typing import Any
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components import serving_versions
 from data.errors import UserError
 from pipeline.places import Places
 from pipeline.pushed_models import rollback
+from pipeline.pushed_models.model import find
 from pipeline.report.lineage_graph import Edge, Lineage, Node
 from pipeline.runs import records
 from pipeline.runs import store as metadata
@@ -37,7 +37,7 @@ def of_model(places: Places, model: str) -> Lineage:
     Raises:
         UserError: if there is no such model, or no run in this store pushed it.
     """
-    folder = _folder(places, model)
+    folder = find(places.serving_models, model)
     task = folder.parent.name
     # For a version that a rollback made: the version that it is a copy of.
     version = str(rollback.content_of(folder.parent, int(folder.name)))
@@ -54,21 +54,6 @@ def of_model(places: Places, model: str) -> Lineage:
             " give the --root or --metadata of the run that did"
         )
     return _upstream(store, [found[-1].id])
-
-
-def _folder(places: Places, model: str) -> Path:
-    """The folder of a pushed model."""
-    parts = Path(model).parts
-    below = places.serving_models.joinpath(*parts) if not Path(model).is_absolute() else None
-    for folder in (Path(model).resolve(), below):
-        if folder and folder.is_dir() and folder.name.isdigit():
-            return folder
-    if below and len(parts) == 1 and (versions := serving_versions.versions(below)):
-        return below / str(versions[-1])
-    raise UserError(
-        f"{model}: no pushed model; expected TASK, TASK/VERSION or the folder of a version in"
-        f" {places.serving_models}"
-    )
 
 
 def _upstream(store: mlmd.MetadataStore, ends: Sequence[int]) -> Lineage:

@@ -14,6 +14,11 @@ from typing import Any
 from pipeline.config import RunConfig
 from pipeline.places import Places
 from pipeline.runs.records import read_summaries
+from serving import checksums
+
+
+def _is_gone(version: Path) -> bool:
+    return not version.is_dir() or bool(checksums.damage(version))
 
 
 def counts(places: Places, config: RunConfig) -> dict[str, Any]:
@@ -30,5 +35,5 @@ def counts(places: Places, config: RunConfig) -> dict[str, Any]:
     return {
         "infra_checks_failed": sum(1 for check in checks if check and not check["blessed"]),
         "infra_validations_failed": [s.get("infra_validator") for s in of_task].count(False),
-        "pushed_models_gone": sum(1 for path in pushed if path and not Path(path).is_dir()),
+        "pushed_models_gone": sum(1 for path in pushed if path and _is_gone(Path(path))),
     }

@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,11 @@ _PORT = 3306
 # Retries of a call while another run holds the database's lock, 2 s apart on average. Four
 # concurrent writers nearly use up ML Metadata's default of 5.
 _RETRIES = 30
+_CREATED_WITHIN = 3.0  # seconds; a file that another process creates is empty at first
+_MEND = (
+    "Restore it from a backup; or move it away, and the next run begins a new history (each run's"
+    " summary.json stays)."
+)
 _CONNECTIONS = 10  # attempts to open a SQLite file that another run is writing
 
 
@@ -111,6 +117,8 @@ def open_store(places: Places, create: bool = False) -> mlmd.MetadataStore | Non
     path = sqlite_file(places)
     if path is not None and not create and not path.exists():
         return None
+    if path is not None:
+        _check_history(path, places)
     config = connection_config(places)
     if path is not None and not create:
         config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
@@ -125,9 +133,26 @@ def open_store(places: Places, create: bool = False) -> mlmd.MetadataStore | Non
                     f" server runs, and check user, database and the password in {PASSWORD}"
                 ) from None
             if attempt == _CONNECTIONS - 1:
-                raise UserError(f"{path}: cannot open the metadata store: {said}") from None
+                raise UserError(
+                    f"{path}: cannot open the metadata store: {said}. {_MEND}"
+                ) from None
             time.sleep(random.random())
     raise AssertionError("not reached")
+
+
+def _check_history(path: Path, places: Places) -> None:
+    """Raises UserError if the SQLite file is empty; says so if it is gone but runs are not."""
+    deadline = time.monotonic() + _CREATED_WITHIN
+    while path.exists() and path.stat().st_size == 0:
+        if time.monotonic() > deadline:
+            raise UserError(f"{path}: expected the history of runs, found an empty file. {_MEND}")
+        time.sleep(0.1)
+    if not path.exists() and (ended := list(places.runs.glob("*/*/summary.json"))):
+        print(
+            f"warning: {path} is not there, although {places.runs} has {len(ended)} runs: a new"
+            " history begins, and every stage runs",
+            file=sys.stderr,
+        )
 
 
 def _without_password(text: str) -> str:

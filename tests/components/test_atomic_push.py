@@ -15,6 +15,7 @@ from tfx.types import standard_artifacts
 from components import atomic_push, serving_versions
 from components.artifacts import ModelCard
 from data.bible import reader as bible
+from serving import checksums
 
 
 @pytest.fixture
@@ -65,7 +66,10 @@ def test_a_blessed_model_is_pushed_with_all_files(push, tmp_path):
     assert pushed.get_string_custom_property("pushed_destination") == str(version)
     assert pushed.get_int_custom_property("pushed") == 1
     names = sorted(str(f.relative_to(version)) for f in version.rglob("*") if f.is_file())
-    assert names == ["saved_model.pb", "variables/variables.index"]
+    assert names == [checksums.SUMS, "saved_model.pb", "variables/variables.index"]
+    assert checksums.damage(version) == []
+    (version / "saved_model.pb").write_bytes(b"")
+    assert checksums.damage(version) == [f"{version}/saved_model.pb has changed"]
 
 
 def test_the_card_is_pushed_with_the_model(push, tmp_path):
@@ -78,7 +82,7 @@ def test_the_card_is_pushed_with_the_model(push, tmp_path):
     (extra / "limits.json").write_text("{}")
     version = Path(push(card=card).get_string_custom_property("pushed_destination"))
     names = sorted(path.name for path in (version / "assets.extra").iterdir())
-    assert names == ["limits.json", "model_card.md"]
+    assert names == ["SHA256SUMS", "limits.json", "model_card.md"]
     assert not (extra / "model_card.md").exists()  # the Trainer's artifact is unchanged
 
 

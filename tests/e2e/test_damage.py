@@ -46,9 +46,18 @@ def again(stderr: str) -> set[str]:
 
 def test_a_damaged_model_is_trained_again_to_the_same_weights_and_pushed(damaged):
     before = damaged.summary("bible")
+    assert damaged("verify").returncode == 0
     model = artifact(damaged, "Trainer/model") / "Format-Serving"
     change(model / "variables" / "variables.data-00000-of-00001")
     (model / "assets" / "added.txt").write_text("added")
+    verified = damaged("verify", before["run_id"])
+    assert verified.returncode == 1
+    *lines, last = verified.stdout.splitlines()
+    assert lines == [
+        f"Trainer: {model}/assets/added.txt has been added",
+        f"Trainer: {model}/variables/variables.data-00000-of-00001 has changed",
+    ]
+    assert f"run {before['run_id']} of bible" in last and "2 differ: `tf-mamba run bible`" in last
     done = damaged("run", "bible", "--preset", "smoke")
     assert done.returncode == 0, done.stderr
     told = [line for line in done.stderr.splitlines() if "runs again" in line]
@@ -59,6 +68,25 @@ def test_a_damaged_model_is_trained_again_to_the_same_weights_and_pushed(damaged
     assert "warning: a pushed model is not as it was made" in done.stderr  # the one to compare with
     assert after["hashes"] == before["hashes"]
     assert after["blessed"] and after["pushed_path"] != before["pushed_path"]
+
+
+def test_a_damaged_pushed_version_is_refused_and_pushed_again(damaged):
+    pushed = Path(damaged.summary("bible")["pushed_path"])
+    variables = pushed / "variables" / "variables.data-00000-of-00001"
+    change(variables)
+    verified = damaged("verify", f"bible/{pushed.name}")
+    assert verified.returncode == 1 and f"{variables} has changed" in verified.stdout
+    refused = damaged("generate", "bible", "In the beginning")
+    assert refused.returncode == 1 and refused.stdout == ""
+    assert refused.stderr.splitlines()[-1] == (
+        f"tf-mamba: {variables} has changed since it was pushed: `tf-mamba run bible` pushes the"
+        " model again, and `tf-mamba rollback bible` serves the version before"
+    )
+    done = damaged("run", "bible", "--preset", "smoke")
+    assert done.returncode == 0, done.stderr
+    assert {"Pusher"} <= again(done.stderr) <= {"Baseline", "ModelCard", "Pusher", "RunReport"}
+    assert damaged.summary("bible")["pushed_path"] != str(pushed)
+    assert damaged.succeeds("generate", "bible", "In the beginning")
 
 
 def test_damaged_data_is_made_again_as_it_was(damaged):

@@ -14,6 +14,7 @@ from running_server import predict_request, serving
 from small_model import copy_version, save
 from tensorflow_serving.apis import get_model_status_pb2, prediction_log_pb2
 
+from serving import checksums
 from serving.errors import CannotServe, ServingError
 from serving.inference import warm_up
 from serving.served_model import ServedModel
@@ -141,6 +142,24 @@ def test_while_a_newer_version_is_broken_the_former_one_serves(small, fault):
         (served / name).write_bytes(whole)  # repaired: the server retries it when its files change
         _wait_until(lambda: server.server.versions.version == 2)
         assert server.predict({"text": ["a"]}).model_spec.version.value == 2
+
+
+def test_a_version_whose_files_changed_since_the_push_is_refused(small):
+    newer, served = small / ".2", small / "2"
+    shutil.copytree(small / "1", newer)
+    checksums.write_sums(newer)
+    # Damage that TensorFlow would not notice: the last byte of a weight.
+    variables = newer / "variables" / "variables.data-00000-of-00001"
+    content = bytearray(variables.read_bytes())
+    content[0] ^= 1
+    variables.write_bytes(content)
+    newer.rename(served)
+    with serving(small) as server:
+        status = _statuses(server)[2]
+        assert (status.state, status.status.error_code) == (status.END, 15)  # DATA_LOSS
+        changed = served / "variables" / "variables.data-00000-of-00001"
+        assert status.status.error_message == f"{changed} has changed"
+        assert server.predict({"text": ["a"]}).model_spec.version.value == 1
 
 
 def test_after_the_newest_version_is_deleted_the_previous_one_serves(small):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from components import content
 from pipeline.orchestrators import kubeflow_executor
 from pipeline.orchestrators.kubeflow_executor import LOCAL_ROOT, local_path
 
@@ -53,6 +54,38 @@ def test_the_newest_pushed_version_is_what_a_model_is_compared_with(tmp_path, mo
     assert model["uri"] == "gs://bucket/bible/model"
     found = tmp_path / "gcs/bucket/bible/model/Format-Serving/saved_model.pb"
     assert found.read_text() == "10"
+    recorded = json.loads(model["metadata"]["content_files"])
+    assert list(recorded) == ["Format-Serving/saved_model.pb"]
+
+
+@pytest.mark.slow
+def test_a_damaged_input_is_one_line_and_the_stage_does_not_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(LOCAL_ROOT, str(tmp_path))
+    report = tmp_path / "gcs" / "bucket" / "records" / "records.json"
+    report.parent.mkdir(parents=True)
+    report.write_text("{}")
+    recorded = content.properties(str(report.parent))
+    report.write_text("{ ")
+    name = "records"
+    asked = {
+        "inputs": {
+            "artifacts": {
+                name: {"artifacts": [{"uri": f"gs://bucket/{name}", "metadata": recorded}]}
+            }
+        },
+        "outputs": {"outputFile": str(tmp_path / "told.json")},
+    }
+    takes = {"artifacts": {name: {"artifactType": {"schemaTitle": "tf_mamba.IngestRecords"}}}}
+    arguments = [
+        "--executor_class_path=components.data_gate.DataGate_Executor",
+        f"--json_serialized_invocation_args={json.dumps(asked)}",
+        f"--json_serialized_inputs_spec_args={json.dumps(takes)}",
+    ]
+    assert kubeflow_executor.main(arguments) == 1
+    assert not (tmp_path / "told.json").exists()
+    assert f"tf-mamba: input records is not as it was made: {report} has changed" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.slow

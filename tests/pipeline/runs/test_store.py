@@ -76,6 +76,32 @@ def test_a_summary_is_read_back_unchanged_without_its_file(tmp_path):
     assert records.find(places, "2-smoke") == {"task": "imdb", "run_id": "2-smoke"}
 
 
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0" + bytes(100), b"no database" * 99])
+def test_a_damaged_store_is_an_error_that_says_what_to_do(tmp_path, monkeypatch, content):
+    monkeypatch.setattr(metadata, "_CREATED_WITHIN", 0.2)
+    monkeypatch.setattr(metadata, "_CONNECTIONS", 1)
+    places = Places.below(tmp_path)
+    files.write_summary(_summary("1-smoke"), places)
+    path = places.runs / "metadata.sqlite"
+    path.write_bytes(content)
+    for create in (False, True):
+        with pytest.raises(UserError, match="Restore it from a backup; or move it away") as error:
+            metadata.open_store(places, create=create)
+        assert str(path) in str(error.value) and "\n" not in str(error.value)
+    assert path.read_bytes() == content
+
+
+def test_a_store_that_is_gone_is_told_when_a_new_one_begins(tmp_path, capsys):
+    places = Places.below(tmp_path)
+    files.write_summary(_summary("1-smoke"), places)
+    assert capsys.readouterr().err == ""
+    path = places.runs / "metadata.sqlite"
+    path.unlink()
+    assert metadata.open_store(places, create=True) is not None
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: {path} is not there, although {places.runs} has 1 runs")
+
+
 def test_reading_does_not_create_a_store(tmp_path):
     places = Places.below(tmp_path)
     assert records.read_summaries(places) == []
