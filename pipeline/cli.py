@@ -1,7 +1,7 @@
 """The command line: `tf-mamba COMMAND`, or `python -m pipeline.cli COMMAND`.
 
-Exit codes: 0 success; 1 an error (one line on stderr) or a run that was not reproduced; 2 wrong
-usage; 3 the run ended but its model was not blessed.
+Exit codes: 0 success; 1 an error (one line on stderr), a run that was not reproduced or files that
+differ; 2 wrong usage; 3 the run ended but its model was not blessed; 129, 130, 143 interrupted.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from data.errors import UserError
+from pipeline import interrupts
 from pipeline.commands.options import add_places
 from pipeline.commands.terminal import silence_libraries
 
@@ -43,15 +44,16 @@ _COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with interrupts.handled():
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> int:
     options = parser(arguments).parse_args(arguments)
     if not options.debug:
         silence_libraries()
     try:
         return options.command(options)
-    except KeyboardInterrupt:
-        print("tf-mamba: interrupted", file=sys.stderr)
-        return 130
     except Exception as error:
         if options.debug:
             raise

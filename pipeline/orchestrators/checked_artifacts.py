@@ -23,6 +23,7 @@ from tfx.proto.orchestration import execution_result_pb2
 
 from components import content
 from data.errors import UserError
+from pipeline import interrupts
 
 Artifacts = Mapping[str, Sequence[types.Artifact]]
 
@@ -63,6 +64,7 @@ class _CheckedLauncher(launcher.Launcher):
         return not found and all(map(content.of_artifact, artifacts))
 
     def _run_executor(self, execution_info: data_types.ExecutionInfo) -> Any:
+        interrupts.check()
         for name, artifacts in execution_info.input_dict.items():
             if found := [line for artifact in artifacts for line in _differences(artifact)]:
                 raise DamagedInputError(
@@ -78,6 +80,7 @@ class _CheckedLauncher(launcher.Launcher):
         output_dict: Any,
         executor_output: execution_result_pb2.ExecutorOutput,
     ) -> None:
+        interrupts.check()
         # What an executor says of its outputs takes precedence over `output_dict`.
         said = data_types_utils.unpack_executor_output_artifacts(executor_output.output_artifacts)
         outputs = merge_updated_output_artifacts(output_dict, said)

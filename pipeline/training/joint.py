@@ -30,6 +30,7 @@ import tensorflow as tf
 
 from data.errors import UserError
 from data.files import write_whole
+from pipeline import interrupts
 from pipeline.training.checkpoints import FROM_NOTHING, Checkpoints
 from pipeline.training.child_process import die_with_parent, only_python_on_stderr
 from pipeline.training.inputs import Inputs, Labelled, depend_on_seed, prepare
@@ -127,7 +128,8 @@ def _in_a_process(
     ours, theirs = spawn.Pipe()
     arguments = (theirs, workers, job, log_folder, code_sha256)
     process = spawn.Process(target=_work, args=arguments, daemon=True)
-    process.start()
+    with interrupts.kept_from_children():
+        process.start()
     theirs.close()
     patience = float(os.environ.get(PATIENCE) or _PATIENCE)
     try:

@@ -32,6 +32,7 @@ from keras_tuner.oracles import BayesianOptimizationOracle
 from tfx.components.tuner.component import TunerFnResult
 
 from data.errors import UserError
+from pipeline import interrupts
 from pipeline.training import inputs as training_inputs
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.child_process import die_with_parent
@@ -106,7 +107,9 @@ def train_in_a_process(*arguments: Any) -> dict[str, Any]:
     """
     spawn = multiprocessing.get_context("spawn")  # a fork of TensorFlow's threads would hang
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as process:
-        return process.submit(train, *arguments).result()
+        with interrupts.kept_from_children():
+            trained = process.submit(train, *arguments)
+        return trained.result()
 
 
 class Tuner(base_tuner.BaseTuner):
