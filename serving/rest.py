@@ -6,8 +6,9 @@ import asyncio
 import functools
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from aiohttp import web
@@ -20,7 +21,8 @@ from tensorflow_serving.apis import (
 )
 
 from serving import rest_json
-from serving.errors import ServingError, deadline_exceeded, invalid_argument
+from serving.bodies import Bodies
+from serving.errors import ServingError, invalid_argument
 from serving.inference import SIGNATURE_DEF, Inference, deadline_after
 from serving.metrics import Metrics
 from serving.workers import Workers
@@ -47,9 +49,11 @@ class Rest:
     metrics: Metrics
     ready: Callable[[], bool]
     timeout: float
+    bodies: Bodies
 
-    def application(self, max_request_bytes: int) -> web.Application:
-        app = web.Application(client_max_size=max_request_bytes, middlewares=[_errors_as_json])
+    def application(self, middlewares: Sequence[Any] = ()) -> web.Application:
+        """The routes; `middlewares` may raise ServingError."""
+        app = web.Application(middlewares=[_errors_as_json, *middlewares])
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics_page)
@@ -100,12 +104,9 @@ class Rest:
             if answer is None:
                 raise ServingError(grpc.StatusCode.UNIMPLEMENTED, "Regress is not implemented")
             spec = _spec(*place)
-            try:
-                body = await asyncio.wait_for(request.read(), self.timeout)
-            except asyncio.TimeoutError as error:
-                raise deadline_exceeded() from error
-            work = functools.partial(answer, spec, body, deadline)
-            return _json(await self.workers.run(work, deadline))
+            async with self.bodies.read(request, deadline) as body:
+                work = functools.partial(answer, spec, body, deadline)
+                return _json(await self.workers.run(work, deadline))
 
     def _predict(self, spec: model_pb2.ModelSpec, body: bytes, deadline: float) -> bytes:
         document = rest_json.parse(body)
@@ -154,13 +155,26 @@ def _json(body: bytes, status: int = 200) -> web.Response:
 async def _errors_as_json(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
+    headers = {}
     try:
         return await handler(request)
+    except asyncio.CancelledError:
+        if request.transport is None:
+            _log.info("%s %s: the client left before the answer", request.method, request.path)
+        raise
     except ServingError as error:
         message, status = str(error), error.http_status
+        if error.code == grpc.StatusCode.CANCELLED:
+            _log.info("%s %s: %s in mid-body", request.method, request.path, error)
+        if error.code == grpc.StatusCode.UNAUTHENTICATED:
+            headers["WWW-Authenticate"] = "Bearer"
     except web.HTTPException as error:  # 404, 405, or 413 for a body that is too large
         message, status = error.text or error.reason, error.status
+        if "Allow" in error.headers:
+            headers["Allow"] = error.headers["Allow"]
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
         message, status = "internal error: see the server's log", 500
-    return _json(rest_json.encoded({"error": message}), status)
+    answer = _json(rest_json.encoded({"error": message}), status)
+    answer.headers.update(headers)
+    return answer

@@ -24,6 +24,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import classification_pb2, input_pb2, predict_pb2
 
 from serving.errors import invalid_argument
+from serving.json_size import MOST_ROWS, check_size
 from serving.tensors import VALUE_FIELDS, check_names, json_values
 
 ROW, COLUMN = "instances", "inputs"
@@ -38,6 +39,7 @@ def parse(body: bytes) -> dict[str, Any]:
     """
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
+    check_size(body)
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:  # also raised if the bytes are not UTF-8
@@ -68,6 +70,12 @@ def fill_predict_request(
     else:
         raise invalid_argument(f"Missing '{COLUMN}' or '{ROW}' key")
     check_names(signature, columns.keys())
+    for name, value in columns.items():
+        if isinstance(value, list) and len(value) > MOST_ROWS:
+            raise invalid_argument(
+                f"input {name!r}: {len(value):,} rows; at most {MOST_ROWS:,} are read: send fewer"
+                " per request"
+            )
     for name, value in columns.items():
         request.inputs[name].CopyFrom(_tensor(name, value, signature.inputs[name].dtype))
     return ROW if ROW in document else COLUMN

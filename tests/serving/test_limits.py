@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -117,6 +118,29 @@ def test_stopping_finishes_running_requests_and_refuses_new_ones(saved_version):
         stopping.join()
 
 
+def test_stopping_under_load_answers_whatever_was_accepted(saved_version):
+    body = {"signature_name": "slow", "instances": [{"text": "a", "work": 300}]}
+    data = json.dumps(body).encode()
+    head = b"POST /v1/models/small:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    with (
+        serving(saved_version.parent, batching=None) as server,
+        ThreadPoolExecutor(10) as pool,
+        socket.create_connection(("127.0.0.1", server.server.rest_port), 10) as uploading,
+    ):
+        uploading.sendall(head % len(data) + data[:-1])
+        over_grpc = [_slow(server, 300) for _ in range(10)]
+        over_rest = [pool.submit(server.rest, "/v1/models/small:predict", body) for _ in range(10)]
+        _until_in_flight(server, 20)
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        time.sleep(0.4)
+        uploading.sendall(data[-1:])
+        assert uploading.recv(100).startswith(b"HTTP/1.1 200")
+        assert [answer.result()[0] for answer in over_rest] == [200] * 10
+        assert all(answer.result().outputs["rows"].int_val for answer in over_grpc)
+        stopping.join()
+
+
 @pytest.mark.parametrize("port", ["grpc_port", "rest_port"])
 def test_a_port_in_use_is_reported_in_one_line(saved_version, port):
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
@@ -132,5 +156,5 @@ def test_two_servers_do_not_share_a_port(server, saved_version):
 
 
 def test_it_listens_on_loopback_by_default(server):
-    addresses = {address for address, _ in server.server._runner.addresses}
+    addresses = {socket.getsockname()[0] for socket in server.server._listener.sockets}
     assert addresses == {"127.0.0.1"}
