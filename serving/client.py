@@ -74,20 +74,32 @@ class Client:
     Args:
         address: host:port of its gRPC API.
         timeout: seconds per request.
+        token: the server's token, if it asks for one.
+        certificate: PEM of the server's certificate, or of what signed it: TLS. None: no TLS.
 
     Every method raises grpc.RpcError, with `code()` and `details()`.
     """
 
-    def __init__(self, address: str = "localhost:8500", timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        address: str = "localhost:8500",
+        timeout: float = 30.0,
+        *,
+        token: str | None = None,
+        certificate: bytes | None = None,
+    ) -> None:
         self._stubs = stubs = _stubs()
         self._timeout = timeout
-        self._channel = grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_receive_message_length", -1),
-                ("grpc.max_send_message_length", -1),
-            ],
-        )
+        self._metadata = [("authorization", f"Bearer {token}")] if token else None
+        options = [
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_send_message_length", -1),
+        ]
+        if certificate is None:
+            self._channel = grpc.insecure_channel(address, options)
+        else:
+            credentials = grpc.ssl_channel_credentials(certificate)
+            self._channel = grpc.secure_channel(address, credentials, options)
         self._prediction = stubs.prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
         self._model = stubs.model_service_pb2_grpc.ModelServiceStub(self._channel)
 
@@ -166,14 +178,16 @@ class Client:
         request.output_filter.extend(outputs)
         for name, values in inputs.items():
             _fill(request.inputs[name], values)
-        response = self._prediction.Predict(request, timeout=self._timeout)
+        response = self._prediction.Predict(request, timeout=self._timeout, metadata=self._metadata)
         return {name: _read(proto) for name, proto in response.outputs.items()}
 
     def version(self, model: str) -> int:
         """The served version."""
         request = self._stubs.get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = model
-        response = self._model.GetModelStatus(request, timeout=self._timeout)
+        response = self._model.GetModelStatus(
+            request, timeout=self._timeout, metadata=self._metadata
+        )
         available = response.model_version_status[0].AVAILABLE
         return max(s.version for s in response.model_version_status if s.state == available)
 

@@ -6,6 +6,7 @@ import argparse
 import ipaddress
 import os
 import shlex
+import sys
 from pathlib import Path
 
 from data.errors import UserError
@@ -44,6 +45,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     built_in.add_argument(
         "--rest-timeout", type=float, default=30.0, help="seconds per REST request (default: 30)"
     )
+    for name, text in (
+        ("--tls-cert", "PEM certificate, with those that signed it: gRPC and REST by TLS only"),
+        ("--tls-key", "PEM key of the certificate, without a password"),
+        ("--token-file", "file with the token that clients send as 'authorization: Bearer TOKEN'"),
+    ):
+        built_in.add_argument(name, type=Path, metavar="FILE", help=text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,7 +66,8 @@ def model_server_command(options: argparse.Namespace) -> list[str] | None:
     """The command line of TensorFlow Serving; None if it is not installed or --builtin is given.
 
     Raises:
-        UserError: if no model was pushed, or there is no such task.
+        UserError: if no model was pushed, there is no such task, or TensorFlow Serving is installed
+            and TLS or a token is asked for.
     """
     folder = _folder(options)
     if options.builtin:
@@ -76,10 +84,18 @@ def model_server_command(options: argparse.Namespace) -> list[str] | None:
         arguments=("--enable_batching",) if batching else (),
     )
     if binary := tensorflow_serving.binary():
-        return tensorflow_serving.binary_command(binary, served)
-    if tensorflow_serving.docker_lacks() is None:
-        return tensorflow_serving.docker_command(served)
-    return None
+        command = tensorflow_serving.binary_command(binary, served)
+    elif tensorflow_serving.docker_lacks() is None:
+        command = tensorflow_serving.docker_command(served)
+    else:
+        return None
+    for name in ("tls_cert", "token_file"):
+        if getattr(options, name):
+            raise UserError(
+                f"{shared.flag(name)}: TensorFlow Serving is installed and has no such option; add"
+                " --builtin"
+            )
+    return command
 
 
 def run_model_server(command: list[str], options: argparse.Namespace) -> None:
@@ -104,13 +120,20 @@ def run_built_in(options: argparse.Namespace) -> int:
         UserError: if it cannot start.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it also raises the errors that it logs
-    from serving import server
+    from serving import access, server
     from serving.batching import BatchingParameters
     from serving.errors import CannotServe
 
     batching = BatchingParameters(
         options.max_batch_size, options.batch_timeout_micros, options.max_enqueued_batches
     )
+    try:
+        tls = access.read_tls(options.tls_cert, options.tls_key) if options.tls_cert else None
+        token = access.read_token(options.token_file) if options.token_file else None
+    except CannotServe as error:
+        raise UserError(str(error)) from error
+    if not _is_loopback(options.host) and not (tls and token):
+        print(_open_to_others(options.host, bool(tls), bool(token)), file=sys.stderr, flush=True)
     settings = server.ServerOptions(
         folder=_folder(options),
         host=options.host,
@@ -121,6 +144,8 @@ def run_built_in(options: argparse.Namespace) -> int:
         max_in_flight=options.max_in_flight,
         max_request_bytes=options.max_request_bytes,
         rest_timeout=options.rest_timeout,
+        tls=tls,
+        token=token,
     )
     try:
         server.run(settings, lambda line: print(line, flush=True))
@@ -130,7 +155,10 @@ def run_built_in(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Raises UserError if a number is out of range."""
+    """Raises UserError if a number is out of range, or a certificate or key lacks the other."""
+    for name, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+        if getattr(options, name) and not getattr(options, other):
+            raise UserError(f"{shared.flag(name)}: give {shared.flag(other)} too")
     for name in ("max_batch_size", "max_enqueued_batches", "max_in_flight", "max_request_bytes"):
         _at_least(name, getattr(options, name), 1)
     _at_least("batch_timeout_micros", options.batch_timeout_micros, 0)
@@ -153,6 +181,15 @@ def _folder(options: argparse.Namespace) -> Path:
 
     # The server itself passes over a damaged version.
     return latest_version(options.root / "serving_models", options.task).parent.absolute()
+
+
+def _open_to_others(host: str, tls: bool, token: bool) -> str:
+    lacks = []
+    if not token:
+        lacks.append("anyone who reaches it can use it (--token-file FILE asks for a token)")
+    if not tls:
+        lacks.append("what it sends can be read on the way (--tls-cert FILE --tls-key FILE)")
+    return f"warning: --host {host} listens beyond this machine: {'; '.join(lacks)}"
 
 
 def _is_loopback(host: str) -> bool:

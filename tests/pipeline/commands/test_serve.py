@@ -104,3 +104,36 @@ def test_numbers_out_of_range_are_refused(root, arguments, message):
 def test_without_a_pushed_model_the_error_says_how_to_get_one(tmp_path):
     with pytest.raises(UserError, match="`tf-mamba run imdb` trains and pushes one"):
         serve.model_server_command(_options(tmp_path, "imdb"))
+
+
+def test_a_certificate_needs_its_key_and_the_built_in_server(root, programs):
+    for given, other in (("--tls-cert", "--tls-key"), ("--tls-key", "--tls-cert")):
+        with pytest.raises(UserError, match=f"{given}: give {other} too"):
+            serve.check(_options(root, "imdb", given, "file.pem"))
+    programs("tensorflow_model_server", 0)
+    with pytest.raises(UserError, match=r"--token-file: TensorFlow Serving .* add --builtin"):
+        serve.model_server_command(_options(root, "imdb", "--token-file", "token"))
+    options = _options(root, "imdb", "--token-file", "token", "--builtin")
+    assert serve.model_server_command(options) is None
+
+
+def test_listening_beyond_this_machine_without_tls_and_token_warns(
+    root, tmp_path, monkeypatch, capsys
+):
+    from serving import server
+
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text("secret\n")
+    monkeypatch.setattr(server, "run", lambda *_: None)
+    serve.run_built_in(_options(root, "imdb"))
+    assert capsys.readouterr().err == ""
+    serve.run_built_in(_options(root, "imdb", "--host", "0.0.0.0"))
+    warning = capsys.readouterr().err
+    assert warning.startswith("warning: --host 0.0.0.0 listens beyond this machine: anyone")
+    assert "--token-file" in warning
+    assert "--tls-cert" in warning
+    serve.run_built_in(_options(root, "imdb", "--host", "0.0.0.0", "--token-file", str(token)))
+    warning = capsys.readouterr().err
+    assert "--token-file" not in warning
+    assert "--tls-cert" in warning
