@@ -9,11 +9,14 @@ the one that has waited longest, those without a whole request first; busy ones 
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
+_log = logging.getLogger(__name__)
 _RESERVED = 128  # descriptors for the model's files, listening sockets, logs
 _FEWEST, _MOST = 16, 8192
 _LAST_REQUESTS = 0.25  # seconds for requests that were on their way when the server stopped
@@ -47,9 +50,17 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def log_exception(self, *args: Any, **settings: Any) -> None:
+        """Logs faults of a request in one line; other errors with their traceback."""
+        error = settings.get("exc_info")
+        if isinstance(error, HttpProcessingError):
+            reason = " ".join(error.message.split())
+            _log.info("%s: refused a request that is not HTTP: %.200s", self._peer(), reason)
         # aiohttp reads on after a damaged body has been refused, and fails again.
-        if not isinstance(settings.get("exc_info"), web.RequestPayloadError):
+        elif not isinstance(error, web.RequestPayloadError):
             super().log_exception(*args, **settings)
+
+    def _peer(self) -> str:
+        return str(self.peername[0]) if isinstance(self.peername, tuple) else "a client"
 
     def drop(self) -> None:
         """Closes at once; unsent bytes are lost."""

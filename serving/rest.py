@@ -42,6 +42,8 @@ class Rest:
     Attributes:
         ready: whether the server answers requests, for /readyz.
         timeout: seconds that a request may take, including reading its body.
+        bodies: reads the bodies.
+        describe: makes the API's OpenAPI document.
     """
 
     inference: Inference
@@ -50,6 +52,7 @@ class Rest:
     ready: Callable[[], bool]
     timeout: float
     bodies: Bodies
+    describe: Callable[[], dict[str, Any]]
 
     def application(self, middlewares: Sequence[Any] = ()) -> web.Application:
         """The routes; `middlewares` may raise ServingError."""
@@ -57,6 +60,7 @@ class Rest:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics_page)
+        app.router.add_get("/openapi.json", self._openapi)
         app.router.add_get("/v1/{rest:.*}", self._get)
         app.router.add_post("/v1/{rest:.*}", self._post)
         return app
@@ -70,6 +74,9 @@ class Rest:
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
         return web.Response(body=self.metrics.page(), headers={"Content-Type": "text/plain"})
+
+    async def _openapi(self, _: web.Request) -> web.Response:
+        return _json(rest_json.encoded(self.describe()))
 
     async def _get(self, request: web.Request) -> web.Response:
         match = _STATUS.fullmatch(request.path)
@@ -170,8 +177,8 @@ async def _errors_as_json(
             headers["WWW-Authenticate"] = "Bearer"
     except web.HTTPException as error:  # 404, 405, or 413 for a body that is too large
         message, status = error.text or error.reason, error.status
-        if "Allow" in error.headers:
-            headers["Allow"] = error.headers["Allow"]
+        if isinstance(error, web.HTTPMethodNotAllowed):
+            headers["Allow"] = "POST" if _INFERENCE.fullmatch(request.path) else "GET,HEAD"
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
         message, status = "internal error: see the server's log", 500

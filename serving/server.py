@@ -21,7 +21,7 @@ from typing import Any
 import grpc
 from aiohttp import web
 
-from serving import access, grpc_services
+from serving import access, grpc_services, openapi
 from serving.batching import BatchingParameters
 from serving.bodies import Bodies
 from serving.connections import Connections, most_connections
@@ -139,6 +139,7 @@ class Server:
             lambda: self._ready,
             options.rest_timeout,
             Bodies(options.max_request_bytes, large=self.large_bodies),
+            lambda: openapi.description(self.versions.name, self.versions.version, bool(token)),
         )
         checks = [access.rest_middleware(token)] if token else []
         self._runner = web.AppRunner(

@@ -55,6 +55,17 @@ def test_a_gzip_bomb_is_413_after_the_limit(server):
     assert _post(server, bomb, {"Content-Encoding": "gzip"})[0] == 413
 
 
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nX: \0\r\n\r\n", b"\x16\x03\x01\0\r\n\r\n"])
+def test_bytes_that_are_no_http_are_400_and_at_most_one_line_in_the_log(server, log, sent):
+    with socket.create_connection(("127.0.0.1", server.server.rest_port), 10) as connection:
+        connection.sendall(sent)
+        assert connection.recv(100).startswith(b"HTTP/1.0 400")
+    lines = [r.getMessage() for r in log.records if r.name.startswith("serving")]
+    assert all("refused a request that is not HTTP: " in line for line in lines)
+    assert len(lines) <= 1
+    assert not [record for record in log.records if record.exc_info]
+
+
 @pytest.mark.parametrize("head", [b"Content-Length: 900", b"Transfer-Encoding: chunked"])
 def test_a_client_that_leaves_in_mid_body_is_one_line_in_the_log(server, log, head):
     with socket.create_connection(("127.0.0.1", server.server.rest_port), 10) as connection:
