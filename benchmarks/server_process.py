@@ -72,8 +72,13 @@ class ServerProcess:
 
 
 @contextmanager
-def server(task: str, root: Path, arguments: Sequence[str] = ()) -> Iterator[ServerProcess]:
+def server(
+    task: str, root: Path, arguments: Sequence[str] = (), descriptors: int | None = None
+) -> Iterator[ServerProcess]:
     """Starts `tf-mamba serve` on a copy of the newest version; stops it at the end.
+
+    Args:
+        descriptors: the server's limit on open files; None: this process's.
 
     Raises:
         RuntimeError: if the server does not start, or does not stop with exit code 0.
@@ -82,7 +87,8 @@ def server(task: str, root: Path, arguments: Sequence[str] = ()) -> Iterator[Ser
     with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryFile("w+") as log:
         folder = Path(temporary, "serving_models", task)
         shutil.copytree(model, folder / model.name)
-        command = [sys.executable, "-m", "pipeline.cli", "serve", "--root", temporary, task]
+        limit = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
+        command = [*limit, sys.executable, "-m", "pipeline.cli", "serve", "--root", temporary, task]
         options = ["--builtin", "--grpc-port", "0", "--rest-port", "0", *arguments]
         started = time.perf_counter()
         process = subprocess.Popen(

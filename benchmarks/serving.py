@@ -1,4 +1,4 @@
-"""The built-in server under load: latency, throughput, memory, hot swaps, fuzz.
+"""The built-in server under load: latency, throughput, memory, hot swaps, fuzz, attacks.
 
 Server and load generator are two processes on this machine. The reviews are from split `eval`;
 short ones have at most 100 words, long ones at least 400. A client sends its next request when
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import serving_fuzz
+from benchmarks import serving_attacks, serving_fuzz
 from benchmarks.report import commit, hardware, json_line, parser, significant, table
 from benchmarks.server_process import server
 from benchmarks.serving_load import Load, grpc_asker, in_turn, rest_asker, texts, under_load
@@ -192,9 +192,18 @@ def fuzz(given: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def attacks(given: argparse.Namespace) -> dict[str, Any]:
+    """A normal client beside half-sent requests, and beside large bodies."""
+    found = serving_attacks.run(given.root, given.seconds)
+    rows = [(name, *values.values()) for name, values in found.items()]
+    columns = ("attack, API", "p50 ms", "p99 ms", "max ms", "tries", "failed", "memory MiB")
+    table("a normal client under attack", columns, rows)
+    return found
+
+
 SECTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     section.__name__: section
-    for section in (load, latency, throughput, generation, memory, swaps, fuzz)
+    for section in (load, latency, throughput, generation, memory, swaps, fuzz, attacks)
 }
 
 
@@ -232,9 +241,10 @@ def _not_pushed(given: argparse.Namespace) -> str | None:
 
 
 def _within_bounds(record: dict[str, Any]) -> bool:
-    """No failed request during swaps; no crash, hang or undocumented error in the fuzz."""
+    """No failed request in swaps or attacks; no crash, hang or undocumented error in the fuzz."""
     fuzzed = record.get("fuzz", {}).values()
     bad = sum(f["crashes"] + f["hangs"] + f["undocumented"] for f in fuzzed)
+    bad += sum(client["failed"] for client in record.get("attacks", {}).values())
     return bad + record.get("swaps", {}).get("failed", 0) == 0
 
 
