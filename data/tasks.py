@@ -16,7 +16,9 @@ from data.normal_form import NormalForm
 
 Kind = Literal["classification", "next-token"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Natural = Annotated[int, Field(ge=0, le=2_147_483_647)]
+Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class WordRate:
 
     name: str
     words: Annotated[tuple[str, ...], Field(min_length=1)]  # in lower case
-    lowest: Annotated[float, Field(ge=0)] | None = None  # occurrences in 1,000 words
-    highest: Annotated[float, Field(ge=0)] | None = None
+    lowest: Rate | None = None  # occurrences in 1,000 words
+    highest: Rate | None = None
     remedy: str = ""  # what other text this may be, and what to do
 
 
@@ -82,12 +84,12 @@ class Checks:
     repeats_across_splits: bool = True  # no text may be in two splits
     lowest_class_share: Share = 0.0  # of each class in each split
     every_class_in_every_split: bool = True  # train and eval
-    lowest_mean_words: Annotated[float, Field(ge=0)] = 0.0  # of a record
+    lowest_mean_words: Rate = 0.0  # of a record
     word_rates: tuple[WordRate, ...] = ()
     of_the_reader: bool = True  # what the reader's own `check_corpus` finds
     # Fewer records, or fewer words, give no reliable shares, means and rates.
-    least_records: Annotated[int, Field(ge=0)] = 200
-    least_words: Annotated[int, Field(ge=0)] = 2_000
+    least_records: Natural = 200
+    least_words: Natural = 2_000
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,15 @@ from pydantic import Field
 from data.tasks import About, Checks, Reading, Task
 from mamba_model.config import MambaConfig
 
-Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
+# Integers fit 32 bits and numbers float32, as the libraries and the metadata store take no others.
+Count = Annotated[int, Field(ge=1, le=2_147_483_647)]
+Natural = Annotated[int, Field(ge=0, le=2_147_483_647)]
+Seed = Annotated[int, Field(ge=0, le=4_294_967_295)]
+Finite = Annotated[float, Field(ge=-3e38, le=3e38, allow_inf_nan=False)]
+Positive = Annotated[Finite, Field(gt=0)]
+NotNegative = Annotated[Finite, Field(ge=0)]
+Share = Annotated[Finite, Field(ge=0, le=1)]
+BelowOne = Annotated[Finite, Field(ge=0, lt=1)]
 Buckets = Annotated[tuple[tuple[Count, Count], ...], Field(min_length=1)]
 
 
@@ -54,15 +60,15 @@ class TrainingConfig:
     # tokens, as more does not fit the CPU's cache.
     buckets: Buckets = ((144, 28), (208, 20), (288, 14), (400, 10))
     # The peak: a linear warm-up reaches it, and a cosine decay follows.
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    final_learning_rate: float = 0.0
+    learning_rate: Positive = 2e-3
+    final_learning_rate: NotNegative = 0.0
     warmup_steps: Natural = 100
-    beta_2: float = 0.99
-    weight_decay: float = 0.05
-    clip_norm: float = 1.0  # of all gradients together
+    beta_2: BelowOne = 0.99
+    weight_decay: NotNegative = 0.05
+    clip_norm: Positive = 1.0  # of all gradients together
     accumulate: Count = 1  # batches whose gradients are averaged for one update of the weights
-    label_smoothing: Share = 0.0
-    average_momentum: float = 0.99  # of the moving average of the weights, which is exported
+    label_smoothing: BelowOne = 0.0
+    average_momentum: BelowOne = 0.99  # of the moving average of the weights, which is exported
     # Steps between two evaluations of the averaged weights on split eval; training keeps the
     # best weights. 0: one evaluation, at the end.
     evaluate_every: Natural = 0
@@ -84,13 +90,13 @@ class EvaluationConfig:
     min_auc: Share = 0.0  # mean over the classes, each against the rest
     min_precision: Share = 0.0  # of every class
     min_recall: Share = 0.0  # of every class
-    max_log_loss: float = 99.0  # nats
-    max_calibration_error: float = 1.0  # of the top label, see calibration.py
+    max_log_loss: NotNegative = 99.0  # nats
+    max_calibration_error: NotNegative = 1.0  # of the top label, see calibration.py
     # next token
     min_top1: Share = 0.0
-    max_bits_per_char: float = 99.0
+    max_bits_per_char: NotNegative = 99.0
     # Largest loss of accuracy or bits per character against the last pushed model.
-    tolerance: float = 0.0
+    tolerance: Finite = 0.0
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ class RunConfig:
     task: Task
     preset: str
     schema: str  # the task's reviewed schema, in protobuf's text format
-    seed: int = 1
+    seed: Seed = 1
     reading: Reading = field(default_factory=Reading)
     checks: Checks = field(default_factory=Checks)
     about: About = field(default_factory=About)

@@ -18,6 +18,9 @@ from data.errors import UserError
 from data.task_files import explained
 from pipeline.config import RunConfig
 
+# A model's least vocabulary: padding, start and the 256 bytes, and one learned piece.
+LEAST_VOCABULARY = 259
+_MOST = 2_147_483_647  # of a model's sizes: 32 bits
 _OF_THE_TASK = ("task", "reading", "about")  # sections that only task.toml changes
 
 
@@ -111,6 +114,7 @@ def _explained(error: pydantic.ValidationError, texts: Mapping[str, str]) -> str
 def _check_across_fields(config: RunConfig) -> None:
     task, classifies = config.task.name, config.task.kind == "classification"
     pretrains = config.pretraining.steps > 0
+    _check_sizes(config)
     if config.training.steps < 1:
         raise UserError(f"training.steps: expected 1 or more, got {config.training.steps}")
     if config.model.bidirectional and not classifies:
@@ -144,6 +148,18 @@ def _check_across_fields(config: RunConfig) -> None:
         )
     if config.training.class_weights not in ("equal", "balanced"):
         _check_class_weights(config)
+
+
+def _check_sizes(config: RunConfig) -> None:
+    """Bounds of this pipeline on a model, beyond those of MambaConfig."""
+    for name, value in dataclasses.asdict(config.model).items():
+        if isinstance(value, int) and value > _MOST:
+            raise UserError(f"model.{name}: expected at most {_MOST}, got {value}")
+    if config.model.vocabulary_size < LEAST_VOCABULARY:
+        raise UserError(
+            f"model.vocabulary_size: expected {LEAST_VOCABULARY} or more (padding, start, the 256"
+            f" bytes and one learned piece), got {config.model.vocabulary_size}"
+        )
 
 
 def _check_class_weights(config: RunConfig) -> None:

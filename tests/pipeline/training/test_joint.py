@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -65,11 +67,11 @@ def test_every_worker_gets_the_results_of_all_shards_as_they_are(workers, shards
 @pytest.fixture
 def inputs(genesis):
     settings = ["model.d_model=8", "model.d_state=2", "training.window=16", "training.steps=4"]
-    config = with_settings(preset("bible", "smoke"), [*settings, "model.vocabulary_size=80"])
+    config = with_settings(preset("bible", "smoke"), settings)
     return Inputs(
         task=config.task,
         seed=config.seed,
-        model=config.model,
+        model=dataclasses.replace(config.model, vocabulary_size=80),
         training=config.training,
         pretraining=False,
         vocabulary=[chr(ord("!") + i) for i in range(80)],

@@ -169,14 +169,14 @@ def inputs(genesis):
     settings = [
         "model.d_model=8", "model.d_state=2", "training.steps=6", "training.window=16",
         "training.batch=4", "training.warmup_steps=1", "training.checkpoint_every=2",
-        "training.average_momentum=0.5", "model.vocabulary_size=80",
+        "training.average_momentum=0.5",
     ]  # fmt: skip
     config = with_settings(preset("bible", "smoke"), settings)
     tf.config.experimental.enable_op_determinism()
     yield training_inputs.Inputs(
         task=config.task,
         seed=config.seed,
-        model=config.model,
+        model=dataclasses.replace(config.model, vocabulary_size=80),
         training=config.training,
         pretraining=False,
         vocabulary=[chr(ord("!") + i) for i in range(80)],
