@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import DataError
+from data.regular_files import BROKEN_LINK, FOLDER, kind_of, open_bytes
 
 SPLITS = ("train", "eval", "test")
 ONE_SHARD = "all"  # of a source that cannot be read in parts
@@ -117,17 +118,21 @@ def packaged_source(package: str, file: Path, sha256: str) -> Source:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal; reads the file in pieces."""
+    """SHA-256 of a file's bytes, in hexadecimal; reads in pieces and raises as `open_bytes`."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_bytes(path) as stream:
         while piece := stream.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
 
 
 def folder_sha256(folder: Path, files: Iterable[Path]) -> str:
-    """SHA-256 of the sorted list of (name relative to `folder`, SHA-256 of the file)."""
+    """SHA-256 of the sorted list of (name relative to `folder`, SHA-256 of the file).
+
+    Of a folder and of a link that leads nowhere only the name counts. Raises as `open_bytes`.
+    """
     digest = hashlib.sha256()
     for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in files):
-        digest.update(f"{name}\t{file_sha256(path)}\n".encode())
+        content = "" if kind_of(path) in (BROKEN_LINK, FOLDER) else file_sha256(path)
+        digest.update(f"{name}\t{content}\n".encode())
     return digest.hexdigest()

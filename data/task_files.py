@@ -11,6 +11,7 @@ declared there; [presets.NAME] and the other tables are sections of pipeline/con
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ import pydantic
 import data
 from data.errors import UserError
 from data.normal_form import NormalForm
+from data.regular_files import open_bytes
 from data.tasks import About, Checks, Kind, Name, Reading, Task
 
 if sys.version_info >= (3, 11):
@@ -150,7 +152,7 @@ def read(folder: Path) -> TaskFile:
     """Reads task.toml and schema.pbtxt in a folder, whose name is the task's; raises as `find`."""
     file = folder / FILE
     try:
-        table = tomllib.loads(file.read_text("utf-8"))
+        table = tomllib.loads(_text_of(file))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{file}: cannot be read: {error}") from error
     toml = validated(_Toml, table, str(file))
@@ -159,7 +161,7 @@ def read(folder: Path) -> TaskFile:
     _check(toml, file)
     schema = folder / SCHEMA
     try:
-        text = schema.read_text("utf-8")
+        text = _text_of(schema)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{schema}: cannot be read: {error}") from error
     return TaskFile(
@@ -176,6 +178,11 @@ def read(folder: Path) -> TaskFile:
         settings={name: table[name] for name in _SECTIONS if name in table},
         presets=table.get("presets", {}),
     )
+
+
+def _text_of(file: Path) -> str:
+    with open_bytes(file) as raw, io.TextIOWrapper(raw, "utf-8") as stream:
+        return stream.read()
 
 
 def validated(type_: Any, value: Any, where: str) -> Any:

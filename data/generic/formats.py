@@ -9,6 +9,7 @@ from pathlib import Path
 from data.errors import DataError
 from data.generic import parquet
 from data.generic.streams import first_bytes
+from data.regular_files import is_file
 
 CSV, JSON, PARQUET, TEXT = "csv", "json", "parquet", "text"
 _SUFFIXES = {
@@ -34,19 +35,19 @@ def files_of(path: str) -> tuple[Path, list[Path]]:
             no data by their names are left out.
 
     Raises:
-        DataError: if there is no such file.
+        DataError: if there is no such file, or one is no regular file.
     """
     place = Path(path)
-    if place.is_file():
+    if is_file(place):
         return place.parent, [place]
     if place.is_dir():
         files = sorted(
             file
             for file in place.rglob("*")
-            if file.is_file()
-            and not any(part.startswith(".") for part in file.relative_to(place).parts)
+            if not any(part.startswith(".") for part in file.relative_to(place).parts)
             and _by_suffix(file) is not None
             and file.suffix.lower() != ".md"  # a README beside the data
+            and is_file(file)
         )
         if not files:
             raise DataError(
@@ -56,7 +57,7 @@ def files_of(path: str) -> tuple[Path, list[Path]]:
         return place, files
     if glob.has_magic(path):
         found = map(Path, glob.glob(path, recursive=True))
-        files = sorted(file for file in found if file.is_file())
+        files = sorted(file for file in found if is_file(file))
         if not files:
             raise DataError(f"{path}: expected files that match the pattern, found none.")
         fixed = itertools.takewhile(lambda part: not glob.has_magic(part), place.parts[:-1])

@@ -12,6 +12,7 @@ from data.decoding import printable
 from data.errors import DataError
 from data.generic.rows import Row, as_text, located
 from data.records import MALFORMED_LINE, DeadLetter
+from data.regular_files import open_bytes
 
 MAGIC = b"PAR1"
 _BATCH = 256  # rows
@@ -62,7 +63,7 @@ def _open(path: Path) -> Iterator[Any]:
     from pyarrow.parquet import ParquetFile
 
     try:
-        with path.open("rb") as stream:
+        with open_bytes(path) as stream:
             yield ParquetFile(stream)
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         what = " ".join(str(error).split()).rstrip(".")

@@ -11,14 +11,14 @@ A table's columns are those of the task's Reading. Text files have the columns `
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from data import features
 from data.decoding import printable
 from data.errors import DataError
-from data.generic import delimited, json_lines, parquet, text_files
-from data.generic.formats import CSV, JSON, TEXT, files_of, kind_of
+from data.generic import tables, text_files
+from data.generic.formats import TEXT, files_of, kind_of
 from data.generic.labels import Labels, checked, checked_text
 from data.generic.rows import DOCUMENT, FILE, FOLDER, Row, given_values, wanted_columns
 from data.generic.splits import split_of
@@ -76,7 +76,8 @@ def open_source(path: str | None, reading: Reading) -> Source:
         names = [_WHOLE] if single else sorted({str(Path(name).parent) for name in names})
     else:
         for file in files:
-            _check_columns(file, kinds[0], reading)
+            columns = (reading.text, *reading.columns)
+            tables.check(kinds[0], file, columns, given_values(file.parent, file))
     sha256 = file_sha256(files[0]) if Path(path).is_file() else folder_sha256(root, files)
     return Source(kinds[0], path, sha256, tuple(names))
 
@@ -117,7 +118,7 @@ def labelled_rows(
         raise DataError(f"{path}: expected a table with a text and a label in each row, got text.")
     labels = Labels(task.classes, reading.aliases)
     columns = (reading.text, reading.label)
-    for row in _table_rows(kind, file, columns, columns, {}):
+    for row in tables.rows(kind, file, columns, columns):
         if isinstance(row, DeadLetter):
             yield row
         else:
@@ -140,9 +141,9 @@ def raw_rows(path: str, reading: Reading) -> Iterator[Mapping[str, str | None] |
             for row in _text_rows(file, given, whole, True, reading.documents_at, 20_000):
                 yield row if isinstance(row, DeadLetter) else row.values
             continue
-        names = _columns(file, kind)
+        names = tables.columns(kind, file)
         extra = {} if whole else {n: v for n, v in given.items() if n not in names and v}
-        for row in _table_rows(kind, file, (), (*names, *extra), extra):
+        for row in tables.rows(kind, file, (), (*names, *extra), extra):
             yield row if isinstance(row, DeadLetter) else row.values
 
 
@@ -185,7 +186,7 @@ def _shard_rows(
         file = root / shard
         required = _required(task, reading)
         given = given_values(root, file)
-        yield from _table_rows(source.kind, file, required, wanted_columns(task, reading), given)
+        yield from tables.rows(source.kind, file, required, wanted_columns(task, reading), given)
         return
     _check_text_columns(source, task, reading)
     whole, documents = shard == _WHOLE and len(files) == 1, task.kind == "next-token"
@@ -209,20 +210,6 @@ def _required(task: Task, reading: Reading) -> tuple[str, ...]:
     """Columns without which a JSON object is no record."""
     label = (reading.label,) if task.kind == "classification" else ()
     return (reading.text, *label)
-
-
-def _table_rows(
-    kind: str,
-    file: Path,
-    required: Iterable[str],
-    wanted: Iterable[str],
-    given: Mapping[str, str],
-) -> Iterator[Row | DeadLetter]:
-    if kind == CSV:
-        return delimited.rows(file, tuple(wanted), given)
-    if kind == JSON:
-        return json_lines.rows(file, tuple(required), tuple(wanted), given)
-    return parquet.rows(file, tuple(wanted), given)
 
 
 def _text_rows(
@@ -251,12 +238,6 @@ def _text_rows(
         yield Row(values, str(file), document.line)
     if empty:
         yield DeadLetter(str(file), 0, EMPTY_TEXT, "no text")
-
-
-def _columns(file: Path, kind: str) -> list[str]:
-    if kind == CSV:
-        return delimited.columns(file)
-    return json_lines.columns(file) if kind == JSON else parquet.columns(file)
 
 
 def _check_reading(reading: Reading) -> None:
@@ -291,11 +272,3 @@ def _check_text_columns(source: Source, task: Task, reading: Reading) -> None:
                 f" {', '.join(_TEXT_COLUMNS)}. Name one of these in [reading] of the task's"
                 f" task.toml.{hint if name == reading.label else ''}"
             )
-
-
-def _check_columns(file: Path, kind: str, reading: Reading) -> None:
-    """Raises DataError if a table's header lacks the text's column, before Beam reads it."""
-    if kind == JSON:  # whose objects may differ
-        return
-    names = (reading.text, *reading.columns)
-    next(iter(_table_rows(kind, file, names, names, given_values(file.parent, file))), None)

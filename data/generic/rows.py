@@ -50,11 +50,18 @@ def given_values(root: Path, file: Path) -> dict[str, str]:
 
 
 def located(
-    where: str, found: Sequence[str], wanted: Sequence[str], given: Mapping[str, str]
+    where: str,
+    found: Sequence[str],
+    wanted: Sequence[str],
+    given: Mapping[str, str],
+    how: str = "",
 ) -> dict[str, int | None]:
     """The index of each wanted column among those found; None if its value is given.
 
     A name matches as it is or else, if only one column does, in any case.
+
+    Args:
+        where, how: the names were found, for messages.
 
     Raises:
         DataError: if a name occurs twice, or a wanted column is missing.
@@ -62,15 +69,17 @@ def located(
     for name in dict.fromkeys(found):
         if name and found.count(name) > 1:
             raise DataError(
-                f"{where}: expected columns with different names, got {name!r} twice. Rename one."
+                f"{where}: expected columns with different names, got {printable(name[:40])!r}"
+                f" {_times(found.count(name))}. Rename or remove one."
             )
     places: dict[str, int | None] = {}
     for name in wanted:
         places[name] = index_of(name, found)
         if places[name] is None and name not in given:
             raise DataError(
-                f"{where}: expected the columns {_listed(wanted)}, found {_listed(found)}. Rename"
-                " them, or name them in [reading] of the task's task.toml."
+                f"{where}: expected the columns {_listed(wanted)}, found {_counted(found)}"
+                f"{', ' * bool(how)}{how}. Rename them, or name them in [reading] of your task's"
+                " task.toml."
             )
     return places
 
@@ -84,8 +93,16 @@ def index_of(name: str, found: Sequence[str]) -> int | None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(printable(name[:40])) for name in names[:20])
-    return (shown + (", ..." if len(names) > 20 else "")) or "none"
+    shown = ", ".join(repr(printable(name[:40])) for name in names[:8])
+    return (shown + (", ..." if len(names) > 8 else "")) or "none"
+
+
+def _counted(names: Sequence[str]) -> str:
+    return f"{len(names)} columns, {_listed(names)}" if len(names) > 8 else _listed(names)
+
+
+def _times(number: int) -> str:
+    return "twice" if number == 2 else f"{number} times"
 
 
 def as_text(value: Any) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from data import facts, features, task_files
 from data.describe import grouped, packaged, print_file, print_sizes, rate, texts
+from data.generic.formats import CSV
 from data.generic.labels import Labels
 from data.imdb import formats, reader
 from data.records import SPLITS, Record
@@ -59,7 +60,9 @@ def describe() -> None:
             print(f"{split}: label 0 {labels['0']:,}, label 1 {labels['1']:,}; words {counts}")
     _print_domain("imdb", all_texts, task)
     of_classes = Labels(task.task.classes, task.reading.aliases)
-    rows = (row for row in formats.csv_rows(file, of_classes) if isinstance(row, formats.Row))
+    rows = (
+        row for row in formats.table_rows(CSV, file, of_classes) if isinstance(row, formats.Row)
+    )
     snippets = [row.text for row in rows if row.source != reader.PACKAGED_SOURCE]
     _print_domain("Rotten Tomatoes snippets", snippets, task)
     for other in task_files.built_in_tasks():

@@ -1,7 +1,7 @@
-"""The three formats of reviews, each read as a stream of rows.
+"""The formats of reviews, each read as a stream of rows.
 
-- a CSV file with a header that names `text` and `label` (the packaged corpus is such a file,
-  with a column `source` and other reviews besides IMDB's);
+- a table (CSV, TSV, JSON or Parquet) with the columns `text` and `label` (the packaged corpus is
+  one, with a column `source` and other reviews besides IMDB's);
 - the folder aclImdb: train/pos/<id>_<rating>.txt, train/urls_pos.txt, and so on;
 - the archive aclImdb_v1.tar.gz of that folder.
 
@@ -21,11 +21,13 @@ from pathlib import Path
 
 from data.decoding import ERRORS, printable
 from data.errors import DataError
-from data.generic import delimited
+from data.generic import tables
+from data.generic.formats import CSV, TEXT, kind_of
 from data.generic.labels import Labels, checked
-from data.generic.rows import index_of
 from data.generic.streams import LONGEST_FILE
 from data.records import BAD_LABEL, MALFORMED_LINE, TOO_LONG, DeadLetter
+from data.regular_files import BROKEN_LINK, FOLDER, is_file, open_bytes
+from data.regular_files import kind_of as kind_at
 
 
 @dataclass(frozen=True)
@@ -49,34 +51,41 @@ class Row:
     line: int
 
 
-# --- CSV ------------------------------------------------------------------------------
+# --- tables ---------------------------------------------------------------------------
 
-_COLUMNS, _SOURCE = ("text", "label"), "source"
+COLUMNS, SOURCE = ("text", "label"), "source"
 
 
-def is_csv(path: Path) -> bool:
-    """Whether the file's first line is a header with `text` and `label`."""
+def table_kind(path: Path) -> str:
+    """CSV, JSON or PARQUET; a file with another name is taken for CSV.
+
+    Raises:
+        DataError: if it cannot be read, or its header lacks a column of COLUMNS or has it twice.
+    """
     try:
-        columns = delimited.columns(path, _COLUMNS)
-    except DataError:  # not a text file
-        return False
-    return all(index_of(name, columns) is not None for name in _COLUMNS)
+        kind = kind_of(path)
+    except DataError:
+        kind = CSV
+    kind = CSV if kind == TEXT else kind
+    tables.check(kind, path, COLUMNS)
+    return kind
 
 
-def csv_rows(path: Path, labels: Labels) -> Iterator[Row | DeadLetter]:
-    """Yields the rows of a CSV file; see data/generic/delimited.py.
+def table_rows(kind: str, path: Path, labels: Labels) -> Iterator[Row | DeadLetter]:
+    """Yields the rows of a table; see data/generic/tables.py.
 
     Args:
-        path: of a file whose header has `text` and `label` in any order; other columns except
+        kind: CSV, JSON or PARQUET.
+        path: of a file with the columns `text` and `label` in any order; other columns except
             `source` are ignored.
         labels: the classes and their other spellings.
 
     Raises:
-        DataError: if the header lacks `text` or `label`.
+        DataError: as `table_kind`.
     """
     index = 0
     within: dict[tuple[str, int], int] = {}
-    for row in delimited.rows(path, (*_COLUMNS, _SOURCE), {_SOURCE: ""}):
+    for row in tables.rows(kind, path, COLUMNS, (*COLUMNS, SOURCE), {SOURCE: ""}):
         if isinstance(row, DeadLetter):
             yield row
             continue
@@ -86,7 +95,7 @@ def csv_rows(path: Path, labels: Labels) -> Iterator[Row | DeadLetter]:
             yield review
             continue
         text, label = review
-        source = row.values[_SOURCE] or ""
+        source = row.values[SOURCE] or ""
         count = within.setdefault((source, label), 0)
         within[source, label] += 1
         yield Row(f"{index:09d}", text, label, "", source, count, row.file, row.line)
@@ -116,7 +125,7 @@ def aclimdb_files(folder: Path) -> Iterator[Path]:
 def _urls_file(folder: Path, shard: str) -> Path:
     split, side = shard.split("/")
     file = folder / split / f"urls_{side}.txt"
-    if not file.is_file():
+    if not is_file(file):
         raise DataError(
             f"{file}: missing; it names the film of each review in {shard}, so that reviews of "
             "one film stay in one split. Unpack the whole archive again, or give the reviews "
@@ -127,11 +136,17 @@ def _urls_file(folder: Path, shard: str) -> Path:
 
 def folder_rows(folder: Path, shard: str, labels: Labels) -> Iterator[Row | DeadLetter]:
     """Yields the reviews of one part of the folder aclImdb, such as "train/pos"."""
-    films = _films(_urls_file(folder, shard).read_bytes())
+    with open_bytes(_urls_file(folder, shard)) as stream:
+        films = _films(stream.read())
+    seen: set[str] = set()
     for file in sorted((folder / shard).glob("*.txt"), key=lambda file: _order(file.stem)):
-        with file.open("rb") as stream:
+        if kind_at(file) in (BROKEN_LINK, FOLDER):
+            yield DeadLetter(str(file), 0, MALFORMED_LINE, f"no file, but a {kind_at(file)}")
+            continue
+        with open_bytes(file) as stream:
             content = stream.read(LONGEST_FILE)
-        yield _review_row(f"{shard}/{file.name}", content, films, labels, str(file))
+        row = _review_row(f"{shard}/{file.name}", content, films, labels, str(file))
+        yield _first_of_key(row, seen)
 
 
 def archive_rows(archive: Path, labels: Labels) -> Iterator[Row | DeadLetter]:
@@ -140,12 +155,19 @@ def archive_rows(archive: Path, labels: Labels) -> Iterator[Row | DeadLetter]:
     Reads the archive twice, as the film addresses come after some of the reviews.
 
     Raises:
-        DataError: if the archive is damaged, or lacks the film addresses of its reviews.
+        DataError: if the archive is damaged, or lacks the film addresses of its reviews or has
+            them twice.
     """
     films: dict[str, list[str]] = {}
+    seen: set[str] = set()
     try:
         for name, content in _members(archive, _URLS, -1):
-            films["/".join(_URLS.fullmatch(name).groups())] = _films(content)  # type: ignore[union-attr]
+            shard = "/".join(_URLS.fullmatch(name).groups())  # type: ignore[union-attr]
+            if shard in films:
+                raise DataError(f"{archive}: holds {name} twice. Get the archive again.")
+            if content is None:
+                raise DataError(f"{archive}: {name} is no file, but a link. Get the archive again.")
+            films[shard] = _films(content)
         for name, content in _members(archive, _REVIEW, LONGEST_FILE):
             shard = name.rpartition("/")[0]
             if shard not in films:
@@ -153,24 +175,45 @@ def archive_rows(archive: Path, labels: Labels) -> Iterator[Row | DeadLetter]:
                     f"{archive}: holds {name} but no film addresses for {shard} "
                     f"(urls_{shard[-3:]}.txt). Get the archive again."
                 )
-            yield _review_row(name, content, films[shard], labels, f"{archive}:{name}")
+            file = f"{archive}:{name}"
+            if content is None:
+                yield DeadLetter(file, 0, MALFORMED_LINE, "no file, but a link or the like")
+            else:
+                row = _review_row(name, content, films[shard], labels, file)
+                yield _first_of_key(row, seen)
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise DataError(f"{archive}: damaged archive ({error}). Get it again.") from error
 
 
-def _members(archive: Path, wanted: re.Pattern[str], most: int) -> Iterator[tuple[str, bytes]]:
-    """Yields (name below aclImdb/, first `most` bytes) of the wanted files, without unpacking."""
+def _members(
+    archive: Path, wanted: re.Pattern[str], most: int
+) -> Iterator[tuple[str, bytes | None]]:
+    """Yields (name below aclImdb/, first `most` bytes) of the wanted members, without unpacking.
+
+    The bytes of a member that is no file, such as a link, are None.
+    """
     compressed = archive.suffix in (".gz", ".tgz")
-    with gzip.open(archive) if compressed else archive.open("rb") as stream:
+    with open_bytes(archive) as packed, gzip.open(packed) if compressed else packed as stream:
         with tarfile.open(fileobj=stream, mode="r|") as members:
             for member in members:
                 name = member.name.removeprefix("./").partition("/")[2]
-                if member.isfile() and wanted.fullmatch(name):
-                    content = members.extractfile(member)
-                    yield name, content.read(most) if content else b""
+                if wanted.fullmatch(name):
+                    content = members.extractfile(member) if member.isfile() else None
+                    yield name, content.read(most) if content else None
         # tarfile takes damage for the end of the archive; reading to the end checks gzip's CRC.
         while stream.read(1 << 20):
             pass
+
+
+def _first_of_key(row: Row | DeadLetter, seen: set[str]) -> Row | DeadLetter:
+    """The row, unless one of `seen` has its key; adds the key."""
+    if isinstance(row, DeadLetter):
+        return row
+    if row.key in seen:
+        what = f"another review has the number {row.key}: {row.text[:100]}"
+        return DeadLetter(row.file, 0, MALFORMED_LINE, what)
+    seen.add(row.key)
+    return row
 
 
 def _films(urls: bytes) -> list[str]:

