@@ -196,9 +196,9 @@ def test_a_server_stores_the_same_as_sqlite(mysql, tmp_path, monkeypatch):
     places = Places.below(tmp_path, mysql)
     monkeypatch.setenv(metadata.PASSWORD, "secret")
     assert metadata.open_store(places, create=True) is not None
-    files.write_summary(_summary("1-smoke"), places)
-    time.sleep(0.002)  # runs are sorted by milliseconds
     files.write_summary(_summary("2-smoke"), places)
+    time.sleep(0.002)  # runs are sorted by milliseconds
+    files.write_summary(_summary("1-smoke"), places)
     assert records.read_summaries(places) == [_summary("2-smoke"), _summary("1-smoke")]
     assert not (tmp_path / "runs" / "metadata.sqlite").exists()
     monkeypatch.setenv(metadata.PASSWORD, "other")
