@@ -112,10 +112,9 @@ def _word_counter(folder, words, sharpness):
             return tf.cast(tf.strings.length(only), tf.float32)
 
         counts = tf.stack([count(of_class) for of_class in words], axis=1)
-        return {
-            "label": tf.strings.as_string(tf.argmax(counts, axis=1)),
-            "scores": tf.nn.softmax(sharpness * counts),
-        }
+        # Rounded, as softmax's last bits, and with them the ties, depend on the processor.
+        scores = tf.round(tf.nn.softmax(sharpness * counts) * 2**16) / 2**16
+        return {"label": tf.strings.as_string(tf.argmax(counts, axis=1)), "scores": scores}
 
     return _save(folder, "serving_examples", classify)
 
