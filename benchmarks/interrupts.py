@@ -92,7 +92,7 @@ def measure(command: tuple[str, ...], moments: int, chance: random.Random) -> di
             found = _interrupt(arguments, root, stages, moment, Path(name, f"{number}"))
             seen.append(found)
             asked = f"{stages[moment.place]} + {moment.seconds:.2f} s"
-            wrong = "ended before" if found.ended_before else "; ".join(found.faults) or "-"
+            wrong = "; ".join(found.faults) or ("ended before" if found.ended_before else "-")
             row = (moment.number.name, asked, found.stage, found.exit, found.seconds, wrong)
             rows.append((number, *row))
             print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
@@ -105,7 +105,7 @@ def measure(command: tuple[str, ...], moments: int, chance: random.Random) -> di
     columns = ("moment", "signal", "drawn", "stage", "exit", "seconds to end", "wrong")
     hit = [found for found in seen if not found.ended_before]
     table(f"{' '.join(command)}, interrupted {len(hit)} times", columns, rows)
-    print(f"at the end: {'; '.join(faults) or 'nothing wrong, the undisturbed weights'}\n")
+    print(f"{len(faults)} faults{': ' + faults[-1] if faults else ', and the same weights'}\n")
     return {
         "interrupted": len(hit),
         "ended_before": len(seen) - len(hit),
@@ -171,11 +171,12 @@ def _interrupt(
     found.seconds = significant(found.seconds, 2)
     if not before and not _ended_meanwhile(process.returncode, said, output):
         found.faults += _faults(moment.number, found, said.read_text()[len(output) :])
-    left = _processes_of(process.pid)
-    if left:
+    if before and process.returncode:
+        found.faults.append(f"exit {process.returncode} before the signal")
+    if left := _processes_of(process.pid):
         found.faults.append(f"left processes: {', '.join(left)}")
     if files := sorted(path.name for path in (folder / "tmp").iterdir()):
-        found.faults.append(f"left in TMPDIR: {', '.join(files)}")
+        found.faults.append(f"left {len(files)} in TMPDIR: {files[0]}")
     due = before or "Pusher" in (stages[ended], *_ended_stages(said))
     if _pushed(root) != pushed and not due:
         found.faults.append("pushed")
@@ -229,7 +230,7 @@ def _faults(number: signal.Signals, found: Interruption, said: str) -> list[str]
     lines = [line.strip() for line in said.replace("\r", "\n").splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("training:")]
     if lines != [LINE]:
-        faults.append(f"said {' / '.join(lines)[:300]!r}")
+        faults.append(f"said {' / '.join(lines)[:100]!r}")
     return faults
 
 

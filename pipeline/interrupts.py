@@ -11,18 +11,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 EXIT_CODES = {number: 128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 _GRACE = 2.0  # seconds in which the main thread may remove its temporary files
 _lock = threading.Lock()
 _received: list[int] = []
+_raised: list[int] = []  # those that the main thread got
+_temporary: list[str] = []  # this process' folder of temporary files
 _stderr = [2]  # the terminal's, although libraries' output may be hidden when a signal arrives
 
 
@@ -34,6 +39,7 @@ class Interrupted(BaseException):
 def handled() -> Iterator[None]:
     """Ends the process if SIGINT, SIGTERM or SIGHUP arrives inside the block.
 
+    Temporary files lie in a folder of the block, which is removed however the block ends.
     The exit code is 130, 143 or 129. Signals that the process ignores, as under nohup, stay
     ignored. Does nothing outside the main thread.
     """
@@ -48,7 +54,8 @@ def handled() -> Iterator[None]:
     threading.Thread(target=_listen, args=(read,), name="interrupts", daemon=True).start()
     os.register_at_fork(after_in_child=_leave_to_the_parent)
     try:
-        yield
+        with _temporary_folder():
+            yield
     except Interrupted:
         pass  # ends below
     finally:
@@ -68,6 +75,14 @@ def check() -> None:
         raise Interrupted
 
 
+def replace_process(command: list[str]) -> NoReturn:
+    """Runs another program in this process, as os.execvp."""
+    _remove_temporary_files()
+    for folder in _temporary:
+        os.environ["TMPDIR"] = os.path.dirname(folder)
+    os.execvp(command[0], command)
+
+
 @contextmanager
 def kept_from_children() -> Iterator[None]:
     """Processes started inside the block do not get a terminal's Ctrl-C; their parent ends them."""
@@ -79,10 +94,38 @@ def kept_from_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def _temporary_folder() -> Iterator[None]:
+    """Where libraries put their temporary files, which they leave when they are interrupted."""
+    try:
+        folder = tempfile.mkdtemp(prefix="tf-mamba-")
+    except OSError:  # then whatever needs a temporary file says so
+        yield
+        return
+    before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = tempfile.tempdir = folder  # child processes' too
+    _temporary.append(folder)
+    try:
+        yield
+    finally:
+        _remove_temporary_files()
+        if not _received:
+            _temporary.clear()
+        tempfile.tempdir = before
+        os.environ.pop("TMPDIR")
+        if variable is not None:
+            os.environ["TMPDIR"] = variable
+
+
+def _remove_temporary_files() -> None:
+    for folder in _temporary:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    again = bool(_received)
-    _tell(number)
-    if again:
+    _tell(number)  # the thread may have told it already
+    _raised.append(number)
+    if len(_raised) > 1:
         _end(number)
     raise Interrupted
 
@@ -91,6 +134,7 @@ def _listen(read: int) -> None:
     while numbers := os.read(read, 1):
         if numbers[0] in EXIT_CODES:
             _tell(numbers[0])
+            _kill_children()  # at once: they print errors when they lose this process
             time.sleep(_GRACE)
             _end(numbers[0])
     os.close(read)
@@ -109,12 +153,17 @@ def _tell(number: int) -> None:
         os.dup2(nowhere, stream)
 
 
-def _end(number: int) -> None:
+def _kill_children() -> None:
     import psutil
 
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             child.kill()
+
+
+def _end(number: int) -> None:
+    _kill_children()
+    _remove_temporary_files()  # again, as the children may have made some
     os._exit(EXIT_CODES[signal.Signals(number)])
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from data.errors import UserError
+from pipeline import interrupts
 from pipeline.commands import options as shared
 from pipeline.commands.terminal import import_tensorflow
 from serving import tensorflow_serving
@@ -110,7 +111,7 @@ def run_model_server(command: list[str], options: argparse.Namespace) -> None:
             f" give --host 0.0.0.0, or --builtin. Its command: {shlex.join(command)}"
         )
     print(shlex.join(command), flush=True)
-    os.execvp(command[0], command)
+    interrupts.replace_process(command)
 
 
 def run_built_in(options: argparse.Namespace) -> int:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 from data.errors import UserError
 
@@ -71,6 +74,22 @@ class Beam:
     def announce(self) -> None:
         """Sets the environment variable that `pipeline_args` names; call it before the run."""
         os.environ[_WORKERS] = str(self.workers)
+
+    @contextmanager
+    def quiet_workers(self) -> Iterator[None]:
+        """Keeps a terminal's Ctrl-C from Beam's worker processes, which would print tracebacks."""
+        from apache_beam.runners.portability.fn_api_runner import worker_handlers
+
+        handler = worker_handlers.SubprocessSdkWorkerHandler
+        start = handler.start_worker
+
+        def start_worker(self: Any) -> None:
+            # The shell that starts a worker clears the mask of signals; what it ignores stays so.
+            self._worker_command_line = b"trap '' INT HUP; exec " + self._worker_command_line
+            start(self)
+
+        with mock.patch.object(handler, "start_worker", start_worker):
+            yield
 
     def check(self) -> None:
         """Raises UserError if Beam does not know the runner."""

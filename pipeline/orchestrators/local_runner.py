@@ -238,7 +238,7 @@ def run_stages(compiled: pipeline_pb2.Pipeline, places: Places, beam: Beam) -> N
     hide_password = metadata.HidePassword()
     tfx_log.addFilter(hide_password)
     try:
-        with checked_artifacts.checked():
+        with checked_artifacts.checked(), beam.quiet_workers():
             LocalDagRunner().run_with_ir(compiled)
     except Exception as error:
         if _is_disk_full(error, places):

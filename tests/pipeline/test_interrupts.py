@@ -20,6 +20,12 @@ for _ in range(9):
     Library()
 """
 CALLS_C = "hashlib.pbkdf2_hmac('sha256', b'a', b'b', 10**9)"
+MAKES_FILES = """
+import os, tempfile
+tempfile.mkstemp()
+open(os.environ["TMPDIR"] + "/a", "w").close()
+print("made", flush=True)
+"""
 STARTS_A_CHILD = """
 child = subprocess.Popen(["sleep", "600"])
 print(child.pid, flush=True)
@@ -39,7 +45,7 @@ time.sleep(60)
 """
 
 
-def start(folder, work, **options):
+def start(folder, work, env=(), **options):
     program = (
         "import hashlib, subprocess, sys, time\nfrom pipeline import interrupts\n"
         "with interrupts.handled():\n    print('begun', flush=True)\n"
@@ -48,7 +54,7 @@ def start(folder, work, **options):
     process = subprocess.Popen(
         [sys.executable, "-c", program + "\nprint('went on')"],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | dict(env),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -77,6 +83,17 @@ def test_the_main_thread_cleans_up_first(tmp_path):
     process.communicate(timeout=20)
     assert process.returncode == 130
     assert (tmp_path / "cleaned").exists()
+
+
+@pytest.mark.parametrize("work", [WAITS, SWALLOWS], ids=["main thread", "listening thread"])
+def test_no_temporary_file_is_left(tmp_path, work):
+    process = start(tmp_path, MAKES_FILES + work, env={"TMPDIR": str(tmp_path)})
+    assert process.stdout.readline() == "made\n"
+    assert [len(list(folder.iterdir())) for folder in tmp_path.iterdir()] == [2]
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert not list(tmp_path.iterdir())
 
 
 def _ends(pid):
