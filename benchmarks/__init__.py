@@ -7,6 +7,7 @@ Measurements of the pipeline alone:
 
     python -m benchmarks.data_growth   seconds and memory of the data stages, by size of corpus
     python -m benchmarks.final_score   the pushed Bible model on split test
+    python -m benchmarks.interrupts    runs that are interrupted at random moments
     python -m benchmarks.kills         weights of a training that is killed again and again
     python -m benchmarks.overhead      cost of orchestration: one step of training; all cached
     python -m benchmarks.serving       the built-in server under load

@@ -1,3 +1,8 @@
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 from read_corpora import BIBLE, opened
 
@@ -95,3 +100,40 @@ def test_a_clusters_options_reach_every_beam_stage_and_are_read_by_beam(
         assert options.view_as(pipeline_options.SetupOptions).setup_file.endswith("setup.py")
         read = options.view_as(getattr(pipeline_options, view))
         assert {name: getattr(read, name) for name in expected} == expected
+
+
+IN_WORKER_PROCESSES = """
+import time
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from pipeline import interrupts
+from pipeline.orchestrators.beam import Beam
+
+def wait(each):
+    print("begun", flush=True)
+    time.sleep(60)
+
+options = ["--runner=FnApiRunner", "--direct_running_mode=multi_processing"]
+with interrupts.handled(), Beam().quiet_workers():
+    with beam.Pipeline(options=PipelineOptions(options)) as pipeline:
+        pipeline | beam.Create([1]) | beam.Map(wait)
+"""
+
+
+@pytest.mark.slow
+def test_a_terminals_ctrl_c_makes_no_worker_process_print(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_WORKER_PROCESSES],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == "begun\n"  # a worker's
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)  # until the last worker has closed its outputs
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "tf-mamba: interrupted"
+    assert "Traceback" not in err
