@@ -38,7 +38,7 @@ def rows(
     csv.field_size_limit(LONGEST_FIELD)  # applies to the whole process
     with open_text(path, newline="") as stream:
         lines = BoundedLines(stream)
-        delimiter, header = _header(path, next(lines, ""), wanted)
+        delimiter, header = header_of(path, next(lines, ""), wanted)
         how = f"read as {encoding_of(stream)} with {_DELIMITERS[delimiter]} between columns"
         places = located(f"{path}:1", header, wanted, given, how)
         for line, fields in _records(str(path), delimiter, lines):
@@ -55,14 +55,14 @@ def rows(
                 yield Row(values, str(path), line)
 
 
-def columns(path: Path, wanted: Sequence[str] = ()) -> list[str]:
+def columns(path: Path) -> list[str]:
     """The names in a file's header; raises as `rows` if the file cannot be read."""
     with open_text(path, newline="") as stream:
-        return _header(path, next(BoundedLines(stream), ""), wanted)[1]
+        return header_of(path, next(BoundedLines(stream), ""), ())[1]
 
 
-def _header(path: Path, line: str, wanted: Sequence[str]) -> tuple[str, list[str]]:
-    """The delimiter and the names that fit best."""
+def header_of(path: Path, line: str, wanted: Sequence[str]) -> tuple[str, list[str]]:
+    """The delimiter and the names of a file's first line that fit the wanted columns best."""
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     delimiters = ("\t",) if suffix in _TAB_SUFFIXES else tuple(_DELIMITERS)
     headers = {delimiter: _names(line, delimiter) for delimiter in delimiters}
