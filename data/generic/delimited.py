@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -46,7 +47,8 @@ def rows(
                 yield fields
             elif len(fields) != len(header) or any("\0" in field for field in fields):
                 excerpt = f"{len(fields)} of {len(header)} fields: {delimiter.join(fields)}"
-                yield DeadLetter(str(path), line, MALFORMED_LINE, printable(excerpt))
+                whole = _as_line(fields, delimiter)
+                yield DeadLetter(str(path), line, MALFORMED_LINE, printable(excerpt), whole)
             else:
                 values = {
                     name: given[name] if place is None else fields[place]
@@ -83,6 +85,12 @@ def _names(line: str, delimiter: str) -> list[str]:
     return [name.strip() for name in row]
 
 
+def _as_line(fields: Sequence[str], delimiter: str) -> str:
+    line = io.StringIO()
+    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(fields)
+    return line.getvalue()
+
+
 def _records(
     file: str, delimiter: str, lines: BoundedLines
 ) -> Iterator[tuple[int, list[str] | DeadLetter]]:
@@ -97,7 +105,7 @@ def _records(
         except csv.Error as error:
             reason = TOO_LONG if "field limit" in str(error) else MALFORMED_LINE
             excerpt = f"{error}: {printable(lines.last[:200])}"
-            yield line, DeadLetter(file, line, reason, excerpt)
+            yield line, DeadLetter(file, line, reason, excerpt, None if lines.cut else lines.last)
             continue
         if fields:
             yield line, fields
