@@ -11,7 +11,7 @@ class IngestRecords(Artifact):
     """TextExampleGen's account of all records that it read; DataGate reads it.
 
     Files: records.json, the ledger (see `text_example_gen/transforms.py`), and dead_letters.jsonl,
-    one line per record that cannot be used.
+    one line per record that cannot be used (see `data/dead_letters.py`).
     """
 
     TYPE_NAME = "tf_mamba.IngestRecords"

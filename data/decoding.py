@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from data.errors import DataError
+
 ERRORS = "surrogateescape"  # `errors=` of all files that the readers open
 
 # Text in Windows-1252 is mostly ASCII, even a short text with quotes and dashes. Text in
@@ -40,6 +42,27 @@ def repaired(text: str) -> str | None:
         return text.encode("utf-8", ERRORS).decode("cp1252")
     except UnicodeDecodeError:
         return None
+
+
+def without_escapes(text: str, where: str, before: int = 0) -> str:
+    """Returns `text`, which must be UTF-8.
+
+    Args:
+        text: decoded as UTF-8 with `errors=ERRORS`, as the command line is.
+        where: it is from, for the message.
+        before: bytes that precede it there.
+
+    Raises:
+        DataError: names the first byte that is not UTF-8, and its offset from 0.
+    """
+    if found := _LONE_SURROGATE.search(text):
+        offset = before + len(text[: found.start()].encode())
+        byte = ord(found[0]) & 0xFF
+        raise DataError(
+            f"{where}: expected UTF-8, got the byte 0x{byte:02x} at offset {offset}. Save the text"
+            " as UTF-8."
+        )
+    return text
 
 
 def printable(text: str) -> str:

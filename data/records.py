@@ -11,6 +11,7 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from data.errors import DataError
 from data.regular_files import BROKEN_LINK, FOLDER, kind_of, open_bytes
@@ -56,12 +57,15 @@ class DeadLetter:
         file, line: as in Record.
         reason: one of REASONS.
         excerpt: the start of its text, at most EXCERPT_CHARACTERS.
+        row: the whole record: its columns, or what else the file holds; None: it is too long, or
+            there is none. See data/dead_letters.py.
     """
 
     file: str
     line: int
     reason: str
     excerpt: str
+    row: Mapping[str, Any] | str | None = None
 
     def __post_init__(self) -> None:
         if self.reason not in REASONS:

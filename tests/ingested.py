@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from read_corpora import BIBLE, IMDB, opened, records
 
-from data import checks
+from data import checks, dead_letters
 from data.records import Record
 from data.task_files import TaskFile
 
@@ -41,8 +41,7 @@ class Ingested:
 
     @property
     def dead_letters(self) -> list[dict]:
-        lines = Path(self.records.uri, "dead_letters.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        return list(dead_letters.read(Path(self.records.uri, "dead_letters.jsonl")))
 
     @property
     def files(self) -> dict[str, bytes]:

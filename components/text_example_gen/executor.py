@@ -17,7 +17,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 
 from components.text_example_gen.transforms import Ingest
-from data import readers
+from data import dead_letters, readers
 from data.errors import UserError
 from data.records import SPLITS, Source
 from data.tasks import Reading, Task
@@ -117,12 +117,10 @@ def _check_dead_letters(ledger: dict[str, Any], path: Path, limit: float) -> Non
     # TFX deletes the outputs of a failed execution, but not files beside them.
     kept_path = path.parent.with_name(f"{path.parent.name}-{DEAD_LETTERS}")
     shutil.copyfile(path, kept_path)
-    with path.open("rb") as stream:
-        first = [json.loads(line) for _, line in zip(range(3), stream, strict=False)]
     reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(ledger["dead_letters"].items()))
     examples = "; ".join(
         f"{letter['file']}:{letter['line']} {letter['reason']} {letter['excerpt'][:60]!r}"
-        for letter in first
+        for letter in dead_letters.read(path, most=3)
     )
     raise UserError(
         f"{ledger['source']['path']}: {dead} of {read} records cannot be used "

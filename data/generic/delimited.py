@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -38,7 +39,7 @@ def rows(
     csv.field_size_limit(LONGEST_FIELD)  # applies to the whole process
     with open_text(path, newline="") as stream:
         lines = BoundedLines(stream)
-        delimiter, header = _header(path, next(lines, ""), wanted)
+        delimiter, header = header_of(path, next(lines, ""), wanted)
         how = f"read as {encoding_of(stream)} with {_DELIMITERS[delimiter]} between columns"
         places = located(f"{path}:1", header, wanted, given, how)
         for line, fields in _records(str(path), delimiter, lines):
@@ -46,7 +47,8 @@ def rows(
                 yield fields
             elif len(fields) != len(header) or any("\0" in field for field in fields):
                 excerpt = f"{len(fields)} of {len(header)} fields: {delimiter.join(fields)}"
-                yield DeadLetter(str(path), line, MALFORMED_LINE, printable(excerpt))
+                whole = _as_line(fields, delimiter)
+                yield DeadLetter(str(path), line, MALFORMED_LINE, printable(excerpt), whole)
             else:
                 values = {
                     name: given[name] if place is None else fields[place]
@@ -55,14 +57,14 @@ def rows(
                 yield Row(values, str(path), line)
 
 
-def columns(path: Path, wanted: Sequence[str] = ()) -> list[str]:
+def columns(path: Path) -> list[str]:
     """The names in a file's header; raises as `rows` if the file cannot be read."""
     with open_text(path, newline="") as stream:
-        return _header(path, next(BoundedLines(stream), ""), wanted)[1]
+        return header_of(path, next(BoundedLines(stream), ""), ())[1]
 
 
-def _header(path: Path, line: str, wanted: Sequence[str]) -> tuple[str, list[str]]:
-    """The delimiter and the names that fit best."""
+def header_of(path: Path, line: str, wanted: Sequence[str]) -> tuple[str, list[str]]:
+    """The delimiter and the names of a file's first line that fit the wanted columns best."""
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     delimiters = ("\t",) if suffix in _TAB_SUFFIXES else tuple(_DELIMITERS)
     headers = {delimiter: _names(line, delimiter) for delimiter in delimiters}
@@ -83,6 +85,12 @@ def _names(line: str, delimiter: str) -> list[str]:
     return [name.strip() for name in row]
 
 
+def _as_line(fields: Sequence[str], delimiter: str) -> str:
+    line = io.StringIO()
+    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(fields)
+    return line.getvalue()
+
+
 def _records(
     file: str, delimiter: str, lines: BoundedLines
 ) -> Iterator[tuple[int, list[str] | DeadLetter]]:
@@ -97,7 +105,7 @@ def _records(
         except csv.Error as error:
             reason = TOO_LONG if "field limit" in str(error) else MALFORMED_LINE
             excerpt = f"{error}: {printable(lines.last[:200])}"
-            yield line, DeadLetter(file, line, reason, excerpt)
+            yield line, DeadLetter(file, line, reason, excerpt, None if lines.cut else lines.last)
             continue
         if fields:
             yield line, fields

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
 
+from data import dead_letters
 from data.decoding import printable
 from data.errors import DataError
 from data.generic.rows import Row, as_text
@@ -36,18 +37,21 @@ def rows(
         DataError: if the file cannot be read, or its array is damaged.
     """
     for line, value in _values(path):
-        yield (
-            value
-            if isinstance(value, DeadLetter)
-            else _row(value, str(path), line, required, wanted, given)
-        )
+        try:
+            yield (
+                value
+                if isinstance(value, DeadLetter)
+                else _row(value, str(path), line, required, wanted, given)
+            )
+        except RecursionError:  # by the message about it
+            yield DeadLetter(str(path), line, MALFORMED_LINE, "values within values, too deep")
 
 
 def columns(path: Path) -> list[str]:
-    """The keys of the first object; raises as `rows`."""
+    """The keys of the first object, but for that of a dead letter; raises as `rows`."""
     for _, value in _values(path):
         if isinstance(value, dict):
-            return list(value)
+            return [key for key in value if key != dead_letters.KEY]
     return []
 
 
@@ -60,7 +64,11 @@ def _row(
     given: Mapping[str, str],
 ) -> Row | DeadLetter:
     def malformed(what: str) -> DeadLetter:
-        return DeadLetter(file, line, MALFORMED_LINE, printable(what))
+        plain = isinstance(value, dict) and not any(
+            isinstance(each, dict | list) for each in value.values()
+        )
+        whole = value if plain else json.dumps(value, ensure_ascii=False)
+        return DeadLetter(file, line, MALFORMED_LINE, printable(what), whole)
 
     if not isinstance(value, dict):
         return malformed(f"no object: {value!s:.150}")
@@ -91,7 +99,7 @@ def _values(path: Path) -> Iterator[tuple[int, Any]]:
                 yield number, json.loads(line, object_pairs_hook=_object)
             except (ValueError, RecursionError) as error:
                 what = printable(f"{error}: {line[:150]}")
-                yield number, DeadLetter(str(path), number, MALFORMED_LINE, what)
+                yield number, DeadLetter(str(path), number, MALFORMED_LINE, what, line.rstrip())
 
 
 def _begins_array(path: Path) -> bool:

@@ -46,7 +46,7 @@ def rows(
                     }
                 except TypeError as error:
                     excerpt = printable(str(error))
-                    yield DeadLetter(str(path), number, MALFORMED_LINE, excerpt)
+                    yield DeadLetter(str(path), number, MALFORMED_LINE, excerpt, values)
                 else:
                     yield Row(row, str(path), number)
 

@@ -10,6 +10,7 @@ A table's columns are those of the task's Reading. Text files have the columns `
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -102,7 +103,10 @@ def read_shard(
         if isinstance(row, DeadLetter):
             yield row
         else:
-            yield _record(f"{first}{number:09d}", row, labels, task, reading, max_characters)
+            record = _record(f"{first}{number:09d}", row, labels, task, reading, max_characters)
+            if isinstance(record, DeadLetter):
+                record = dataclasses.replace(record, row=row.values)
+            yield record
 
 
 def labelled_rows(

@@ -11,6 +11,7 @@ DeadLetter; it keeps one row in memory. data/imdb/reader.py turns the rows into 
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import re
 import tarfile
@@ -92,7 +93,8 @@ def table_rows(kind: str, path: Path, labels: Labels) -> Iterator[Row | DeadLett
         index += 1
         review = checked(row.values["text"], row.values["label"], labels, row.file, row.line)
         if isinstance(review, DeadLetter):
-            yield review
+            columns = {name: row.values[name] for name in COLUMNS}
+            yield dataclasses.replace(review, row=columns)
             continue
         text, label = review
         source = row.values[SOURCE] or ""
@@ -211,7 +213,8 @@ def _first_of_key(row: Row | DeadLetter, seen: set[str]) -> Row | DeadLetter:
         return row
     if row.key in seen:
         what = f"another review has the number {row.key}: {row.text[:100]}"
-        return DeadLetter(row.file, 0, MALFORMED_LINE, what)
+        side = row.key.split("/")[1]
+        return DeadLetter(row.file, 0, MALFORMED_LINE, what, {"text": row.text, "label": side})
     seen.add(row.key)
     return row
 
@@ -231,16 +234,19 @@ def _review_row(
     """Returns the row of one file; its name holds the review's number and its stars."""
     text = content.decode("utf-8", ERRORS)
     split, side, stem = _REVIEW.fullmatch(name).groups()  # type: ignore[union-attr]
+    whole = {"text": text, "label": side}
     parts = _NAME.fullmatch(stem)
     if parts is None or int(parts[1]) >= len(films) or not films[int(parts[1])]:
-        return DeadLetter(file, 0, MALFORMED_LINE, f"no <id>_<rating> with a film: {name}")
+        what = f"no <id>_<rating> with a film: {name}"
+        return DeadLetter(file, 0, MALFORMED_LINE, what, whole)
     if len(content) == LONGEST_FILE:
         return DeadLetter(file, 0, TOO_LONG, printable(text))
     number, rating = int(parts[1]), int(parts[2])
     if not (7 <= rating <= 10 if side == "pos" else 1 <= rating <= 4):
-        return DeadLetter(file, 0, BAD_LABEL, f"{rating} of 10 stars among {side}: {text[:100]}")
+        what = f"{rating} of 10 stars among {side}: {printable(text[:100])}"
+        return DeadLetter(file, 0, BAD_LABEL, what, whole)
     review = checked(text, side, labels, file, 0)
     if isinstance(review, DeadLetter):
-        return review
+        return dataclasses.replace(review, row=whole)
     key = f"{split}/{side}/{number:08d}"
     return Row(key, review[0], review[1], films[number], "", number, file, 0)

@@ -118,7 +118,8 @@ def read_shard(
         elif source.kind == "packaged" and row.source != PACKAGED_SOURCE:
             continue
         elif len(row.text) > max_characters:
-            yield DeadLetter(row.file, row.line, TOO_LONG, row.text)
+            columns = {"text": row.text, "label": task.classes[row.label]}
+            yield DeadLetter(row.file, row.line, TOO_LONG, row.text, columns)
         else:
             yield Record(
                 key=row.key,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from data.decoding import without_escapes
 from pipeline.commands import options as shared
 from pipeline.commands.terminal import import_tensorflow
 
@@ -22,6 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.pushed_models.model import predict
     from serving.served_model import ServedModel
 
+    without_escapes(options.prompt, "prompt")
     model = ServedModel(shared.newest_model(options))
     settings = {name: [value] for name, value in shared.generation(options).items()}
     outputs = predict(model, "serving_default", text=[options.prompt], **settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from data.decoding import without_escapes
 from pipeline.commands import options as shared
 from pipeline.commands.terminal import import_tensorflow
 
@@ -21,6 +22,8 @@ def run(options: argparse.Namespace) -> int:
     from pipeline.pushed_models.model import predict
     from serving.served_model import ServedModel
 
+    for number, text in enumerate(options.text, start=1):
+        without_escapes(text, f"text {number}")
     model = ServedModel(shared.newest_model(options))
     outputs = predict(model, "serving_default", text=options.text)
     rows = zip(options.text, outputs["classes"], outputs["scores"], strict=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
+from data import plain_json
 from pipeline.commands import options as shared
 from pipeline.commands.terminal import import_tensorflow
 
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
 
     places = shared.places(options)
     if options.action == "show":
-        print(json.dumps(records.find(places, options.run), indent=2))
+        print(plain_json.dumps(records.find(places, options.run), indent=2))
     elif options.action == "diff":
         first, second = (records.find(places, name) for name in options.runs)
         differences = run_diff.compare(first, second)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from data import plain_json
 from data.errors import UserError
+from data.regular_files import is_file
 from pipeline.commands import options as shared
 from pipeline.commands.terminal import import_tensorflow
+
+_UNDEFINED = {"auc": "as it needs texts of two classes or more, and all are of one"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the metrics as JSON; returns the exit code."""
     found = shared.task(options)
-    if not options.file.is_file():
+    if not is_file(options.file):
         raise UserError(f"{options.file}: no such file")
     model = shared.newest_model(options)
     import_tensorflow(options.debug)
@@ -37,5 +41,8 @@ def run(options: argparse.Namespace) -> int:
         score = scoring.score_labelled(model, options.file, found.task, found.reading)
     else:
         score = scoring.score_text(model, options.file)
-    print(json.dumps(score))
+    for name in (name for name, value in score.items() if value is None):
+        why = _UNDEFINED.get(name, "as the model's scores are no numbers")
+        print(f"{name} is null, {why}", file=sys.stderr)
+    print(plain_json.dumps(score))
     return 0

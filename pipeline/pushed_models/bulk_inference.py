@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 
 import grpc
 
+from data import plain_json
 from data.errors import UserError
 from data.files import write_whole
 from data.records import file_sha256
@@ -99,7 +100,8 @@ def infer(model_folder: Path, job: Job, file: Path, out: Path) -> Report:
             answers = _answers(model, job, block)
             errors += sum("error" in answer for answer in answers)
             lines = (
-                json.dumps({"row": total + i, **answer}) + "\n" for i, answer in enumerate(answers)
+                plain_json.dumps({"row": total + i, **answer}) + "\n"
+                for i, answer in enumerate(answers)
             )
             stream.write("".join(lines).encode())
             stream.flush()

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from data.decoding import ERRORS
+from data.decoding import ERRORS, printable
 from data.errors import UserError
+from data.generic import delimited
+from data.generic.streams import open_text
+from data.regular_files import is_file
 
 LONGEST_LINE = 1 << 22  # characters
 JSON_LINES, CSV = (".jsonl", ".ndjson", ".json"), (".csv",)
@@ -42,11 +45,11 @@ def read_rows(file: Path) -> Iterator[Row]:
     - other suffixes: one text per line; an empty line is an empty text.
 
     Raises:
-        UserError: if the file does not exist, or a CSV header lacks `text`.
+        UserError: if there is no such regular file, or a CSV header lacks `text` or has it twice.
     """
-    if not file.is_file():
+    if not is_file(file):
         raise UserError(f"{file}: no such file")
-    with file.open(encoding="utf-8-sig", errors=ERRORS, newline="\n") as stream:
+    with open_text(file, newline="\n") as stream:
         suffix = file.suffix.lower()
         if suffix in CSV:
             yield from _csv_rows(file, stream)
@@ -90,30 +93,30 @@ def _json_row(line: str, whole: bool) -> Row:
 
 def _csv_rows(file: Path, stream: TextIO) -> Iterator[Row]:
     csv.field_size_limit(LONGEST_LINE)  # for the whole process: csv has no narrower setting
-    reader = csv.reader((line + "\n" for line, _ in _lines(stream)), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-    except csv.Error:
-        header = []
-    if _TEXT not in header:
+    lines = _lines(stream)
+    delimiter, names = delimited.header_of(file, next(lines, ("", True))[0], (_TEXT,))
+    header = [name.lower() for name in names]
+    if header.count(_TEXT) != 1:
         raise UserError(
-            f"{file}:1: expected a CSV header with {_TEXT!r}, got {','.join(header)[:60]!r}"
+            f"{file}:1: expected a CSV header with one {_TEXT!r}, got"
+            f" {printable(delimiter.join(names))[:60]!r}"
         )
     at = header.index(_TEXT)
+    reader = csv.reader((line + "\n" for line, _ in lines), delimiter=delimiter, strict=True)
     while True:
         try:
             fields = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(b"", f"line {reader.line_num}: {error}")
+            yield Row(b"", f"line {reader.line_num + 1}: {error}")
             continue
         if not fields:  # a blank line
             continue
         if len(fields) != len(header):
             yield Row(
                 b"",
-                f"line {reader.line_num}: expected {len(header)} fields, got {len(fields)}",
+                f"line {reader.line_num + 1}: expected {len(header)} fields, got {len(fields)}",
             )
         else:
             yield _row(fields[at])

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from tqdm import tqdm
 
+from data.decoding import without_escapes
 from data.errors import UserError
 from data.generic.reader import labelled_rows
+from data.generic.streams import open_text
 from data.records import DeadLetter
 from data.tasks import Reading, Task
 from pipeline.evaluation import formulas
@@ -28,6 +33,9 @@ _BLOCK, _BATCH = 1024, 32
 _BINS = 1 << 21  # of the histograms of scores, of all classes together, for the AUC
 # Text: characters of a part, and parts of different documents in a batch.
 _PART, _LANES = 8_000, 16
+LONGEST_LINE = 1 << 20  # characters of a text
+_CONTROL = re.compile("[\\x00-\\x08\\x0e-\\x1f\\x7f]")
+_PROGRESS_AFTER = 10  # seconds
 
 
 def score_labelled(
@@ -36,7 +44,8 @@ def score_labelled(
     """Scores a classification's model on a file with a text and a label in each row.
 
     Returns: `accuracy`, `macro_f1`, `auc` (the mean over the classes, each against the rest; None
-    if all texts are of one class), `log_loss` (nats), `n`. The AUC treats scores as ties that are
+    if all texts are of one class), `log_loss` (nats), `n`. All but `n` are None if the model gives
+    NaN. The AUC treats scores as ties that are
     closer than 5e-7 times the number of classes.
 
     Raises:
@@ -48,7 +57,7 @@ def score_labelled(
     confusion = np.zeros((classes, classes), np.int64)  # by label and answer
     bins = _BINS // classes
     ranks = np.zeros((classes, 2, bins), np.int64)  # of other classes' texts, and of its own
-    rows = _rows(file, task, reading)
+    rows = _with_progress(_rows(file, task, reading), lambda _: 1, None, "text")
     while block := list(itertools.islice(rows, _BLOCK)):
         block.sort(key=lambda row: len(row[0]))
         for start in range(0, len(block), _BATCH):
@@ -67,6 +76,8 @@ def score_labelled(
     right, labelled, answered = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     counts = zip(labelled.tolist(), answered.tolist(), right.tolist(), strict=True)
     auc = formulas.mean(formulas.area_under_curve(*of_class) for of_class in ranks)
+    if math.isnan(log_loss):
+        return {"accuracy": None, "macro_f1": None, "auc": None, "log_loss": None, "n": n}
     return {
         "accuracy": int(right.sum()) / n,
         "macro_f1": formulas.mean(formulas.f1(*of_class) for of_class in counts),
@@ -103,8 +114,10 @@ def score_text(folder: Path, file: Path) -> dict[str, float | int]:
     `chars` (of the normal form).
 
     Raises:
-        UserError: if the file holds no text.
+        UserError: if the file holds no text, is not UTF-8 or UTF-16, or has control characters or
+            a line of more than LONGEST_LINE characters. Nothing is scored then.
     """
+    total = sum(len(piece) for piece, _ in _lines(file))
     model = ServedModel(folder)
     inputs = model.signatures["score_stream"].definition.inputs
     fresh = {"last_token": np.array([START_ID])} | {
@@ -113,7 +126,8 @@ def score_text(folder: Path, file: Path) -> dict[str, float | int]:
     }
     state = fresh
     sums = dict.fromkeys(("bits", "characters", "tokens", "correct"), 0.0)
-    for batch in _batches(parts(_lines(file))):
+    lines = _with_progress(_lines(file), lambda line: len(line[0]), total, "character")
+    for batch in _batches(parts(lines)):
         outputs = predict(
             model,
             "score_stream",
@@ -147,11 +161,46 @@ def _rows_of_state(
 
 
 def _lines(file: Path) -> Iterator[tuple[str, bool]]:
-    """Pieces of lines without their line ends, and whether the line ends there."""
-    with file.open(encoding="utf-8-sig", errors="replace", newline=None) as stream:
+    """Pieces of lines without their line ends, and whether the line ends there.
+
+    Raises:
+        UserError: at the first line that is no text, or too long.
+    """
+    number, size, size_in_bytes = 1, 0, 0  # of the line
+    with open_text(file) as stream:
         while line := stream.readline(_PART):
+            where = f"{file}:{number}"
+            without_escapes(line, where, size_in_bytes)
+            if found := _CONTROL.search(line):
+                raise UserError(
+                    f"{where}: expected text, got the control character {found[0]!r} at character"
+                    f" {size + found.start() + 1}. Remove it, or name a text file."
+                )
             ends = line.endswith("\n")
+            size, size_in_bytes = size + len(line), size_in_bytes + len(line.encode())
+            if size > LONGEST_LINE:
+                raise UserError(
+                    f"{where}: expected at most {LONGEST_LINE:,} characters per line. Add line"
+                    " ends."
+                )
             yield line.removesuffix("\n"), ends or len(line) < _PART
+            if ends:
+                number, size, size_in_bytes = number + 1, 0, 0
+
+
+T = TypeVar("T")
+
+
+def _with_progress(
+    items: Iterable[T], size: Callable[[T], int], total: int | None, unit: str
+) -> Iterator[T]:
+    """Yields the items; shows on standard error how many are read, if that takes a while."""
+    with tqdm(
+        total=total, desc="scored", unit=unit, unit_scale=True, delay=_PROGRESS_AFTER, mininterval=1
+    ) as bar:
+        for item in items:
+            yield item
+            bar.update(size(item))
 
 
 def parts(lines: Iterable[tuple[str, bool]]) -> Iterator[Part]:

@@ -17,6 +17,8 @@ from typing import Any
 
 from tabulate import tabulate
 
+from data import plain_json
+
 _HASH = 64  # digits of a hash
 _DIGITS = 12  # of a hash, in the table
 _LONGEST = 40  # characters of a value, in the table
@@ -96,7 +98,7 @@ def as_json(differences: Sequence[Difference], first: str, second: str) -> str:
     found: dict[str, Any] = {"runs": [first, second]}
     for each in differences:
         found.setdefault(each.section, {})[each.name] = [each.first, each.second]
-    return json.dumps(found, indent=2)
+    return plain_json.dumps(found, indent=2)
 
 
 def as_text(differences: Sequence[Difference], first: str, second: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
+from data import plain_json
 from data.files import write_whole
 from pipeline.places import Places
 from pipeline.runs.records import record_summary
@@ -16,7 +16,7 @@ def write_summary(summary: dict[str, Any], places: Places) -> Path:
     """Writes a run's summary to ML Metadata and, atomically, to summary.json; returns its path."""
     record_summary(summary, places)
     path = places.run(summary["task"], summary["run_id"]) / "summary.json"
-    write_whole(path, json.dumps(summary, indent=2) + "\n")
+    write_whole(path, plain_json.dumps(summary, indent=2) + "\n")
     return path
 
 

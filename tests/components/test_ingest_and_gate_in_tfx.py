@@ -138,5 +138,5 @@ def test_dead_letters_outlive_the_outputs_that_tfx_deletes(run, write_reviews, r
         run(IMDB, path)
     (kept,) = (tmp_path / "root").rglob("*dead_letters.jsonl")
     assert kept.parent == tmp_path / "root/TextExampleGen/records"
-    assert [json.loads(line)["reason"] for line in kept.open()] == ["bad_label"] * 10
+    assert [letter["reason"] for letter in dead_letters.read(kept)] == ["bad_label"] * 10
     assert ledgers(tmp_path / "root") == []

@@ -222,3 +222,17 @@ def test_the_identity_of_a_file_changes_with_its_content_and_not_with_its_time(
     assert source_identity(opened(IMDB, path)) == before
     write_reviews([(reviews[0][0] + "!", reviews[0][1]), *reviews[1:]])
     assert source_identity(opened(IMDB, path)) != before
+
+
+def test_mended_dead_letters_are_ingested_as_a_source(ingest, write_reviews, reviews):
+    bad = [(text, 7) for text, _ in reviews[:60]]
+    first = ingest(IMDB, write_reviews([*bad, *reviews[60:]]), max_dead_letter_share=1.0)
+    path = Path(first.records.uri, "dead_letters.jsonl")
+    mended = path.with_name("mended.jsonl")
+    mended.write_text(path.read_text("utf-8").replace('"label": "7"', '"label": "1"'), "utf-8")
+    again = ingest(IMDB, mended)
+    assert not again.dead_letters
+    written = again.read("train") + again.read("eval")
+    assert sorted((row["text"], row["label"]) for row in written) == sorted(
+        (text, 1) for text, _ in reviews[:60]
+    )

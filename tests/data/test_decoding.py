@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.decoding import ERRORS, printable, repaired
+from data.decoding import ERRORS, printable, repaired, without_escapes
+from data.errors import DataError
 
 
 def read(content: bytes) -> str:
@@ -48,3 +49,12 @@ def test_what_is_returned_can_be_written(content):
 
 def test_half_a_sign_that_json_can_write_is_printable():
     assert printable("one \ud83d two") == "one \ufffd two"
+
+
+def test_the_first_byte_outside_utf8_is_named_with_its_offset():
+    assert without_escapes("café", "text 1") == "café"
+    text = b"caf\xc3\xa9 caf\xe9".decode("utf-8", ERRORS)
+    with pytest.raises(DataError, match=r"^text 2: expected UTF-8, got .* 0xe9 at offset 9\."):
+        without_escapes(text, "text 2")
+    with pytest.raises(DataError, match=r"offset 109"):
+        without_escapes(text, "text 2", before=100)

@@ -119,7 +119,7 @@ def test_a_label_that_is_no_class_is_a_dead_letter_that_counts(own):
     assert records["in"] == len(own.rows) + UNKNOWN
     assert records["dead_letters"] == {"bad_label": UNKNOWN}
     (file,) = own.command.root.glob("runs/artifacts/parts/**/dead_letters.jsonl")
-    letters = _read(file)
+    letters = list(dead_letters.read(file))
     assert {letter["reason"] for letter in letters} == {"bad_label"}
     assert all(UNKNOWN_LABEL in letter["excerpt"] for letter in letters)
     # A header and a row a line: Romans come last.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data import features
+from data import dead_letters, features
 from data.tasks import Task
 from pipeline.report import figures
 from pipeline.report.blocks import Block, Drawing, Fold, Sentence, Table
@@ -59,8 +58,7 @@ def _dead_letters(run: Run, ledger: Mapping[str, Any]) -> list[Block]:
         return [Sentence("No dead letters.")]
     by_reason = sorted(ledger["dead_letters"].items(), key=lambda item: (-item[1], item[0]))
     reasons = [(reason, count(number)) for reason, number in by_reason]
-    lines = run.file(_RECORDS, "dead_letters.jsonl").read_text("utf-8").splitlines()
-    letters = [json.loads(line) for line in lines[:_DEAD_SHOWN]]
+    letters = dead_letters.read(run.file(_RECORDS, "dead_letters.jsonl"), most=_DEAD_SHOWN)
     head = ("file", "line", "reason", "excerpt")
     rows = [[_cell(letter.get(name)) for name in head] for letter in letters]
     return [

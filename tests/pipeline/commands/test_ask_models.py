@@ -1,6 +1,9 @@
 """What a pushed model answers to predict, score and infer, by its task's kind and classes."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import tensorflow as tf
@@ -117,3 +120,41 @@ def test_its_pushed_model_is_scored_and_asked_for_a_file(add_task, push, told, t
     assert rows[0]["scores"] == {"bad": 0.2, "good": 0.6, "neither": 0.2}
     with pytest.raises(UserError, match="--seed: needs --generate"):
         told("infer", str(file), "--out", str(out), "--seed", "3")
+
+
+def test_a_file_of_one_class_has_no_auc_and_says_why(add_task, push, tmp_path, capsys):
+    add_task(3)
+    push("bad", "good", "neither")
+    (tmp_path / "posts.csv").write_text("text,label\na good one,good\na fine one,good\n")
+    assert cli.main(("score", "--root", str(tmp_path), "posts", str(tmp_path / "posts.csv"))) == 0
+    told = capsys.readouterr()
+
+    def refused(name):
+        raise ValueError(name)
+
+    score = json.loads(told.out, parse_constant=refused)
+    assert (score["auc"], score["n"]) == (None, 2)
+    assert "auc is null, as it needs texts of two classes or more" in told.err
+
+
+@pytest.mark.parametrize(
+    ("command", "what", "where"), [("predict", 2, "text 1"), ("generate", "next-token", "prompt")]
+)
+def test_a_text_that_is_not_utf8_is_refused_with_the_byte(add_task, tmp_path, command, what, where):
+    add_task(what)
+    program = [sys.executable, "-m", "pipeline.cli", command, "--root", str(tmp_path)]
+    done = subprocess.run([*program, "posts", b"caf\xe9 noir"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        f"tf-mamba: {where}: expected UTF-8, got the byte 0xe9 at offset 3."
+    )
+
+
+@pytest.mark.timeout(60)
+def test_what_is_no_regular_file_is_not_scored(add_task, told, tmp_path):
+    add_task("next-token")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="pipe: expected a regular file, got a named pipe"):
+        told("score", str(tmp_path / "pipe"))
+    with pytest.raises(UserError, match="expected a regular file, got a device"):
+        told("score", "/dev/zero")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_csv_rows_may_hold_line_ends_and_bad_rows_get_a_reason(tmp_path):
 def test_a_csv_file_without_a_text_column_is_refused(tmp_path):
     file = tmp_path / "reviews.csv"
     file.write_text("review,label\na,1\n")
-    with pytest.raises(UserError, match=r"reviews.csv:1: expected a CSV header with 'text'"):
+    with pytest.raises(UserError, match=r"reviews.csv:1: expected a CSV header with one 'text'"):
         list(read_rows(file))
 
 
@@ -69,3 +70,19 @@ def test_a_line_that_is_too_long_is_one_row_with_a_reason(tmp_path, monkeypatch)
 def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(UserError, match=r"none\.txt: no such file"):
         list(read_rows(tmp_path / "none.txt"))
+
+
+def test_a_csv_header_tells_delimiter_and_encoding_and_names_text_once(tmp_path):
+    file = tmp_path / "reviews.csv"
+    file.write_bytes('label;Text\n1;"He said ""no"";\nthen left."\n'.encode("utf-16"))
+    assert list(read_rows(file)) == [Row(b'He said "no";\nthen left.')]
+    file.write_text("text,label,text\na,1,b\n")
+    with pytest.raises(UserError, match=r"header with one 'text', got 'text,label,text'"):
+        list(read_rows(file))
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "reviews.csv")
+    with pytest.raises(UserError, match=r"reviews\.csv: expected a regular file, got a named pipe"):
+        list(read_rows(tmp_path / "reviews.csv"))

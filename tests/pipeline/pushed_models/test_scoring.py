@@ -1,4 +1,5 @@
 import itertools
+import random
 
 import numpy as np
 import pytest
@@ -138,3 +139,43 @@ def test_auc_is_the_share_of_pairs_in_the_right_order(rows):
     pairs = [(n, p) for ln, n in bins for lp, p in bins if (ln, lp) == (0, 1)]
     expected = np.mean([1.0 if p > n else 0.5 if p == n else 0.0 for n, p in pairs])
     assert area_under_curve(*counts) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (
+            b"In the beginning\ncaf\xe9\n",
+            r"text\.txt:2: expected UTF-8, got .* 0xe9 at offset 3",
+        ),
+        (
+            b"In the\0beginning\n",
+            r":1: expected text, got .* character '\\x00' at character 7",
+        ),
+        (random.Random(1).randbytes(1_000_000), r":1: expected "),
+        ("א".encode() * 8_001 + b"\xff", r":1: expected UTF-8, got the byte 0xff at offset 16002"),
+        (b"one\n" + b"Amen. " * 180_000, r":2: expected at most 1,048,576 characters per line\."),
+        ("In the\n".encode("utf-16")[:-1], r"text\.txt: cannot be read: .*utf-16"),
+    ],
+    ids=["latin 1", "zero byte", "random", "far in a line", "long line", "half a sign"],
+)
+def test_what_is_no_text_is_refused_before_anything_is_scored(tmp_path, content, what):
+    (tmp_path / "text.txt").write_bytes(content)
+    with pytest.raises(UserError, match=what):
+        scoring.score_text(tmp_path / "no model", tmp_path / "text.txt")
+
+
+def test_text_in_utf_16_is_read_as_well(tmp_path):
+    text = "\n".join(_chapters(3)) + "\n"
+    as_utf_8 = _parts_of(tmp_path, text)
+    (tmp_path / "text.txt").write_bytes(text.encode("utf-16"))
+    assert list(parts(scoring._lines(tmp_path / "text.txt"))) == as_utf_8
+
+
+def test_long_scoring_shows_how_far_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(scoring, "_PROGRESS_AFTER", 0)
+    assert list(scoring._with_progress(["ab", "c"], len, 3, "character")) == ["ab", "c"]
+    assert "scored: 100%" in capsys.readouterr().err
+    monkeypatch.setattr(scoring, "_PROGRESS_AFTER", 10)
+    assert list(scoring._with_progress(["ab", "c"], len, 3, "character")) == ["ab", "c"]
+    assert capsys.readouterr().err == ""
