@@ -8,7 +8,7 @@ import pytest
 from ingested import PARAMETERS
 from read_corpora import BIBLE, IMDB, opened
 
-from data import checks
+from data import checks, dead_letters
 from data.errors import UserError
 from data.task_files import TaskFile
 

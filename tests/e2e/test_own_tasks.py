@@ -15,6 +15,8 @@ from command_line import CommandLine
 from copied_root import copy_root
 from own_corpora import PARTS, snippets, verses, verses_by_part, write_csv
 
+from data import dead_letters
+
 pytestmark = pytest.mark.slow
 
 EVERY = 12  # verses, of which one is in the corpus
