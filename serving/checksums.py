@@ -12,7 +12,6 @@ from pathlib import Path
 
 SUMS = "assets.extra/SHA256SUMS"  # of a version
 _BYTES = 1 << 20  # read at a time
-_ADDED = "has been added"
 
 
 def of_files(path: Path) -> dict[str, str]:
@@ -27,21 +26,22 @@ def of_files(path: Path) -> dict[str, str]:
     return {each.relative_to(path).as_posix(): _sha256(each) for each in found if each.is_file()}
 
 
-def differences(path: Path, expected: Mapping[str, str]) -> list[str]:
+def differences(path: Path, expected: Mapping[str, str], *, may_grow: bool = False) -> list[str]:
     """What is not as expected below `path`, one line a file: "FILE is missing".
 
     Args:
         path: a folder or file.
         expected: what `of_files` returned of it.
+        may_grow: whether files that were added are no difference.
     """
     try:
         found = of_files(path)
     except OSError as error:
         return [f"{error.filename} cannot be read: {error.strerror}"]
-    found_or_expected = sorted({*found, *expected})
+    names = expected if may_grow else {*found, *expected}
     return [
         f"{path / name} {_difference(found.get(name), expected.get(name))}"
-        for name in found_or_expected
+        for name in sorted(names)
         if found.get(name) != expected.get(name)
     ]
 
@@ -70,14 +70,13 @@ def damage(version: Path) -> list[str]:
         return [f"{version / SUMS} cannot be read: {error}"]
     if not expected or not all(expected):  # a line without a name
         return [f"{version / SUMS} has changed"]
-    found = differences(version, expected)
-    return [line for line in found if not line.endswith(_ADDED)]
+    return differences(version, expected, may_grow=True)
 
 
 def _difference(found: str | None, expected: str | None) -> str:
     if found is None:
         return "is missing"
-    return _ADDED if expected is None else "has changed"
+    return "has been added" if expected is None else "has changed"
 
 
 def _sha256(path: Path) -> str:
